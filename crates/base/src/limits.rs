@@ -1,0 +1,191 @@
+//! Every bound that AWS documents or that keeps Samovar safe, each with its source.
+
+use std::time::Duration;
+
+use crate::units::{Concurrency, Mib};
+
+/// Largest synchronous request payload, in bytes. Source: Lambda Developer Guide, "Lambda quotas".
+pub const SYNC_REQUEST_BYTES: usize = 6 * 1024 * 1024;
+
+/// Largest synchronous response payload, in bytes: 6 MB and 100 bytes.
+///
+/// Source: runtime interface emulator, `MaxPayloadSize`; recorded in error texts.
+pub const SYNC_RESPONSE_BYTES: usize = 6 * 1024 * 1024 + 100;
+
+/// Largest asynchronous request payload, in bytes. Source: Lambda quotas, since October 2025.
+pub const ASYNC_REQUEST_BYTES: usize = 1024 * 1024;
+
+/// Largest client context, in bytes of base64 text. Source: Lambda API reference, Invoke.
+pub const CLIENT_CONTEXT_BYTES: usize = 3583;
+
+/// Largest zip archive in a request, in bytes. Source: Lambda quotas; recorded error text.
+pub const ZIP_BYTES: usize = 52_428_800;
+
+/// Largest unpacked package with its layers, in bytes. Source: Lambda quotas; recorded error text.
+pub const UNZIPPED_BYTES: u64 = 262_144_000;
+
+/// Most entries in an archive. Ours: far above any real package, far below what exhausts inodes.
+pub const ZIP_ENTRIES: usize = 200_000;
+
+/// Largest body of a CreateFunction request, in bytes. Source: recorded error text.
+pub const CREATE_REQUEST_BYTES: usize = 70_167_211;
+
+/// Largest serialised environment, in bytes of compact JSON. Source: Lambda quotas; recorded error text.
+pub const ENVIRONMENT_BYTES: usize = 4096;
+
+/// Time a cold start may take before it is restarted inside the first invoke.
+///
+/// Source: Lambda Developer Guide, "Lambda execution environment lifecycle".
+pub const INIT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Bytes of log that `LogType: Tail` returns. Source: Lambda API reference, Invoke.
+pub const LOG_TAIL_BYTES: usize = 4096;
+
+/// Largest single log event before it is split, in bytes. Source: CloudWatch Logs quotas, since 2025.
+pub const LOG_EVENT_BYTES: usize = 1024 * 1024;
+
+/// What a log event counts beside its message, in bytes. Source: CloudWatch Logs API reference, PutLogEvents.
+pub const LOG_EVENT_OVERHEAD: usize = 26;
+
+/// Longest message of a log event, in bytes; longer lines are split. Source: CloudWatch Logs quotas.
+pub const LOG_EVENT_MESSAGE_BYTES: usize = LOG_EVENT_BYTES - LOG_EVENT_OVERHEAD;
+
+/// Largest telemetry frame that a runtime may write; what claims to be larger is taken as raw bytes. Ours.
+pub const LOG_FRAME_BYTES: usize = 16 * 1024 * 1024;
+
+/// Memory that is one whole vCPU. Source: Lambda Developer Guide.
+pub const MEMORY_PER_VCPU: Mib = Mib(1769);
+
+/// Concurrent executions of an account in a region. Source: Lambda quotas.
+pub const ACCOUNT_CONCURRENCY: Concurrency = Concurrency(1000);
+
+/// Open files of a function's process. Source: Lambda quotas.
+pub const FUNCTION_FILES: u64 = 1024;
+
+/// Processes and threads of a function. Source: Lambda quotas (RLIMIT_NPROC reads 742 in recordings).
+pub const FUNCTION_PROCESSES: u64 = 1024;
+
+/// How long a deleted or replaced package stays readable: the life of a `Code.Location` URL.
+///
+/// Source: recorded presigned URLs, 600 s.
+pub const CODE_LINK_LIFE: Duration = Duration::from_secs(600);
+
+/// Largest skew between a request's signature date and ours. Source: Signature Version 4 documentation.
+pub const SIGNATURE_SKEW: Duration = Duration::from_secs(5 * 60);
+
+/// Idle time after which an environment is closed, unless configured otherwise. Ours.
+pub const IDLE_EXPIRY: Duration = Duration::from_secs(5 * 60);
+
+/// Request line and headers together, in bytes. Source: Lambda quotas ("1 MB together"); ours is tighter.
+pub const HEADER_BYTES: usize = 64 * 1024;
+
+/// Time a client may take to send its request head. Ours: cuts slow and silent clients.
+pub const HEADER_TIME: Duration = Duration::from_secs(10);
+
+/// Longest key of a stored document, in bytes. Ours: room for account, region and two CloudWatch names of 512 characters.
+pub const STORE_KEY_BYTES: usize = 4096;
+
+/// Largest body of a stored document or queued message, in bytes. Ours: an asynchronous event with its envelope, thrice.
+pub const STORE_BODY_BYTES: usize = 4 * 1024 * 1024;
+
+/// Largest commit, in bytes of keys and bodies. Ours: bounds what one writer holds in memory.
+pub const STORE_COMMIT_BYTES: usize = 16 * 1024 * 1024;
+
+/// Commits that may wait for the store's writer, in bytes; more wait at the door. Ours.
+pub const STORE_WAITING_BYTES: usize = 64 * 1024 * 1024;
+
+/// Most commits that one fsync makes durable. Ours: latency hardly falls beyond (MEASUREMENTS, durability).
+pub const STORE_GROUP: usize = 256;
+
+/// Changes that a follower may be behind before it must load everything again. Ours.
+pub const STORE_HISTORY_CHANGES: u64 = 10_000;
+
+/// Bytes of changes kept for followers. Ours.
+pub const STORE_HISTORY_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Write-ahead log that the store's writer lets grow before it waits for a checkpoint, in bytes. Ours.
+pub const STORE_WAL_BYTES: u64 = 32 * 1024 * 1024;
+
+/// Largest record of a log, in bytes: a log event and its envelope. Ours.
+pub const LOG_RECORD_BYTES: usize = 2 * LOG_EVENT_BYTES;
+
+/// Largest batch of log records appended at once, in bytes. Ours: far above PutLogEvents' 1 MB.
+pub const LOG_APPEND_BYTES: usize = 16 * 1024 * 1024;
+
+/// Records that may wait to be appended, in bytes; more wait at the door. Ours.
+pub const LOG_WAITING_BYTES: usize = 64 * 1024 * 1024;
+
+/// Length at which a log starts a new segment file, in bytes. Ours.
+pub const LOG_SEGMENT_BYTES: u64 = 8 * 1024 * 1024;
+
+/// Segment files held open for appending: one for each environment that writes when the account is full. Ours.
+///
+/// Those that wait for their fsync, and those in the midst of it, may be as many again each.
+pub const LOG_OPEN_FILES: usize = 1024;
+
+/// Logs whose end is remembered; the others are looked up again when used. Ours.
+pub const LOG_REMEMBERED: usize = 16_384;
+
+/// Longest time between an append in the background and its fsync. Ours: what a power cut may take.
+pub const LOG_SYNC_DELAY: Duration = Duration::from_millis(500);
+
+/// Connections that the AWS endpoint holds at once; more wait in the listener's backlog. Ours.
+pub const ENDPOINT_CONNECTIONS: usize = 2048;
+
+/// Connections that one function holds to its own AWS endpoint at once. Ours: descriptors are budgeted.
+pub const FUNCTION_ENDPOINT_CONNECTIONS: usize = 16;
+
+/// Connections that all functions together hold to their AWS endpoints at once. Ours: descriptors are budgeted.
+pub const FUNCTION_ENDPOINTS_CONNECTIONS: usize = 1024;
+
+/// Time a connection may stay open between two requests. Ours: longer than the pools of SDKs keep theirs.
+pub const CONNECTION_IDLE: Duration = Duration::from_secs(75);
+
+/// Time a client may let pass between two pieces of a request's body. Ours.
+pub const BODY_STALL: Duration = Duration::from_secs(30);
+
+/// Headers of one request. Ours: SDKs send about twenty.
+pub const REQUEST_HEADERS: usize = 100;
+
+/// Largest body of a request whose operation has no limit of its own, in bytes. Ours: AWS's is 6 MB for most of Lambda.
+pub const REQUEST_BYTES: usize = 6 * 1024 * 1024;
+
+/// Bytes of a refused body that are still read, so that the client sees the refusal and no reset. Ours.
+pub const REFUSED_BODY_BYTES: usize = 16 * 1024 * 1024;
+
+/// Time that connections get to end when a door closes. Ours: longer than any synchronous invocation may still need
+/// is the engine's concern; a door waits for answers that are already on their way.
+pub const DOOR_DRAIN: Duration = Duration::from_secs(10);
+
+/// Values in one request body. Ours: a few bytes of JSON may become many bytes of memory.
+pub const JSON_VALUES: usize = 1_000_000;
+
+/// Times that a change of a function is decided anew because another change came between. Ours.
+pub const CATALOGUE_ATTEMPTS: usize = 100;
+
+/// Events of one writer that may wait to be appended, in bytes; a function that floods its log waits. Ours.
+pub const LOG_WRITER_BYTES: usize = 1024 * 1024;
+
+/// Events of all writers that may wait to be appended, in bytes; then all writers wait. Ours.
+pub const LOG_ROOM_BYTES: usize = 64 * 1024 * 1024;
+
+/// Events that are appended to a group's log at once, in bytes, unless a single one is larger. Ours.
+pub const LOG_BATCH_BYTES: usize = 256 * 1024;
+
+/// Length of the stretches of a group's log of which times and streams are indexed, in bytes. Ours.
+pub const LOG_BLOCK_BYTES: u64 = 128 * 1024;
+
+/// Growth of a group's log after which its index is stored, in bytes: what is read again after a crash. Ours.
+pub const LOG_CHECKPOINT_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Most events in a page. Source: CloudWatch Logs API reference, GetLogEvents and FilterLogEvents.
+pub const LOG_PAGE_EVENTS: usize = 10_000;
+
+/// Most bytes of events in a page. Source: CloudWatch Logs API reference, GetLogEvents and FilterLogEvents.
+pub const LOG_PAGE_BYTES: usize = 1024 * 1024;
+
+/// Stretches of a log that a page reads before it answers with what it found. Ours: about 64 MB.
+pub const LOG_PAGE_BLOCKS: usize = 512;
+
+/// Age beyond which an event's own time is not believed. Source: CloudWatch Logs API reference, PutLogEvents.
+pub const LOG_EVENT_AGE: Duration = Duration::from_secs(14 * 24 * 60 * 60);

@@ -1,0 +1,60 @@
+//! The one dice.
+
+use std::sync::{Arc, Mutex};
+
+/// Gives random bytes: the kernel's, or a seeded sequence for tests. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Dice {
+    seeded: Option<Arc<Mutex<u64>>>,
+}
+
+impl Dice {
+    /// Random bytes from the kernel.
+    pub fn system() -> Self {
+        Self::default()
+    }
+
+    /// A repeatable sequence, for tests only.
+    pub fn seeded(seed: u64) -> Self {
+        Self { seeded: Some(Arc::new(Mutex::new(seed))) }
+    }
+
+    /// Fills `bytes`.
+    pub fn fill(&self, bytes: &mut [u8]) {
+        match &self.seeded {
+            None => getrandom::fill(bytes).expect("the kernel gives random bytes"),
+            Some(state) => {
+                let mut state = state.lock().expect("no holder of the dice panics");
+                for chunk in bytes.chunks_mut(8) {
+                    chunk.copy_from_slice(&splitmix(&mut state).to_le_bytes()[..chunk.len()]);
+                }
+            }
+        }
+    }
+
+    /// `N` random bytes.
+    pub fn bytes<const N: usize>(&self) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.fill(&mut bytes);
+        bytes
+    }
+
+    /// `2 * N` lower-case hexadecimal digits.
+    pub fn hex<const N: usize>(&self) -> String {
+        hex::encode(self.bytes::<N>())
+    }
+
+    /// A random version 4 UUID.
+    pub fn uuid(&self) -> uuid::Uuid {
+        uuid::Builder::from_random_bytes(self.bytes()).into_uuid()
+    }
+}
+
+/// Steele, Lea and Flood's SplitMix64 step.
+fn splitmix(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut z = *state;
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
