@@ -189,3 +189,9 @@ pub const LOG_PAGE_BLOCKS: usize = 512;
 
 /// Age beyond which an event's own time is not believed. Source: CloudWatch Logs API reference, PutLogEvents.
 pub const LOG_EVENT_AGE: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+
+/// Directories within directories in an archive. Ours: nested `node_modules` stay below 50.
+pub const ZIP_DEPTH: usize = 128;
+
+/// Packages that are taken in or unpacked again at once; more wait. Ours: each holds its archive in memory twice.
+pub const PACKAGES_AT_ONCE: usize = 4;

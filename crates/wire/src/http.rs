@@ -1,0 +1,64 @@
+//! Requests and answers as HTTP carries them, without the connection.
+
+use ::http::{HeaderMap, Method, request::Parts};
+use bytes::Bytes;
+
+/// A request's head as the client wrote it: signatures cover the path and query before any decoding.
+#[derive(Debug, Clone)]
+pub struct Head {
+    /// The method.
+    pub method: Method,
+    /// The path, still percent-encoded.
+    pub path: String,
+    /// What follows the question mark, still percent-encoded; may be empty.
+    pub query: String,
+    /// All headers.
+    pub headers: HeaderMap,
+}
+
+/// An answer.
+pub type Response = ::http::Response<Bytes>;
+
+impl Head {
+    /// The head of an HTTP request. For HTTP/2 the authority becomes the `host` header that signatures cover.
+    pub fn of(parts: &Parts) -> Self {
+        let mut headers = parts.headers.clone();
+        if !headers.contains_key(::http::header::HOST)
+            && let Some(authority) = parts.uri.authority()
+            && let Ok(host) = authority.as_str().parse()
+        {
+            headers.insert(::http::header::HOST, host);
+        }
+        Self {
+            method: parts.method.clone(),
+            path: parts.uri.path().to_owned(),
+            query: parts.uri.query().unwrap_or_default().to_owned(),
+            headers,
+        }
+    }
+
+    /// The header's value as text; `None` when it is absent or not visible ASCII.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The query's pairs in order, decoded; a pair that is not UTF-8 when decoded is left out.
+    pub fn query_pairs(&self) -> impl Iterator<Item = (String, String)> {
+        pairs(&self.query).filter_map(|(key, value)| Some((form_decoded(key)?, form_decoded(value)?)))
+    }
+}
+
+/// A query's pairs in order, not decoded.
+pub(crate) fn pairs(query: &str) -> impl Iterator<Item = (&str, &str)> {
+    query.split('&').filter(|pair| !pair.is_empty()).map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+}
+
+/// Decodes percent signs; `None` when the result is not UTF-8.
+pub(crate) fn decoded(text: &str) -> Option<String> {
+    Some(percent_encoding::percent_decode_str(text).decode_utf8().ok()?.into_owned())
+}
+
+/// Decodes percent signs, and plus signs as blanks, as servers read queries.
+fn form_decoded(text: &str) -> Option<String> {
+    if text.contains('+') { decoded(&text.replace('+', " ")) } else { decoded(text) }
+}
