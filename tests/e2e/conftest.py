@@ -1,0 +1,48 @@
+import itertools
+import re
+
+import pytest
+
+from samovar import Samovar
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    """The server that most tests share; each uses names of its own."""
+    samovar = Samovar(tmp_path_factory.mktemp("shared") / "data").start()
+    yield samovar
+    assert samovar.stop() == 0
+
+
+@pytest.fixture
+def fresh(tmp_path):
+    """Makes servers of a test's own: `fresh(*flags)`."""
+    made = []
+
+    def make(*flags, **more):
+        samovar = Samovar(tmp_path / more.pop("data", "data"), *flags, **more).start()
+        made.append(samovar)
+        return samovar
+
+    yield make
+    for samovar in made:
+        if samovar.process.poll() is None:
+            samovar.kill()
+
+
+@pytest.fixture
+def lam(server):
+    return server.client("lambda")
+
+
+@pytest.fixture
+def logs(server):
+    return server.client("logs")
+
+
+@pytest.fixture
+def name(request):
+    """A function name that no other test uses."""
+    return re.sub(r"[^a-zA-Z0-9]+", "-", request.node.name)[:48].strip("-") + f"-{next(_numbers)}"

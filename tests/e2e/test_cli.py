@@ -1,0 +1,137 @@
+"""The AWS CLI and Samovar's own commands."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from samovar import BINARY, PYTHON, ROLE, create, invoke, until, zip_of
+
+AWS = os.environ.get("SAMOVAR_TEST_AWS", shutil.which("aws"))
+
+
+def aws(server, *command, **more):
+    done = subprocess.run([AWS, *command], env=server.cli_env(), capture_output=True, text=True, timeout=120, **more)
+    return done
+
+
+def samovar(server, *command, **more):
+    env = {**os.environ, "SAMOVAR_ENDPOINT": server.endpoint}
+    return subprocess.run([BINARY, *command], env=env, capture_output=True, text=True, timeout=120, **more)
+
+
+def test_the_aws_cli_creates_waits_invokes_and_deletes(server, name, tmp_path):
+    package = tmp_path / "f.zip"
+    package.write_bytes(zip_of({"index.py": "def handler(e, c):\n    print('from the cli')\n    return {'got': e}\n"}))
+    made = aws(server, "lambda", "create-function", "--function-name", name, "--runtime", PYTHON, "--handler",
+               "index.handler", "--role", ROLE, "--zip-file", f"fileb://{package}")
+    assert made.returncode == 0, made.stderr
+    assert json.loads(made.stdout)["State"] == "Pending"
+    assert aws(server, "lambda", "wait", "function-active-v2", "--function-name", name).returncode == 0
+    out = tmp_path / "out.json"
+    done = aws(server, "lambda", "invoke", "--function-name", name, "--cli-binary-format", "raw-in-base64-out",
+               "--payload", '{"a": 1}', "--log-type", "Tail", "--query", "LogResult", "--output", "text", str(out))
+    assert done.returncode == 0, done.stderr
+    assert json.loads(out.read_text()) == {"got": {"a": 1}}
+    assert aws(server, "lambda", "update-function-configuration", "--function-name", name, "--timeout", "9").returncode == 0
+    assert aws(server, "lambda", "wait", "function-updated-v2", "--function-name", name).returncode == 0
+    tail = until(lambda: (found := aws(server, "logs", "tail", f"/aws/lambda/{name}", "--format", "short").stdout).count("REPORT") and found)
+    assert "from the cli" in tail
+    gone = aws(server, "lambda", "delete-function", "--function-name", name)
+    assert gone.returncode == 0, gone.stderr
+    missing = aws(server, "lambda", "get-function", "--function-name", name)
+    assert "ResourceNotFoundException" in missing.stderr
+
+
+def test_the_aws_cli_follows_a_log(server, lam, name):
+    create(lam, name, "import time\ndef handler(e, c):\n    print('still here', flush=True)\n    time.sleep(8)\n", Timeout=20)
+    import threading
+
+    running = threading.Thread(target=invoke, args=(lam, name))
+    running.start()
+    until(lambda: aws(server, "logs", "describe-log-groups", "--log-group-name-prefix", f"/aws/lambda/{name}", "--query",
+                      "logGroups[].logGroupName", "--output", "text").stdout.strip())
+    follow = subprocess.Popen([AWS, "logs", "tail", f"/aws/lambda/{name}", "--follow"], env={**server.cli_env(), "PYTHONUNBUFFERED": "1"},
+                              stdout=subprocess.PIPE, text=True)
+    try:
+        for line in follow.stdout:
+            if "still here" in line:
+                break
+        assert running.is_alive()
+    finally:
+        follow.terminate()
+        follow.wait()
+        running.join()
+
+
+def test_samovar_lists_invokes_and_shows_logs(server, lam, name, tmp_path):
+    create(lam, name, "def handler(e, c):\n    print('seen by the log')\n    return e\n")
+    listed = samovar(server, "functions")
+    assert listed.returncode == 0 and name in listed.stdout, listed
+    assert json.loads(samovar(server, "invoke", name, "--payload", '{"n": 5}').stdout) == {"n": 5}
+    event = tmp_path / "event.json"
+    event.write_text('[1, 2]')
+    assert json.loads(samovar(server, "invoke", name, "--payload", f"@{event}").stdout) == [1, 2]
+    until(lambda: "seen by the log" in samovar(server, "logs", name).stdout)
+    missing = samovar(server, "invoke", "nobody")
+    assert missing.returncode != 0 and "Function not found" in missing.stderr
+
+
+def test_a_failing_function_fails_the_command(server, lam, name):
+    create(lam, name, "def handler(e, c):\n    raise ValueError('no tea')\n")
+    done = samovar(server, "invoke", name)
+    assert done.returncode != 0 and "no tea" in done.stdout
+
+
+def test_doctor_and_runtimes_speak(server):
+    doctor = samovar(server, "doctor")
+    assert doctor.returncode == 0, doctor.stderr
+    for word in ("cgroup", "seccomp", "namespaces"):
+        assert word in doctor.stdout.lower()
+    runtimes = samovar(server, "runtimes")
+    assert PYTHON in runtimes.stdout and "provided.al2023" in runtimes.stdout
+
+
+def test_help_has_examples():
+    for command in ([], ["serve"], ["invoke"], ["logs"]):
+        shown = subprocess.run([BINARY, *command, "--help"], capture_output=True, text=True)
+        assert shown.returncode == 0 and "samovar " in shown.stdout
+    assert "Examples" in subprocess.run([BINARY, "serve", "--help"], capture_output=True, text=True).stdout
+
+
+def test_configuration_is_flags_over_variables_over_file(tmp_path, fresh):
+    config = tmp_path / "samovar.toml"
+    config.write_text('region = "eu-north-1"\naccount = "111111111111"\n')
+    server = fresh("--config", str(config), "--account", "222222222222", env={"SAMOVAR_ACCOUNT": "333333333333"})
+    client = server.client("lambda", account="AKIAEXAMPLE", region="eu-north-1")
+    assert create(client, "f", "def handler(e, c):\n    return 1\n")["FunctionArn"] == (
+        "arn:aws:lambda:eu-north-1:222222222222:function:f"
+    )
+
+
+@pytest.mark.parametrize(
+    "text, words", [('regoin = "x"\n', "regoin"), ('listen = "nowhere"\n', "listen"), ("account = 12\n", "account")]
+)
+def test_a_bad_configuration_is_refused_with_its_reason(tmp_path, text, words):
+    config = tmp_path / "samovar.toml"
+    config.write_text(text)
+    done = subprocess.run([BINARY, "serve", "--config", str(config), "--data-dir", str(tmp_path / "d")],
+                          capture_output=True, text=True, timeout=20)
+    assert done.returncode != 0 and words in done.stderr
+
+
+def test_a_second_server_on_one_data_directory_is_refused(fresh):
+    server = fresh()
+    done = subprocess.run([BINARY, "serve", "--listen", "127.0.0.1:0", "--data-dir", str(server.data_dir)],
+                          capture_output=True, text=True, timeout=20)
+    assert done.returncode != 0 and "another samovar uses" in done.stderr, done
+    assert server.healthy()
+
+
+def test_an_open_address_needs_keys(tmp_path):
+    done = subprocess.run([BINARY, "serve", "--listen", "0.0.0.0:0", "--data-dir", str(tmp_path / "d")],
+                          capture_output=True, text=True, timeout=20)
+    assert done.returncode != 0 and "key" in done.stderr

@@ -1,0 +1,51 @@
+//! What xtask can do, read from its command line.
+
+/// One task.
+pub enum Task {
+    /// Generate the wire types; with `check`, only compare.
+    Codegen { check: bool },
+    /// Show a real invocation; with `keep`, leave the server up.
+    Demo { keep: bool },
+    /// Run tests: all, or one part; the rest goes to pytest.
+    Test { only: Option<String>, pytest: Vec<String> },
+    /// Measure.
+    Bench,
+    /// Check the invariants of the house.
+    Tidy,
+}
+
+/// What is printed when the command line is not understood.
+pub const USAGE: &str = "\
+usage: cargo xtask <task>
+
+  demo [--keep]             set up, build, deploy an example, invoke it, show its log
+  test [PART] [-- ARGS]     set up and run every test; PART: tidy, rust or e2e; ARGS go to pytest
+  bench                     measure, with floors from the same run
+  codegen [--check]         generate the wire types from models/
+  tidy                      check the invariants of ARCHITECTURE.md";
+
+/// Reads the command line.
+pub fn parse(arguments: &[String]) -> Option<Task> {
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words[..] {
+        ["codegen"] => Some(Task::Codegen { check: false }),
+        ["codegen", "--check"] => Some(Task::Codegen { check: true }),
+        ["demo"] => Some(Task::Demo { keep: false }),
+        ["demo", "--keep"] => Some(Task::Demo { keep: true }),
+        ["bench"] => Some(Task::Bench),
+        ["tidy"] => Some(Task::Tidy),
+        ["test", ref rest @ ..] => test(rest),
+        _ => None,
+    }
+}
+
+fn test(rest: &[&str]) -> Option<Task> {
+    let split = rest.iter().position(|word| *word == "--").unwrap_or(rest.len());
+    let only = match rest[..split] {
+        [] => None,
+        [part @ ("tidy" | "rust" | "e2e")] => Some(part.to_owned()),
+        _ => return None,
+    };
+    let pytest = rest.get(split + 1..).unwrap_or_default().iter().map(|word| (*word).to_owned()).collect();
+    Some(Task::Test { only, pytest })
+}
