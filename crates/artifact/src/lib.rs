@@ -1,10 +1,13 @@
 //! Code in, read-only directory out.
 //!
-//! [`unzip`] is what a confined helper process runs on an archive; [`Artifacts`] is the server's side: packages kept by
-//! the SHA-256 of their archive, and a cache of directories that sandboxes mount.
+//! [`unzip`] is the synchronous part that a confined helper process runs on hostile archives; [`Artifacts`]
+//! keeps packages in the blob store and their unpacked directories beside it.
 
 mod artifacts;
+mod native;
+mod record;
 pub mod unzip;
 
-pub use artifacts::{ArtifactError, Artifacts, CodeDir, Package, Unpacker};
-pub use unzip::{Refusal, Unpacked};
+pub use artifacts::{ArtifactError, Artifacts, CodeDir, InProcess, Package, Unpacker};
+pub use native::{Abi, NativeModule};
+pub use unzip::{Bootstrap, Refusal, Unpacked, UnzipLimits};

@@ -195,3 +195,53 @@ pub const ZIP_DEPTH: usize = 128;
 
 /// Packages that are taken in or unpacked again at once; more wait. Ours: each holds its archive in memory twice.
 pub const PACKAGES_AT_ONCE: usize = 4;
+
+/// Time between two sweeps of packages that no function holds. Ours.
+pub const PACKAGE_SWEEP: Duration = Duration::from_secs(60);
+
+/// Attempts to write down that a function is active. Ours; what fails is resumed at the next start.
+pub const ACTIVATION_ATTEMPTS: u32 = 5;
+
+/// Longest body that is hashed and parsed without leaving the reactor's thread, in bytes. Ours: about a millisecond.
+pub const INLINE_BYTES: usize = 256 * 1024;
+
+/// Connections that one environment may hold to its Runtime API. Ours: runtimes use one or two, extensions one each.
+pub const RUNTIME_API_CONNECTIONS: usize = 32;
+
+/// Bytes of one request's head at the Runtime API, and of what is read ahead of a body. Ours: holds the X-Ray cause
+/// header, which may have 64 KiB.
+pub const RUNTIME_API_READ_BYTES: usize = 128 * 1024;
+
+/// Bytes of an oversize response that are read and thrown away, so that the runtime, which reads our answer only
+/// after it has written all, learns why. Ours; a longer one loses its connection.
+pub const RESPONSE_DISCARD_BYTES: usize = 256 * 1024 * 1024;
+
+/// Time before an environment that could not accept a connection tries again. Ours.
+pub const ACCEPT_RETRY: Duration = Duration::from_millis(50);
+
+/// Bytes of a function's output that may wait for its log before its pipe is left alone. Ours.
+pub const OUTPUT_QUEUE_BYTES: usize = 256 * 1024;
+
+/// Bytes of output read in one turn of an environment, so that a flood does not keep its runtime waiting. Ours.
+pub const OUTPUT_TURN_BYTES: usize = 64 * 1024;
+
+/// Time between a posted init error and the reset: lets the runtime end by itself and finish its log. Ours.
+pub const INIT_ERROR_GRACE: Duration = Duration::from_secs(1);
+
+/// Time a reset may take before the sandbox is given up. Ours.
+pub const RESET_TIME: Duration = Duration::from_secs(5);
+
+/// How long an invocation waits for an environment that has just answered, before it gets a new one.
+///
+/// Ours: a caller that sends its next request at once is faster than the runtime's next call for work, and must
+/// not cause a cold start by that.
+pub const LEASE_PATIENCE: Duration = Duration::from_millis(10);
+
+/// Time that environments get to be torn down once they must. Ours.
+pub const TEARDOWN_TIME: Duration = Duration::from_secs(5);
+
+/// Long-lived descriptors of one environment: control, log, listeners, connections of its runtime. Ours.
+pub const ENVIRONMENT_DESCRIPTORS: u64 = 10;
+
+/// Longest trace header that is read, in bytes. Ours; AWS's own have about 150.
+pub const TRACE_HEADER_BYTES: usize = 1024;

@@ -1,66 +1,51 @@
-//! What an entry's name may be.
+//! Which names an entry may have.
 
-use std::fmt;
+use super::Refusal;
 
-/// Longest path of an entry, in bytes. Source: Linux `PATH_MAX`.
-const PATH_BYTES: usize = 4096;
-/// Longest part of a path, in bytes. Source: Linux `NAME_MAX`.
-const PART_BYTES: usize = 255;
-/// Deepest path. Ours: far above any real package.
-const PARTS: usize = 128;
+/// Longest path below the code directory, in bytes: what is left of `PATH_MAX` after `/var/task/`.
+const PATH: usize = 4000;
 
-/// Where an entry lands.
+/// Longest name of a file. Source: Linux, `NAME_MAX`.
+const NAME: usize = 255;
+
+/// An entry's name, taken apart. All parts are plain names.
 #[derive(Debug, PartialEq, Eq)]
-pub enum EntryPath<'a> {
-    /// The package's own directory, as `./` names it.
-    Root,
-    /// Beneath it.
-    Below(Path<'a>),
-}
-
-/// At least one plain part; none is `.`, `..`, empty or too long.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Path<'a> {
-    /// The directories above it, outermost first.
-    pub above: Vec<&'a str>,
-    /// Its own name.
-    pub name: &'a str,
+pub(super) struct EntryPath<'a> {
+    /// As the archive has it.
+    pub(super) name: &'a str,
+    /// Not empty, unless it is the top directory itself.
+    pub(super) parts: Vec<&'a str>,
+    /// Whether the name ends with a slash.
+    pub(super) is_directory: bool,
 }
 
 impl<'a> EntryPath<'a> {
-    /// Reads a name as it stands in the archive; `None` when it must be refused.
-    pub fn parse(name: &'a [u8]) -> Option<Self> {
-        let text = std::str::from_utf8(name).ok()?;
-        if text.len() > PATH_BYTES || text.starts_with('/') || text.contains(['\0', '\\']) {
-            return None;
+    pub(super) fn parse(name: &'a str, depth: usize) -> Result<Self, Refusal> {
+        let refuse = |reason: &str| Err(Refusal::entry(name.as_bytes(), reason));
+        if name.len() > PATH {
+            return refuse("has too long a name");
         }
-        let mut parts: Vec<&str> = text.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
-        if parts.len() > PARTS || parts.iter().any(|part| *part == ".." || part.len() > PART_BYTES) {
-            return None;
+        if name.starts_with('/') {
+            return refuse("has an absolute path");
         }
-        Some(match parts.pop() {
-            None => Self::Root,
-            Some(name) => Self::Below(Path { above: parts, name }),
-        })
-    }
-}
-
-impl Path<'_> {
-    /// What a native module was built for: `cpython-312` of `_speed.cpython-312-x86_64-linux-gnu.so`.
-    pub fn native_kind(&self) -> Option<String> {
-        let middle = self.name.strip_suffix(".so")?.rsplit('.').next()?;
-        let version: String =
-            middle.strip_prefix("cpython-")?.chars().take_while(char::is_ascii_digit).collect();
-        (!version.is_empty()).then(|| format!("cpython-{version}"))
-    }
-}
-
-impl fmt::Display for Path<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for part in &self.above {
-            write!(f, "{part}/")?;
+        if name.contains(['\\', '\0']) {
+            return refuse("has a backslash or NUL in its name");
         }
-        f.write_str(self.name)
+        let parts: Vec<&str> = name.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
+        let is_directory = name.ends_with('/') || name.ends_with("/.");
+        if parts.contains(&"..") {
+            return refuse("leads out of its directory");
+        }
+        if parts.is_empty() && !is_directory {
+            return refuse("has no name");
+        }
+        if parts.iter().any(|part| part.len() > NAME) {
+            return refuse("has too long a name");
+        }
+        if parts.len() > depth {
+            return refuse("is in too many directories");
+        }
+        Ok(Self { name, parts, is_directory })
     }
 }
 
@@ -69,39 +54,42 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_names_beneath_the_package_are_taken() {
-        for (name, expected) in [
-            ("a", Some("a")),
-            ("a/b/c", Some("a/b/c")),
-            ("./a//b/", Some("a/b")),
-            ("./", Some("")),
-            ("/etc/passwd", None),
-            ("../a", None),
-            ("a/../../b", None),
-            ("a\\b", None),
-            ("a\0b", None),
+    fn names_that_lead_elsewhere_are_refused() {
+        let long = "a/".repeat(200);
+        let longer = format!("{}b", "a/".repeat(2100));
+        let wide = "w".repeat(256);
+        for name in [
+            "",
+            "/etc/passwd",
+            "..",
+            "../x",
+            "a/../x",
+            "a/..",
+            "a\\b",
+            "C:\\x",
+            "a\0b",
+            ".",
+            &long,
+            &longer,
+            &wide,
         ] {
-            let read = EntryPath::parse(name.as_bytes()).map(|path| match path {
-                EntryPath::Root => String::new(),
-                EntryPath::Below(path) => path.to_string(),
-            });
-            assert_eq!(read.as_deref(), expected, "{name:?}");
+            assert!(EntryPath::parse(name, 128).is_err(), "{name:?}");
         }
-        assert_eq!(EntryPath::parse(&[b'x'; 256]), None);
-        assert_eq!(EntryPath::parse("a/".repeat(200).as_bytes()), None);
-        assert_eq!(EntryPath::parse(b"\xff"), None);
     }
 
     #[test]
-    fn native_modules_tell_what_they_were_built_for() {
-        for (name, expected) in [
-            ("_speed.cpython-312-x86_64-linux-gnu.so", Some("cpython-312")),
-            ("lib.cpython-39.so", Some("cpython-39")),
-            ("libplain.so", None),
-            ("x.abi3.so", None),
-            ("cpython-312.py", None),
+    fn names_that_stay_are_taken_apart() {
+        for (name, parts, is_directory) in [
+            ("a", &["a"][..], false),
+            ("a/b.py", &["a", "b.py"], false),
+            ("./a//b/", &["a", "b"], true),
+            ("./", &[], true),
+            ("...", &["..."], false),
+            ("..a/b..", &["..a", "b.."], false),
+            ("ä ö", &["ä ö"], false),
         ] {
-            assert_eq!(Path { above: vec![], name }.native_kind().as_deref(), expected, "{name}");
+            let parsed = EntryPath::parse(name, 128).unwrap();
+            assert_eq!((&parsed.parts[..], parsed.is_directory), (parts, is_directory), "{name:?}");
         }
     }
 }

@@ -1,116 +1,147 @@
-//! Makes files, directories and links beneath one directory, never through a link.
+//! Makes files below a directory, and nowhere else.
 
 use std::fs::File;
+use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, mkdirat, openat2, symlinkat, unlinkat};
+use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, Timespec, Timestamps};
 use rustix::io::Errno;
 
-use super::path::Path;
-use super::{Refusal, TYPE_DIRECTORY, TYPE_MASK};
+use super::path::EntryPath;
+use super::{Refusal, UnzipLimits};
 
-/// Mode of every directory, whatever the archive says: a function must be able to enter it.
-const DIRECTORY_MODE: u32 = 0o755;
-const BENEATH: ResolveFlags =
-    ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS).union(ResolveFlags::NO_MAGICLINKS);
-const OPEN_DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
-const MAKE_FILE: OFlags =
-    OFlags::WRONLY.union(OFlags::CREATE).union(OFlags::EXCL).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
-
-/// The directory that is filled. Keeps the last parent open, since archives list their entries by directory.
-pub struct Tree<'a> {
+/// Everything below one directory.
+pub(super) struct Tree<'a> {
     root: BorrowedFd<'a>,
-    last: Option<(String, OwnedFd)>,
+    /// The directory that was used last: archives keep those of one directory together.
+    last: Option<(Vec<String>, OwnedFd)>,
+    made: u64,
+    limit: u64,
 }
 
 impl<'a> Tree<'a> {
-    /// Fills `root`.
-    pub fn new(root: BorrowedFd<'a>) -> Self {
-        Self { root, last: None }
+    pub(super) fn new(root: BorrowedFd<'a>, limits: &UnzipLimits) -> Self {
+        Self { root, last: None, made: 0, limit: limits.entries }
     }
 
-    /// Makes a directory, and those above it.
-    pub fn directory(&mut self, path: &Path<'_>) -> Result<(), Refusal> {
-        let parent = self.parent(path)?;
-        make_directory(parent, path.name, path)
+    /// Files, links and directories that were made.
+    pub(super) const fn made(&self) -> u64 {
+        self.made
     }
 
-    /// Makes an empty file; an earlier file or link of that name is replaced, as unzip does.
-    pub fn file(&mut self, path: &Path<'_>, mode: u32) -> Result<File, Refusal> {
-        let parent = self.parent(path)?;
-        let open = || openat2(parent, path.name, MAKE_FILE, Mode::from_raw_mode(mode), BENEATH);
-        let made = match open() {
+    /// Makes a directory and those above it.
+    pub(super) fn directory(&mut self, path: &EntryPath<'_>) -> Result<(), Refusal> {
+        self.enter(&path.parts, path).map(|_| ())
+    }
+
+    /// Makes an empty file in place of what is there, unless that is a directory.
+    pub(super) fn file(&mut self, path: &EntryPath<'_>) -> Result<File, Refusal> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = self.make(path, |parent, name| {
+            rustix::fs::openat2(parent, name, flags, Mode::from_raw_mode(0o600), beneath())
+        })?;
+        Ok(file.into())
+    }
+
+    /// Makes a link in place of what is there, unless that is a directory. Its target is not looked at.
+    pub(super) fn symlink(&mut self, path: &EntryPath<'_>, target: &[u8]) -> Result<(), Refusal> {
+        self.make(path, |parent, name| rustix::fs::symlinkat(target, parent, name))
+    }
+
+    fn make<T>(
+        &mut self,
+        path: &EntryPath<'_>,
+        make: impl Fn(BorrowedFd<'_>, &str) -> Result<T, Errno>,
+    ) -> Result<T, Refusal> {
+        let Some((name, above)) = path.parts.split_last() else {
+            return Err(Refusal::entry(path.name.as_bytes(), "has no name"));
+        };
+        self.count()?;
+        let parent = self.enter(above, path)?;
+        let made = match make(parent, name) {
             Err(Errno::EXIST) => {
-                replace(parent, path).and_then(|()| open().map_err(|errno| refused(errno, path)))
+                rustix::fs::unlinkat(parent, *name, AtFlags::empty()).and_then(|()| make(parent, name))
             }
-            other => other.map_err(|errno| refused(errno, path)),
-        }?;
-        // The helper's umask must not decide what the archive says.
-        rustix::fs::fchmod(&made, Mode::from_raw_mode(mode)).map_err(|errno| refused(errno, path))?;
-        Ok(made.into())
+            other => other,
+        };
+        made.map_err(|errno| refused(errno, path))
     }
 
-    /// Makes a link that points where it likes; nothing here ever follows it.
-    pub fn link(&mut self, path: &Path<'_>, target: &[u8]) -> Result<(), Refusal> {
-        let parent = self.parent(path)?;
-        match symlinkat(target, parent, path.name) {
-            Err(Errno::EXIST) => {
-                replace(parent, path)?;
-                symlinkat(target, parent, path.name).map_err(|errno| refused(errno, path))
-            }
-            other => other.map_err(|errno| refused(errno, path)),
-        }
-    }
-
-    /// The directory that `path` lies in, made when missing.
-    fn parent(&mut self, path: &Path<'_>) -> Result<BorrowedFd<'_>, Refusal> {
-        if path.above.is_empty() {
+    /// The directory, made if it is not there.
+    fn enter(&mut self, parts: &[&str], path: &EntryPath<'_>) -> Result<BorrowedFd<'_>, Refusal> {
+        if parts.is_empty() {
             return Ok(self.root);
         }
-        let wanted = path.above.join("/");
-        if self.last.as_ref().is_none_or(|(open, _)| *open != wanted) {
-            let mut directory = rustix::io::dup(self.root).map_err(|errno| refused(errno, path))?;
-            for part in &path.above {
-                make_directory(directory.as_fd(), part, path)?;
-                directory = openat2(&directory, *part, OPEN_DIRECTORY, Mode::empty(), BENEATH)
-                    .map_err(|errno| refused(errno, path))?;
+        if self.last.as_ref().is_none_or(|(last, _)| last != parts) {
+            let directory = match open(self.root, &parts.join("/")) {
+                Err(Errno::NOENT) => self.make_all(parts, path)?,
+                other => other.map_err(|errno| refused(errno, path))?,
+            };
+            self.last = Some((parts.iter().map(ToString::to_string).collect(), directory));
+        }
+        Ok(self.last.as_ref().map_or(self.root, |(_, directory)| directory.as_fd()))
+    }
+
+    fn make_all(&mut self, parts: &[&str], path: &EntryPath<'_>) -> Result<OwnedFd, Refusal> {
+        let mut directory = None;
+        for part in parts {
+            let parent = directory.as_ref().map_or(self.root, OwnedFd::as_fd);
+            match rustix::fs::mkdirat(parent, *part, Mode::from_raw_mode(0o755)) {
+                Ok(()) => {
+                    self.count()?;
+                    // Whatever the umask is. It is the directory just made, so this follows no link.
+                    rustix::fs::chmodat(parent, *part, Mode::from_raw_mode(0o755), AtFlags::empty())
+                        .map_err(|errno| refused(errno, path))?;
+                }
+                Err(Errno::EXIST) => {}
+                Err(errno) => return Err(refused(errno, path)),
             }
-            self.last = Some((wanted, directory));
+            directory = Some(open(parent, part).map_err(|errno| refused(errno, path))?);
         }
-        match &self.last {
-            Some((_, directory)) => Ok(directory.as_fd()),
-            None => Ok(self.root),
-        }
+        directory.ok_or_else(|| Refusal::entry(path.name.as_bytes(), "has no name"))
+    }
+
+    fn count(&mut self) -> Result<(), Refusal> {
+        self.made += 1;
+        if self.made > self.limit { Err(Refusal::TooManyEntries { limit: self.limit }) } else { Ok(()) }
     }
 }
 
-/// Makes one directory; one that is there is fine, anything else of that name is not.
-fn make_directory(parent: BorrowedFd<'_>, name: &str, path: &Path<'_>) -> Result<(), Refusal> {
-    match mkdirat(parent, name, Mode::from_raw_mode(DIRECTORY_MODE)) {
-        Ok(()) => rustix::fs::chmodat(parent, name, Mode::from_raw_mode(DIRECTORY_MODE), AtFlags::empty())
-            .map_err(|errno| refused(errno, path)),
-        Err(Errno::EXIST) if is_directory(parent, name) => Ok(()),
-        Err(Errno::EXIST) => Err(Refusal::BadPath(path.to_string())),
-        Err(errno) => Err(refused(errno, path)),
+/// Appends to a file that was just made.
+pub(super) fn write(file: &mut File, bytes: &[u8]) -> Result<(), Refusal> {
+    file.write_all(bytes).map_err(|error| Refusal::Io {
+        doing: "writing a file".into(),
+        errno: error.raw_os_error().unwrap_or_default(),
+    })
+}
+
+/// Gives a file its permissions and time.
+pub(super) fn finish(file: &File, mode: u32, modified: Option<i64>) -> Result<(), Refusal> {
+    if let Some(seconds) = modified {
+        let at = Timespec { tv_sec: seconds, tv_nsec: 0 };
+        rustix::fs::futimens(file, &Timestamps { last_access: at, last_modification: at })
+            .map_err(|errno| Refusal::io("setting a file's time", errno))?;
     }
+    rustix::fs::fchmod(file, Mode::from_raw_mode(mode))
+        .map_err(|errno| Refusal::io("setting a file's permissions", errno))
 }
 
-fn is_directory(parent: BorrowedFd<'_>, name: &str) -> bool {
-    rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)
-        .is_ok_and(|stat| stat.st_mode & TYPE_MASK == TYPE_DIRECTORY)
+fn open(below: BorrowedFd<'_>, path: &str) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::openat2(below, path, flags, Mode::empty(), beneath())
 }
 
-/// Takes an earlier file or link away; a directory stays and is an error.
-fn replace(parent: BorrowedFd<'_>, path: &Path<'_>) -> Result<(), Refusal> {
-    unlinkat(parent, path.name, AtFlags::empty()).map_err(|errno| refused(errno, path))
+fn beneath() -> ResolveFlags {
+    ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS
 }
 
-/// A link or a file in the way is the archive's fault; anything else the machine's.
-fn refused(errno: Errno, path: &Path<'_>) -> Refusal {
+/// What an archive can bring about is its fault, the rest the system's.
+fn refused(errno: Errno, path: &EntryPath<'_>) -> Refusal {
+    let entry = |reason| Refusal::entry(path.name.as_bytes(), reason);
     match errno {
-        Errno::LOOP | Errno::XDEV | Errno::NOTDIR | Errno::ISDIR | Errno::NAMETOOLONG | Errno::PERM => {
-            Refusal::BadPath(path.to_string())
-        }
-        errno => Refusal::Io(errno.to_string()),
+        Errno::LOOP | Errno::XDEV => entry("leads through a link"),
+        Errno::NOTDIR => entry("is below something that is not a directory"),
+        Errno::ISDIR | Errno::EXIST => entry("is a directory and something else"),
+        other => Refusal::io("making a file or directory", other),
     }
 }

@@ -2316,7 +2316,7 @@ pub struct FunctionConfiguration {
     pub state_reason_code: Option<StateReasonCode>,
     pub last_update_status: Option<LastUpdateStatus>,
     pub last_update_status_reason: Option<String>,
-    pub last_update_status_reason_code: Option<LastUpdateStatusReasonCode>,
+    pub last_update_status_reason_code: Option<String>,
     pub file_system_configs: Option<Vec<FileSystemConfig>>,
     pub signing_profile_version_arn: Option<String>,
     pub signing_job_arn: Option<String>,
@@ -2749,140 +2749,6 @@ impl LastUpdateStatus {
 }
 
 impl IntoValue for LastUpdateStatus {
-    fn into_value(self) -> Value {
-        Value::String(self.as_str().into())
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum LastUpdateStatusReasonCode {
-    EniLimitExceeded,
-    InsufficientRolePermissions,
-    InvalidConfiguration,
-    InternalError,
-    SubnetOutOfIPAddresses,
-    InvalidSubnet,
-    InvalidSecurityGroup,
-    ImageDeleted,
-    ImageAccessDenied,
-    InvalidImage,
-    KMSKeyAccessDenied,
-    KMSKeyNotFound,
-    InvalidStateKMSKey,
-    DisabledKMSKey,
-    EFSIOError,
-    EFSMountConnectivityError,
-    EFSMountFailure,
-    EFSMountTimeout,
-    InvalidRuntime,
-    InvalidZipFileException,
-    FunctionError,
-    ServiceQuotaExceededException,
-    VcpuLimitExceeded,
-    CapacityProviderScalingLimitExceeded,
-    InsufficientCapacity,
-    EC2RequestLimitExceeded,
-    FunctionErrorInitTimeout,
-    FunctionErrorRuntimeInitError,
-    FunctionErrorExtensionInitError,
-    FunctionErrorInvalidEntryPoint,
-    FunctionErrorInvalidWorkingDirectory,
-    FunctionErrorPermissionDenied,
-    FunctionErrorTooManyExtensions,
-    FunctionErrorInitResourceExhausted,
-    DisallowedByVpcEncryptionControl,
-    IncompatibleAcceleratorInstanceTypes,
-    DependencyError,
-}
-
-impl LastUpdateStatusReasonCode {
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::EniLimitExceeded => "EniLimitExceeded",
-            Self::InsufficientRolePermissions => "InsufficientRolePermissions",
-            Self::InvalidConfiguration => "InvalidConfiguration",
-            Self::InternalError => "InternalError",
-            Self::SubnetOutOfIPAddresses => "SubnetOutOfIPAddresses",
-            Self::InvalidSubnet => "InvalidSubnet",
-            Self::InvalidSecurityGroup => "InvalidSecurityGroup",
-            Self::ImageDeleted => "ImageDeleted",
-            Self::ImageAccessDenied => "ImageAccessDenied",
-            Self::InvalidImage => "InvalidImage",
-            Self::KMSKeyAccessDenied => "KMSKeyAccessDenied",
-            Self::KMSKeyNotFound => "KMSKeyNotFound",
-            Self::InvalidStateKMSKey => "InvalidStateKMSKey",
-            Self::DisabledKMSKey => "DisabledKMSKey",
-            Self::EFSIOError => "EFSIOError",
-            Self::EFSMountConnectivityError => "EFSMountConnectivityError",
-            Self::EFSMountFailure => "EFSMountFailure",
-            Self::EFSMountTimeout => "EFSMountTimeout",
-            Self::InvalidRuntime => "InvalidRuntime",
-            Self::InvalidZipFileException => "InvalidZipFileException",
-            Self::FunctionError => "FunctionError",
-            Self::ServiceQuotaExceededException => "ServiceQuotaExceededException",
-            Self::VcpuLimitExceeded => "VcpuLimitExceeded",
-            Self::CapacityProviderScalingLimitExceeded => "CapacityProviderScalingLimitExceeded",
-            Self::InsufficientCapacity => "InsufficientCapacity",
-            Self::EC2RequestLimitExceeded => "EC2RequestLimitExceeded",
-            Self::FunctionErrorInitTimeout => "FunctionError.InitTimeout",
-            Self::FunctionErrorRuntimeInitError => "FunctionError.RuntimeInitError",
-            Self::FunctionErrorExtensionInitError => "FunctionError.ExtensionInitError",
-            Self::FunctionErrorInvalidEntryPoint => "FunctionError.InvalidEntryPoint",
-            Self::FunctionErrorInvalidWorkingDirectory => "FunctionError.InvalidWorkingDirectory",
-            Self::FunctionErrorPermissionDenied => "FunctionError.PermissionDenied",
-            Self::FunctionErrorTooManyExtensions => "FunctionError.TooManyExtensions",
-            Self::FunctionErrorInitResourceExhausted => "FunctionError.InitResourceExhausted",
-            Self::DisallowedByVpcEncryptionControl => "DisallowedByVpcEncryptionControl",
-            Self::IncompatibleAcceleratorInstanceTypes => "IncompatibleAcceleratorInstanceTypes",
-            Self::DependencyError => "DependencyError",
-        }
-    }
-
-    pub fn parse(text: &str) -> Option<Self> {
-        Some(match text {
-            "EniLimitExceeded" => Self::EniLimitExceeded,
-            "InsufficientRolePermissions" => Self::InsufficientRolePermissions,
-            "InvalidConfiguration" => Self::InvalidConfiguration,
-            "InternalError" => Self::InternalError,
-            "SubnetOutOfIPAddresses" => Self::SubnetOutOfIPAddresses,
-            "InvalidSubnet" => Self::InvalidSubnet,
-            "InvalidSecurityGroup" => Self::InvalidSecurityGroup,
-            "ImageDeleted" => Self::ImageDeleted,
-            "ImageAccessDenied" => Self::ImageAccessDenied,
-            "InvalidImage" => Self::InvalidImage,
-            "KMSKeyAccessDenied" => Self::KMSKeyAccessDenied,
-            "KMSKeyNotFound" => Self::KMSKeyNotFound,
-            "InvalidStateKMSKey" => Self::InvalidStateKMSKey,
-            "DisabledKMSKey" => Self::DisabledKMSKey,
-            "EFSIOError" => Self::EFSIOError,
-            "EFSMountConnectivityError" => Self::EFSMountConnectivityError,
-            "EFSMountFailure" => Self::EFSMountFailure,
-            "EFSMountTimeout" => Self::EFSMountTimeout,
-            "InvalidRuntime" => Self::InvalidRuntime,
-            "InvalidZipFileException" => Self::InvalidZipFileException,
-            "FunctionError" => Self::FunctionError,
-            "ServiceQuotaExceededException" => Self::ServiceQuotaExceededException,
-            "VcpuLimitExceeded" => Self::VcpuLimitExceeded,
-            "CapacityProviderScalingLimitExceeded" => Self::CapacityProviderScalingLimitExceeded,
-            "InsufficientCapacity" => Self::InsufficientCapacity,
-            "EC2RequestLimitExceeded" => Self::EC2RequestLimitExceeded,
-            "FunctionError.InitTimeout" => Self::FunctionErrorInitTimeout,
-            "FunctionError.RuntimeInitError" => Self::FunctionErrorRuntimeInitError,
-            "FunctionError.ExtensionInitError" => Self::FunctionErrorExtensionInitError,
-            "FunctionError.InvalidEntryPoint" => Self::FunctionErrorInvalidEntryPoint,
-            "FunctionError.InvalidWorkingDirectory" => Self::FunctionErrorInvalidWorkingDirectory,
-            "FunctionError.PermissionDenied" => Self::FunctionErrorPermissionDenied,
-            "FunctionError.TooManyExtensions" => Self::FunctionErrorTooManyExtensions,
-            "FunctionError.InitResourceExhausted" => Self::FunctionErrorInitResourceExhausted,
-            "DisallowedByVpcEncryptionControl" => Self::DisallowedByVpcEncryptionControl,
-            "IncompatibleAcceleratorInstanceTypes" => Self::IncompatibleAcceleratorInstanceTypes,
-            "DependencyError" => Self::DependencyError,
-            _ => return None,
-        })
-    }
-}
-
-impl IntoValue for LastUpdateStatusReasonCode {
     fn into_value(self) -> Value {
         Value::String(self.as_str().into())
     }
@@ -5232,48 +5098,7 @@ pub mod shapes {
     pub static LAST_UPDATE_STATUS: Shape =
         Shape::enumeration("LastUpdateStatus", &["Successful", "Failed", "InProgress"]);
     pub static LAST_UPDATE_STATUS_REASON: Shape = Shape::string("LastUpdateStatusReason");
-    pub static LAST_UPDATE_STATUS_REASON_CODE: Shape = Shape::enumeration(
-        "LastUpdateStatusReasonCode",
-        &[
-            "EniLimitExceeded",
-            "InsufficientRolePermissions",
-            "InvalidConfiguration",
-            "InternalError",
-            "SubnetOutOfIPAddresses",
-            "InvalidSubnet",
-            "InvalidSecurityGroup",
-            "ImageDeleted",
-            "ImageAccessDenied",
-            "InvalidImage",
-            "KMSKeyAccessDenied",
-            "KMSKeyNotFound",
-            "InvalidStateKMSKey",
-            "DisabledKMSKey",
-            "EFSIOError",
-            "EFSMountConnectivityError",
-            "EFSMountFailure",
-            "EFSMountTimeout",
-            "InvalidRuntime",
-            "InvalidZipFileException",
-            "FunctionError",
-            "ServiceQuotaExceededException",
-            "VcpuLimitExceeded",
-            "CapacityProviderScalingLimitExceeded",
-            "InsufficientCapacity",
-            "EC2RequestLimitExceeded",
-            "FunctionError.InitTimeout",
-            "FunctionError.RuntimeInitError",
-            "FunctionError.ExtensionInitError",
-            "FunctionError.InvalidEntryPoint",
-            "FunctionError.InvalidWorkingDirectory",
-            "FunctionError.PermissionDenied",
-            "FunctionError.TooManyExtensions",
-            "FunctionError.InitResourceExhausted",
-            "DisallowedByVpcEncryptionControl",
-            "IncompatibleAcceleratorInstanceTypes",
-            "DependencyError",
-        ],
-    );
+    pub static LAST_UPDATE_STATUS_REASON_CODE: Shape = Shape::string("LastUpdateStatusReasonCode");
     pub static LAYER: Shape = Shape::structure(
         "Layer",
         &[

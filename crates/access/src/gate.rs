@@ -1,0 +1,204 @@
+//! Which account a request belongs to, and what its sender may do.
+
+use std::collections::HashMap;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use base::arn::{AccountId, FunctionArn, Region, Scope};
+use base::random::Dice;
+
+use crate::principal::{FunctionIdentity, Issued, Ledger, Principal};
+use crate::secret::Secret;
+
+/// Tells who asks and what they may do. Cheap to clone; clones share what they know.
+#[derive(Debug, Clone)]
+pub struct Gate {
+    mode: Mode,
+    account: AccountId,
+    issued: Ledger,
+}
+
+#[derive(Debug, Clone)]
+enum Mode {
+    Open,
+    Closed(Arc<HashMap<String, AccessKey>>),
+}
+
+/// A configured key.
+#[derive(Debug, Clone)]
+pub struct AccessKey {
+    /// `AWS_ACCESS_KEY_ID`.
+    pub id: String,
+    /// `AWS_SECRET_ACCESS_KEY`.
+    pub secret: Secret,
+    /// The account it belongs to; without one, the server's.
+    pub account: Option<AccountId>,
+}
+
+/// What a request shows of its sender. Nothing of it is verified yet.
+#[derive(Debug, Clone, Copy)]
+pub struct Shown<'a> {
+    /// The access key id.
+    pub access_key: &'a str,
+    /// The session token that comes with temporary keys.
+    pub token: Option<&'a str>,
+    /// The region of the signature's scope.
+    pub region: &'a str,
+}
+
+/// Who asks, and which account's and region's resources they see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// Where names without account and region are looked up.
+    pub scope: Scope,
+    /// Who asks.
+    pub principal: Principal,
+}
+
+/// Why a request has no caller.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Stranger<E> {
+    /// Nobody has this key. AWS answers 403 `UnrecognizedClientException`.
+    #[error("access key is not known")]
+    UnknownKey,
+    /// The session token does not belong to the key. AWS answers 403 `UnrecognizedClientException`.
+    #[error("session token does not belong to the access key")]
+    WrongToken,
+    /// The signature's scope names no region.
+    #[error("region in the signature's scope is not a region name")]
+    Region,
+    /// The signature is not the key's.
+    #[error(transparent)]
+    Signature(E),
+}
+
+impl Gate {
+    /// Takes any key: one of twelve digits names its account, every other stands for `account`.
+    pub fn open(account: AccountId) -> Self {
+        Self { mode: Mode::Open, account, issued: Ledger::default() }
+    }
+
+    /// Takes the configured keys only, each with a verified signature.
+    pub fn closed(account: AccountId, keys: impl IntoIterator<Item = AccessKey>) -> Self {
+        let keys = keys.into_iter().map(|key| (key.id.clone(), key)).collect();
+        Self { mode: Mode::Closed(Arc::new(keys)), account, issued: Ledger::default() }
+    }
+
+    /// Whether any key is taken.
+    pub const fn is_open(&self) -> bool {
+        matches!(self.mode, Mode::Open)
+    }
+
+    /// Who sent a request. `verify` checks the signature with a key's secret; it is called unless the gate is open.
+    pub fn identify<E>(
+        &self,
+        shown: Shown<'_>,
+        verify: impl FnOnce(&Secret) -> Result<(), E>,
+    ) -> Result<Caller, Stranger<E>> {
+        let region: Region = shown.region.parse().map_err(|_| Stranger::Region)?;
+        if let Some(temporary) = self.issued.find(shown.access_key) {
+            if !shown.token.is_some_and(|token| temporary.token.is(token)) {
+                return Err(Stranger::WrongToken);
+            }
+            if !self.is_open() {
+                verify(&temporary.secret).map_err(Stranger::Signature)?;
+            }
+            return Ok(Caller::function(temporary.identity, Some(region)));
+        }
+        let account = match &self.mode {
+            Mode::Open => shown.access_key.parse().unwrap_or_else(|_| self.account.clone()),
+            Mode::Closed(keys) => {
+                let key = keys.get(shown.access_key).ok_or(Stranger::UnknownKey)?;
+                verify(&key.secret).map_err(Stranger::Signature)?;
+                key.account.clone().unwrap_or_else(|| self.account.clone())
+            }
+        };
+        Ok(Caller::account(account, region))
+    }
+
+    /// Makes temporary keys for one environment. They are good until the result is dropped.
+    pub fn issue(&self, identity: FunctionIdentity, dice: &Dice) -> Issued {
+        self.issued.issue(identity, dice)
+    }
+
+    /// Lets `caller` do what `request` asks for, if they may: within their own account everything, beyond it
+    /// nothing.
+    pub fn authorize<T: Guarded>(&self, caller: &Principal, request: T) -> Result<Authorized<T>, Denied> {
+        let resource = request.resource();
+        if *caller.account() != resource.scope.account {
+            return Err(Denied {
+                principal: caller.clone(),
+                action: request.action(),
+                resource: resource.clone(),
+            });
+        }
+        Ok(Authorized { principal: caller.clone(), request })
+    }
+}
+
+impl Caller {
+    /// Someone with an account's key.
+    pub fn account(account: AccountId, region: Region) -> Self {
+        Self { scope: Scope { account: account.clone(), region }, principal: Principal::Account(account) }
+    }
+
+    /// A function, known by its socket or by its temporary keys; `region` is the one it speaks to, its own if
+    /// it does not say.
+    pub fn function(identity: Arc<FunctionIdentity>, region: Option<Region>) -> Self {
+        let region = region.unwrap_or_else(|| identity.scope.region.clone());
+        let scope = Scope { account: identity.scope.account.clone(), region };
+        Self { scope, principal: Principal::Function(identity) }
+    }
+}
+
+/// Something that only those may do who are allowed to.
+pub trait Guarded {
+    /// The action as policies name it: `lambda:InvokeFunction`.
+    fn action(&self) -> &'static str;
+    /// What it is done to, as the caller named it.
+    fn resource(&self) -> &FunctionArn;
+}
+
+/// A request that its sender may make. Only a [`Gate`] makes one.
+#[derive(Debug, Clone)]
+pub struct Authorized<T> {
+    principal: Principal,
+    request: T,
+}
+
+impl<T> Authorized<T> {
+    /// Who made it.
+    pub const fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    /// The request itself.
+    pub fn into_inner(self) -> T {
+        self.request
+    }
+}
+
+impl<T> Deref for Authorized<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.request
+    }
+}
+
+/// Somebody may not do something. The message is AWS's for 403 `AccessDeniedException`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "User: {principal} is not authorized to perform: {action} on resource: {resource} because no resource-based \
+     policy allows the {action} action"
+)]
+pub struct Denied {
+    /// Who.
+    pub principal: Principal,
+    /// What they wanted to do.
+    pub action: &'static str,
+    /// To what.
+    pub resource: FunctionArn,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,25 @@
+//! What exists: functions with their configuration, code and life cycle, in an in-memory snapshot that the
+//! store's `watch` keeps current.
+//!
+//! Reading a function costs no I/O. A write is durable and visible in the snapshot when it answers.
+
+mod catalogue;
+mod configuration;
+mod error;
+mod follower;
+mod function;
+mod record;
+mod request;
+pub mod rules;
+mod shelf;
+mod snapshot;
+
+pub use catalogue::{Catalogue, Unfinished};
+pub use configuration::{
+    Architecture, Configuration, FileSystem, ImageConfig, LogFormat, LogLevel, LoggingConfig, PackageType,
+    SealedEnvironment, SnapStart, SystemLogLevel, TracingMode, VpcConfig,
+};
+pub use error::{Busy, CatalogueError};
+pub use follower::{Event, Subscription};
+pub use function::{CodeRef, Function, FunctionKey, LastUpdate, Reason, State, Version};
+pub use request::{CodeUpdate, ConfigurationUpdate, NewFunction};

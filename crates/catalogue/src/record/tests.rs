@@ -1,0 +1,107 @@
+use std::collections::HashMap;
+use std::time::Duration;
+
+use base::units::Mib;
+use expect_test::expect;
+
+use super::*;
+use crate::configuration::*;
+use crate::rules::tests::{a_function, a_key};
+
+/// A function with every member set.
+fn full() -> Function {
+    let mut function = a_function("f");
+    let configuration = Configuration {
+        package: PackageType::Image,
+        runtime: Some("python3.13".into()),
+        handler: Some("app.handler".into()),
+        role: "role".into(),
+        description: "ä \"quoted\"".into(),
+        timeout: Duration::from_secs(900),
+        memory: Mib(10_240),
+        ephemeral: Mib(1024),
+        environment: Some(SealedEnvironment(vec![0, 255, 10].into())),
+        kms_key: Some("key".into()),
+        layers: vec!["layer:1".into(), "layer:2".into()],
+        architecture: Architecture::Arm64,
+        tracing: TracingMode::Active,
+        logging: LoggingConfig {
+            format: LogFormat::Json { application: LogLevel::Fatal, system: SystemLogLevel::Warn },
+            group: "/g".into(),
+        },
+        dead_letter: Some("queue".into()),
+        vpc: Some(VpcConfig {
+            subnets: vec!["s".into()],
+            security_groups: vec!["g".into()],
+            vpc: "v".into(),
+            ipv6: true,
+        }),
+        file_systems: vec![FileSystem { arn: "fs".into(), mount: "/mnt/x".into() }],
+        snap_start: SnapStart::PublishedVersions,
+        image: Some(ImageConfig {
+            entry_point: Some(vec!["sh".into()]),
+            command: Some(Vec::new()),
+            working_directory: None,
+        }),
+        runtime_version: Some("arn".into()),
+    };
+    let failed = Reason { code: "Broken".into(), text: "It broke.".into() };
+    function.latest = Arc::new(Version {
+        configuration,
+        state: State::Inactive(Reason::creating()),
+        last_update: Some(LastUpdate::Failed(failed)),
+        ..Version::clone(&function.latest)
+    });
+    function.next_version = 7;
+    function.tags = BTreeMap::from([("k".into(), "v".into())]);
+    function
+}
+
+#[test]
+fn what_is_stored_is_read_back() {
+    let key = key_of(Kind::Function, &a_key("f"));
+    for function in [full(), a_function("f")] {
+        let body = write_function(&function);
+        assert_eq!(*read_function(&key, &a_key("f"), &body).unwrap(), function);
+    }
+    let numbering = Numbering { next_version: 3, next_generation: 9 };
+    assert_eq!(read_numbering(&key, &write_numbering(numbering)).unwrap(), numbering);
+}
+
+#[test]
+fn the_stored_form_does_not_change() {
+    let text = |function: &Function| String::from_utf8(write_function(function).to_vec()).unwrap();
+    expect![[r#"{"version":1,"latest":{"configuration":{"package":"Zip","runtime":"python3.13","handler":"app.handler","role":"arn:aws:iam::000000000000:role/r","description":"","timeout_seconds":3,"memory_mib":128,"ephemeral_mib":512,"architecture":"x86_64","tracing":"PassThrough","logging":{"format":"text","group":"/aws/lambda/f"},"snap_start":"None"},"code":{"digest":"0101010101010101010101010101010101010101010101010101010101010101","size":100,"unzipped":200},"state":{"pending":{"code":"Creating","text":"The function is being created."}},"revision":"00000000-0000-0000-0000-000000000001","last_modified":1000,"generation":1},"next_version":1}"#]]
+        .assert_eq(&text(&a_function("f")));
+    let full = text(&full());
+    assert!(full.contains(r#""environment":"AP8K""#), "{full}");
+    assert!(full.contains(r#""format":{"json":{"application":"FATAL","system":"WARN"}}"#), "{full}");
+}
+
+#[test]
+fn keys_tell_what_they_are_about() {
+    let key = key_of(Kind::Function, &a_key("f"));
+    assert_eq!(key.as_str(), "catalogue/000000000000/us-east-1/function/f");
+    assert_eq!(read_key(&key), Some((Kind::Function, a_key("f"))));
+    for other in [
+        "catalogue/000000000000/us-east-1/alias/f/live",
+        "catalogue/x",
+        "artifact/x",
+        "catalogue/0/r/function/f",
+    ] {
+        assert_eq!(read_key(&Key::new(other)), None, "{other}");
+    }
+}
+
+#[test]
+fn records_of_newer_samovars_and_damaged_ones_are_refused() {
+    let key = key_of(Kind::Function, &a_key("f"));
+    for (body, reason) in HashMap::from([
+        (&br#"{"version":2,"new":"form"}"#[..], "version 2 is not known to this samovar"),
+        (br#"{"version":1}"#, "missing field"),
+        (b"junk", "expected"),
+    ]) {
+        let error = read_function(&key, &a_key("f"), body).unwrap_err().to_string();
+        assert!(error.contains(reason), "{error}");
+    }
+}

@@ -1,0 +1,268 @@
+//! Doors over real loopback sockets, with services that only echo.
+
+mod admission;
+mod limits;
+mod surface;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use access::{AccessKey, FunctionIdentity, Gate, Secret, Vault};
+use artifact::{Artifacts, InProcess};
+use base::arn::{FunctionArn, Scope};
+use base::clock::{Clock, Timestamp};
+use base::random::Dice;
+use bytes::Bytes;
+use services::Context;
+use store::Blobs;
+use store::memory::MemoryStore;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use wire::answer::Answer;
+use wire::error::ServiceError;
+use wire::{lambda as api, logs};
+
+use crate::{Apis, Door, Endpoint, EndpointSetup, HostList, Reset};
+
+const OPEN: &str = "Authorization: AWS4-HMAC-SHA256 Credential=000000000000/20261121/us-east-1/lambda/aws4_request, \
+                    SignedHeaders=host, Signature=00\r\n";
+const KEY: &str = "AKIDEXAMPLE";
+const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
+
+/// A Lambda that tells who asked, and panics when it is asked for the function `panic`.
+struct Echo {
+    finished: Arc<AtomicUsize>,
+}
+
+type Told<T> = Result<Answer<T>, ServiceError>;
+
+impl api::Lambda for Echo {
+    type Context = Context;
+
+    async fn create_function(
+        &self,
+        _: &Context,
+        input: api::CreateFunctionRequest,
+    ) -> Told<api::FunctionConfiguration> {
+        let size = input.code.zip_file.map(|zip| zip.len() as i64);
+        Ok(api::FunctionConfiguration { code_size: size, ..Default::default() }.into())
+    }
+
+    async fn delete_function(
+        &self,
+        _: &Context,
+        _: api::DeleteFunctionRequest,
+    ) -> Told<api::DeleteFunctionResponse> {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        self.finished.fetch_add(1, Ordering::SeqCst);
+        Ok(api::DeleteFunctionResponse { status_code: Some(204) }.into())
+    }
+
+    async fn get_function(&self, _: &Context, _: api::GetFunctionRequest) -> Told<api::GetFunctionResponse> {
+        Err(ServiceError::not_built("GetFunction"))
+    }
+
+    async fn get_function_configuration(
+        &self,
+        context: &Context,
+        input: api::GetFunctionConfigurationRequest,
+    ) -> Told<api::FunctionConfiguration> {
+        assert!(input.function_name != "panic", "asked to");
+        let Context { scope, principal, host, .. } = context;
+        Ok(api::FunctionConfiguration {
+            role: Some(principal.to_string()),
+            description: Some(format!("{} {} {host}", scope.account, scope.region)),
+            ..Default::default()
+        }
+        .into())
+    }
+
+    async fn invoke(
+        &self,
+        context: &Context,
+        input: api::InvocationRequest,
+    ) -> Told<api::InvocationResponse> {
+        let executed_version = Some(context.request_id.to_string());
+        Ok(api::InvocationResponse { payload: input.payload, executed_version, ..Default::default() }.into())
+    }
+
+    async fn list_functions(
+        &self,
+        _: &Context,
+        _: api::ListFunctionsRequest,
+    ) -> Told<api::ListFunctionsResponse> {
+        Ok(api::ListFunctionsResponse { next_marker: None, functions: Some(Vec::new()) }.into())
+    }
+
+    async fn update_function_code(
+        &self,
+        _: &Context,
+        _: api::UpdateFunctionCodeRequest,
+    ) -> Told<api::FunctionConfiguration> {
+        Err(ServiceError::not_built("UpdateFunctionCode"))
+    }
+
+    async fn update_function_configuration(
+        &self,
+        _: &Context,
+        _: api::UpdateFunctionConfigurationRequest,
+    ) -> Told<api::FunctionConfiguration> {
+        Err(ServiceError::not_built("UpdateFunctionConfiguration"))
+    }
+}
+
+/// Logs without any.
+struct Silence;
+
+impl logs::Logs for Silence {
+    type Context = Context;
+
+    async fn describe_log_groups(
+        &self,
+        _: &Context,
+        _: logs::DescribeLogGroupsRequest,
+    ) -> Told<logs::DescribeLogGroupsResponse> {
+        Ok(logs::DescribeLogGroupsResponse::default().into())
+    }
+
+    async fn describe_log_streams(
+        &self,
+        _: &Context,
+        _: logs::DescribeLogStreamsRequest,
+    ) -> Told<logs::DescribeLogStreamsResponse> {
+        Ok(logs::DescribeLogStreamsResponse::default().into())
+    }
+
+    async fn filter_log_events(
+        &self,
+        _: &Context,
+        _: logs::FilterLogEventsRequest,
+    ) -> Told<logs::FilterLogEventsResponse> {
+        Ok(logs::FilterLogEventsResponse::default().into())
+    }
+
+    async fn get_log_events(
+        &self,
+        _: &Context,
+        _: logs::GetLogEventsRequest,
+    ) -> Told<logs::GetLogEventsResponse> {
+        Ok(logs::GetLogEventsResponse::default().into())
+    }
+}
+
+/// An endpoint at a free port of loopback.
+struct Bench {
+    door: Door,
+    address: SocketAddr,
+    apis: Arc<Apis<Echo, Silence>>,
+    artifacts: Artifacts,
+    vault: Vault,
+    finished: Arc<AtomicUsize>,
+    resets: Arc<AtomicUsize>,
+    clock: Clock,
+    _directory: TempDir,
+}
+
+/// What an endpoint of a test is like.
+struct Kind {
+    closed: bool,
+    reset: bool,
+}
+
+impl Bench {
+    async fn open() -> Self {
+        Self::of(Kind { closed: false, reset: true }).await
+    }
+
+    async fn of(kind: Kind) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let clock = Clock::starting_at(Timestamp::from_millis(1_795_255_200_000));
+        let dice = Dice::seeded(1);
+        let store = Arc::new(MemoryStore::new(clock));
+        let unpacker = Arc::new(InProcess::new(directory.path()));
+        let artifacts =
+            Artifacts::open(store, Blobs::memory(), unpacker, directory.path(), clock, dice.clone())
+                .await
+                .unwrap();
+        let vault = Vault::open(&directory.path().join("key"), dice.clone()).unwrap();
+        let (finished, resets) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let account = "000000000000".parse().unwrap();
+        let key = AccessKey { id: KEY.into(), secret: Secret::new(SECRET), account: None };
+        let apis = Arc::new(Apis { lambda: Echo { finished: finished.clone() }, logs: Silence, clock });
+        let counted = resets.clone();
+        let reset: Reset = Arc::new(move || {
+            counted.fetch_add(1, Ordering::SeqCst);
+            Box::pin(async { Ok(()) })
+        });
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let setup = EndpointSetup {
+            apis: apis.clone(),
+            gate: if kind.closed { Gate::closed(account, [key]) } else { Gate::open(account) },
+            hosts: HostList::default(),
+            artifacts: artifacts.clone(),
+            vault: vault.clone(),
+            reset: kind.reset.then_some(reset),
+            clock,
+            dice,
+        };
+        let door = Endpoint::open(listener, setup);
+        Self { door, address, apis, artifacts, vault, finished, resets, clock, _directory: directory }
+    }
+
+    async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.unwrap()
+    }
+
+    /// Sends these bytes and gives all that comes back until the server closes.
+    async fn raw(&self, request: impl AsRef<[u8]>) -> String {
+        exchange(self.address, request.as_ref()).await
+    }
+
+    /// One request with these header lines; the connection is closed after it.
+    async fn ask(&self, method: &str, path: &str, headers: &str, body: &str) -> String {
+        self.raw(request(method, path, headers, body)).await
+    }
+}
+
+fn request(method: &str, path: &str, headers: &str, body: &str) -> String {
+    let host = if headers.contains("Host:") { "" } else { "Host: localhost\r\n" };
+    let length = if body.is_empty() { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
+    format!("{method} {path} HTTP/1.1\r\n{host}{headers}{length}Connection: close\r\n\r\n{body}")
+}
+
+async fn exchange(address: SocketAddr, request: &[u8]) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let (mut reading, mut writing) = stream.split();
+    let mut answer = Vec::new();
+    // The server may answer, and close, before it has taken everything.
+    let (_, _) = tokio::join!(writing.write_all(request), reading.read_to_end(&mut answer));
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// Status, error type and body.
+fn told(answer: &str) -> String {
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((answer, ""));
+    let status = head.split(' ').nth(1).unwrap_or_default();
+    let code = head.lines().find_map(|line| line.strip_prefix("x-amzn-errortype: ")).unwrap_or_default();
+    [status, code, body].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+fn header<'a>(answer: &'a str, name: &str) -> Option<&'a str> {
+    let (head, _) = answer.split_once("\r\n\r\n")?;
+    head.lines()
+        .find_map(|line| line.split_once(": ").filter(|(key, _)| *key == name).map(|(_, value)| value))
+}
+
+fn identity() -> Arc<FunctionIdentity> {
+    let scope = Scope { account: "999999999999".parse().unwrap(), region: "eu-west-1".parse().unwrap() };
+    Arc::new(FunctionIdentity {
+        function: FunctionArn::new(scope.clone(), "inside".parse().unwrap()),
+        scope,
+        role: "arn:aws:iam::999999999999:role/worker".into(),
+        session: "inside".into(),
+    })
+}

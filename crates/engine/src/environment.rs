@@ -1,0 +1,8 @@
+//! One running copy of a function: what is decided ([`rules`]) and what is done ([`driver`]).
+
+pub mod alarm;
+pub mod driver;
+pub mod output;
+pub mod recipe;
+pub mod rules;
+pub mod variables;

@@ -1,0 +1,435 @@
+//! An environment's own task: it carries out what [`super::rules`] decide.
+//!
+//! The task owns the sandbox, the connections of its runtime, the log pipe, and while one runs the job with its
+//! permit and lease. It ends only when the environment does.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use base::clock::{Clock, Timestamp};
+use base::units::Mib;
+use catalogue::Version;
+use tokio::sync::{mpsc, oneshot};
+
+use super::alarm::Alarm;
+use super::output::{Figures, Output};
+use super::recipe::{Kit, Recipe};
+use super::rules::{Action, Environment, Event, Limits, Refusal, RuntimeState, Status};
+use crate::host::runtime::{Call, NextReply, Posted, RuntimeApi, Verdict, Work};
+use crate::invoke::{Ended, Invocation, Job};
+use crate::outcome::{Exit, Fault};
+use crate::pool::{Assignment, Command, Lease, Membership, Newcomer, Next};
+use crate::starter::{Control, Meter, Sandbox, StartError, Told};
+
+/// `ENOENT` and `EACCES`: what is not there, or may not be executed, is no bootstrap.
+const ABSENT: [i32; 2] = [2, 13];
+
+/// The signal of the kernel's out-of-memory killer.
+const SIGKILL: i32 = 9;
+
+/// Runs one environment from its sandbox's building to its end.
+pub async fn run(kit: Arc<Kit>, newcomer: Newcomer) {
+    let Newcomer { membership, commands, place, version } = newcomer;
+    let built = async {
+        let recipe = kit.recipes.recipe(&version).await?;
+        let order = recipe.order(membership.id(), kit.endpoint.is_some(), place);
+        Ok((kit.starter.build(order).await?, recipe))
+    };
+    match built.await {
+        Ok((sandbox, recipe)) => live(&kit, membership, commands, version, sandbox, recipe).await,
+        Err(error) => {
+            tracing::warn!(version = %version.arn, %error, "no environment");
+            membership.fail(error);
+        }
+    }
+}
+
+async fn live(
+    kit: &Kit,
+    membership: Membership,
+    commands: mpsc::UnboundedReceiver<Command>,
+    version: Arc<Version>,
+    sandbox: Sandbox,
+    recipe: Recipe,
+) {
+    let Sandbox { control, log, runtime_api, endpoint, meter } = sandbox;
+    let endpoint = endpoint.zip(kit.endpoint.as_ref());
+    let _endpoint = endpoint.map(|(listener, host)| host.serve(listener, Arc::clone(&recipe.keys.identity)));
+    let parts = RuntimeApi::new(runtime_api)
+        .and_then(|api| Ok((api, Output::new(log, recipe.log.clone(), kit.clock)?)));
+    let (api, output) = match parts {
+        Ok(parts) => parts,
+        Err(error) => return membership.fail(StartError(error.to_string()).into()),
+    };
+    let limits = Limits { timeout: version.configuration.timeout, ..Limits::default() };
+    let mut driver = Driver {
+        clock: kit.clock,
+        idle_expiry: kit.idle_expiry,
+        rules: Environment::new(limits),
+        membership,
+        commands,
+        control,
+        meter,
+        api,
+        output,
+        alarm: Alarm::new(kit.clock),
+        deadline: None,
+        expiry: None,
+        recipe,
+        candidate: 0,
+        oom_kills: 0,
+        run: None,
+        ended: None,
+        asker: None,
+        parked: None,
+        turns: VecDeque::from([Event::Built]),
+    };
+    while !driver.rules.is_closed() {
+        let event = driver.next().await;
+        driver.turn(event).await;
+    }
+    driver.output.finish().await;
+    driver.output.flush().await;
+}
+
+struct Driver {
+    clock: Clock,
+    idle_expiry: Duration,
+    rules: Environment,
+    membership: Membership,
+    commands: mpsc::UnboundedReceiver<Command>,
+    control: Box<dyn Control>,
+    meter: Box<dyn Meter>,
+    api: RuntimeApi,
+    output: Output,
+    alarm: Alarm,
+    /// The moment that the rules asked for.
+    deadline: Option<Timestamp>,
+    /// The moment at which idling ends, while the environment is in the pool's idle list.
+    expiry: Option<Timestamp>,
+    recipe: Recipe,
+    /// Which of the recipe's commands is being started.
+    candidate: usize,
+    /// What the meter said when the runtime was started.
+    oom_kills: u64,
+    run: Option<Run>,
+    /// The lease of a run that ended, until the environment is offered again.
+    ended: Option<Lease>,
+    /// The call of the runtime that is being decided on.
+    asker: Option<Asker>,
+    /// The runtime's `/next`, while there is no work.
+    parked: Option<oneshot::Sender<NextReply>>,
+    /// Events that actions raised.
+    turns: VecDeque<Event>,
+}
+
+/// What runs now.
+struct Run {
+    job: Box<Job>,
+    lease: Lease,
+    /// Size of the runtime's answer.
+    produced: Option<u64>,
+}
+
+enum Asker {
+    Next(oneshot::Sender<NextReply>),
+    Post(oneshot::Sender<Verdict>),
+}
+
+/// What woke the task.
+enum Happened {
+    Command(Command),
+    Call(Call),
+    Told(Told),
+    Alarm,
+}
+
+impl Driver {
+    async fn next(&mut self) -> Event {
+        loop {
+            if let Some(event) = self.turns.pop_front() {
+                return event;
+            }
+            let happened = std::future::poll_fn(|cx| self.poll(cx)).await;
+            if let Some(event) = self.translate(happened).await {
+                return event;
+            }
+        }
+    }
+
+    /// The alarm comes before the runtime's calls, which could otherwise keep it from ever ringing; those come
+    /// before the news of its end, because what it said last still counts.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Happened> {
+        if let Poll::Ready(command) = self.commands.poll_recv(cx) {
+            // The pool keeps a sender for as long as the membership lasts.
+            return Poll::Ready(Happened::Command(command.unwrap_or(Command::Close)));
+        }
+        if self.alarm.poll_ring(cx).is_ready() {
+            return Poll::Ready(Happened::Alarm);
+        }
+        if let Poll::Ready(call) = self.api.poll_call(cx) {
+            return Poll::Ready(Happened::Call(call));
+        }
+        if let Poll::Ready(told) = self.control.poll_told(cx) {
+            return Poll::Ready(Happened::Told(told));
+        }
+        self.output.poll(cx);
+        Poll::Pending
+    }
+
+    async fn translate(&mut self, happened: Happened) -> Option<Event> {
+        match happened {
+            Happened::Command(Command::Run(assignment)) => Some(self.assigned(assignment)),
+            Happened::Command(Command::Close) => Some(Event::Close),
+            Happened::Call(Call::Next(asker)) => {
+                self.asker = Some(Asker::Next(asker));
+                Some(Event::Next)
+            }
+            Happened::Call(Call::Post(posted, asker)) => {
+                self.asker = Some(Asker::Post(asker));
+                self.posted(posted)
+            }
+            Happened::Told(told) => self.told(told).await,
+            Happened::Alarm => self.rang(),
+        }
+    }
+
+    fn assigned(&mut self, assignment: Assignment) -> Event {
+        let Assignment { job, lease } = assignment;
+        self.expiry = None;
+        self.set_alarm();
+        job.span.record("environment", tracing::field::display(self.membership.id()));
+        let id = job.invocation.id;
+        self.run = Some(Run { job, lease, produced: None });
+        Event::Called(id)
+    }
+
+    fn posted(&mut self, posted: Posted) -> Option<Event> {
+        match posted {
+            Posted::Answer(Some(id), answer) => Some(Event::Answered(id, answer)),
+            Posted::Answer(None, _) => {
+                self.refuse(Refusal::RequestId);
+                None
+            }
+            Posted::InitError(answer) => Some(Event::InitFailed(answer)),
+        }
+    }
+
+    async fn told(&mut self, told: Told) -> Option<Event> {
+        match told {
+            Told::Started => None,
+            Told::StartFailed(errno) => self.start_failed(errno),
+            Told::Exited(status) => Some(Event::Exited(Exit::Status(status))),
+            Told::Killed(SIGKILL) if self.meter.oom_kills() > self.oom_kills => {
+                Some(Event::Exited(Exit::OutOfMemory))
+            }
+            Told::Killed(signal) => Some(Event::Exited(Exit::Signal(signal))),
+            Told::ResetDone => {
+                self.parked = None;
+                self.api.forget().await;
+                self.output.finish().await;
+                Some(Event::ResetDone)
+            }
+            Told::Lost => Some(Event::SandboxLost),
+        }
+    }
+
+    /// Tries the next place where a bootstrap may be.
+    fn start_failed(&mut self, errno: i32) -> Option<Event> {
+        if ABSENT.contains(&errno) && self.candidate + 1 < self.recipe.commands.len() {
+            self.candidate += 1;
+            self.start();
+            return None;
+        }
+        Some(Event::StartFailed(self.recipe.start_fault(self.candidate, errno, ABSENT.contains(&errno))))
+    }
+
+    async fn turn(&mut self, event: Event) {
+        let rules = std::mem::replace(&mut self.rules, Environment::new(Limits::default()));
+        let (rules, actions) = rules.on(self.clock.now(), event);
+        self.rules = rules;
+        for action in actions {
+            self.perform(action).await;
+        }
+        // Every call was decided on; one that fell through is answered by its dropped sender.
+        self.asker = None;
+    }
+
+    async fn perform(&mut self, action: Action) {
+        match action {
+            Action::Start => {
+                self.candidate = 0;
+                self.oom_kills = self.meter.oom_kills();
+                self.start();
+            }
+            Action::Reset => self.sandbox_says(|control| control.reset()),
+            Action::Timer(moment) => {
+                self.deadline = Some(moment);
+                self.set_alarm();
+            }
+            Action::NoTimer => {
+                self.deadline = None;
+                self.set_alarm();
+            }
+            Action::Park => self.park(),
+            Action::Deliver => self.deliver(),
+            Action::Accept => self.decide(Ok(())),
+            Action::Refuse(refusal) => self.refuse(refusal),
+            Action::InitStart(phase) => self.output.init_start(phase),
+            Action::InitReport(phase, took, status) => {
+                self.output.init_report(phase, took, &status);
+                // Seen once here, an environment that crashes before its first report has a figure.
+                self.meter.max_memory();
+            }
+            Action::StartLine => {
+                if let Some(run) = &self.run {
+                    self.output.start(&run.job.invocation);
+                }
+            }
+            Action::FaultLine(fault) => {
+                if let Some(run) = &self.run {
+                    self.output.fault(run.job.invocation.id, &fault);
+                }
+            }
+            Action::Reply(answer) => {
+                if let Some(run) = &mut self.run {
+                    run.produced = answer.size();
+                    run.job.reply(answer);
+                    run.lease.answered();
+                }
+            }
+            Action::Finish(took, init, status) => self.finish(took, init, &status).await,
+            Action::Offer => self.offer(),
+            Action::Destroy => self.abandon(),
+        }
+    }
+}
+
+impl Driver {
+    /// The rules' moment comes first when both have come.
+    fn rang(&mut self) -> Option<Event> {
+        let now = self.clock.now();
+        let event = if self.deadline.take_if(|moment| *moment <= now).is_some() {
+            Some(Event::TimeUp)
+        } else if self.expiry.take_if(|moment| *moment <= now).is_some() {
+            // One that was given a job meanwhile finds it among its commands.
+            self.membership.withdraw().then_some(Event::Close)
+        } else {
+            None
+        };
+        self.set_alarm();
+        event
+    }
+
+    fn set_alarm(&mut self) {
+        match self.deadline.into_iter().chain(self.expiry).min() {
+            Some(moment) => self.alarm.set(moment),
+            None => self.alarm.clear(),
+        }
+    }
+
+    fn start(&mut self) {
+        let command = self.recipe.commands[self.candidate].clone();
+        self.sandbox_says(|control| control.start(command));
+    }
+
+    /// A sandbox whose init takes no orders is lost.
+    fn sandbox_says(&mut self, order: impl FnOnce(&mut dyn Control) -> std::io::Result<()>) {
+        if let Err(error) = order(self.control.as_mut()) {
+            tracing::error!(environment = %self.membership.id(), %error, "sandbox lost");
+            self.turns.push_back(Event::SandboxLost);
+        }
+    }
+
+    /// Keeps `/next` waiting. A runtime asks over one connection, so an earlier one is stale.
+    fn park(&mut self) {
+        let Some(Asker::Next(asker)) = self.asker.take() else { return };
+        if let Some(stale) = self.parked.replace(asker) {
+            let transition = Refusal::Transition { from: RuntimeState::Ready, to: RuntimeState::Ready };
+            let _ = stale.send(NextReply::Refused(transition));
+        }
+    }
+
+    /// Where the runtime's connection broke meanwhile, its next `/next` gets the same work.
+    fn deliver(&mut self) {
+        self.park();
+        let (Some(run), Some(call)) = (&self.run, self.rules.call()) else { return };
+        let Some(parked) = self.parked.take() else { return };
+        let Invocation { id, requested, payload, trace, client_context, cognito_identity, .. } =
+            &run.job.invocation;
+        let work = Work {
+            id: *id,
+            deadline: call.deadline,
+            arn: requested.to_string(),
+            trace: trace.to_string(),
+            client_context: client_context.clone(),
+            cognito_identity: cognito_identity.clone(),
+            payload: payload.clone(),
+        };
+        let _ = parked.send(NextReply::Work(Box::new(work)));
+    }
+
+    fn refuse(&mut self, refusal: Refusal) {
+        match self.asker.take() {
+            Some(Asker::Next(asker)) => drop(asker.send(NextReply::Refused(refusal))),
+            Some(Asker::Post(asker)) => drop(asker.send(Err(refusal))),
+            None => {}
+        }
+    }
+
+    fn decide(&mut self, verdict: Verdict) {
+        if let Some(Asker::Post(asker)) = self.asker.take() {
+            let _ = asker.send(verdict);
+        }
+    }
+
+    async fn finish(&mut self, took: Duration, init: Option<Duration>, status: &Status) {
+        let Some(Run { job, lease, produced }) = self.run.take() else { return };
+        self.output.drain().await;
+        let figures = Figures { took, init, status, used: self.max_memory(status), produced };
+        self.output.end(job.invocation.id, &figures);
+        let tail = self.output.cut_tail();
+        self.output.flush().await;
+        tracing::debug!(parent: &job.span, ?took, ?init, ?status, "ended");
+        job.finish(Ended { tail });
+        self.ended = Some(lease);
+    }
+
+    /// The process that filled its memory is gone before anybody can measure it.
+    fn max_memory(&self, status: &Status) -> Mib {
+        let memory = self.recipe.memory;
+        let full = Fault::Exit(Exit::OutOfMemory).error_type();
+        match status {
+            Status::Error(kind) if kind == full => memory,
+            _ => Mib::holding(self.meter.max_memory()).min(memory),
+        }
+    }
+
+    fn offer(&mut self) {
+        let now = self.clock.now();
+        match self.membership.offer(now, self.ended.take()) {
+            Next::Run(assignment) => {
+                let event = self.assigned(assignment);
+                self.turns.push_back(event);
+            }
+            Next::Rest => {
+                self.expiry = Some(now + self.idle_expiry);
+                self.set_alarm();
+            }
+            Next::Close => self.turns.push_back(Event::Close),
+        }
+    }
+
+    /// Whoever still waits is told by the end of the job; the sandbox goes with the driver.
+    fn abandon(&mut self) {
+        if let Some(Run { job, lease, .. }) = self.run.take() {
+            drop(lease);
+            job.finish(Ended::default());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,352 @@
+//! What an environment writes: its processes' output from the log pipe, and the platform's lines among it.
+//!
+//! All of it goes through one queue in the order in which it happened. Where the log is slow the queue fills,
+//! the pipe is no longer read, and a flooding function waits in its own `write`.
+
+use std::future::Future;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use base::arn::{FunctionArn, Qualifier};
+use base::clock::Clock;
+use base::id::RequestId;
+use base::limits::{OUTPUT_QUEUE_BYTES, OUTPUT_TURN_BYTES};
+use base::units::Mib;
+use bytes::Bytes;
+use record::level::{Format, Level, SystemLevel, application_passes, system_passes};
+use record::lines::{Event, Splitter};
+use record::report::{
+    Ending, InitReport, InitRuntimeDone, InitStart, InitializationType, Phase, Record, Report, RuntimeDone,
+    Start, crash_line,
+};
+use record::tail::Tail;
+use record::{LogEvent, LogWriter};
+use tokio::io::{AsyncRead, ReadBuf};
+use tokio::net::unix::pipe;
+
+use super::rules::{InitPhase, Status};
+use crate::invoke::Invocation;
+use crate::outcome::Fault;
+
+/// Bytes read from the pipe at once. Ours.
+const CHUNK: usize = 16 * 1024;
+
+/// Where and how one environment's log is written.
+#[derive(Clone)]
+pub struct LogPlan {
+    /// The stream.
+    pub writer: LogWriter,
+    /// The stream's name.
+    pub stream: Arc<str>,
+    /// Text or JSON.
+    pub format: Format,
+    /// Threshold for the function's own lines; JSON only.
+    pub application: Level,
+    /// Threshold for the platform's lines; JSON only.
+    pub system: SystemLevel,
+    /// The function, without qualifier.
+    pub function: FunctionArn,
+    /// The version that runs.
+    pub version: Qualifier,
+    /// Its memory.
+    pub memory: Mib,
+    /// The runtime's version, such as `python:3.13.v64`, and its ARN.
+    pub runtime: Option<(Arc<str>, Arc<str>)>,
+    /// What a person should know about how the function runs here.
+    pub notice: Option<String>,
+}
+
+/// What an invocation took.
+pub struct Figures<'a> {
+    /// How long it ran.
+    pub took: Duration,
+    /// The cold start before it.
+    pub init: Option<Duration>,
+    /// How it ended.
+    pub status: &'a Status,
+    /// The most memory that the environment has used.
+    pub used: Mib,
+    /// Size of the answer, when there was one.
+    pub produced: Option<u64>,
+}
+
+type Writing = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// One environment's output.
+pub struct Output {
+    pipe: pipe::Receiver,
+    /// What the pipe can hold: reading so much after a moment reads all that was written before it.
+    capacity: usize,
+    /// The pipe's other end is gone.
+    ended: bool,
+    splitter: Splitter,
+    plan: LogPlan,
+    clock: Clock,
+    tail: Tail,
+    /// Whether somebody may want the tail.
+    tailing: bool,
+    queue: Vec<LogEvent>,
+    queued: usize,
+    writing: Option<Writing>,
+    events: Vec<Event>,
+}
+
+impl Output {
+    /// Reads `pipe` and writes as `plan` says.
+    pub fn new(pipe: OwnedFd, plan: LogPlan, clock: Clock) -> io::Result<Self> {
+        let capacity = rustix::pipe::fcntl_getpipe_size(&pipe)?;
+        Ok(Self {
+            pipe: pipe::Receiver::from_owned_fd(pipe)?,
+            capacity,
+            ended: false,
+            splitter: Splitter::new(),
+            tail: Tail::new(plan.format),
+            tailing: true,
+            plan,
+            clock,
+            queue: Vec::new(),
+            queued: 0,
+            writing: None,
+            events: Vec::new(),
+        })
+    }
+
+    /// Moves what can be moved from the pipe to the log, and registers for more.
+    pub fn poll(&mut self, cx: &mut Context<'_>) {
+        let mut turn = 0;
+        loop {
+            // Where the log is slow, its future wakes the task again.
+            let _ = self.poll_write(cx);
+            if self.ended || self.queued >= OUTPUT_QUEUE_BYTES {
+                return;
+            }
+            if turn >= OUTPUT_TURN_BYTES {
+                return cx.waker().wake_by_ref();
+            }
+            match self.poll_read(cx) {
+                Poll::Ready(read) => turn += read,
+                Poll::Pending => return,
+            }
+        }
+    }
+
+    /// Reads all that was written before this moment, and hands it on.
+    pub async fn drain(&mut self) {
+        let mut left = self.capacity;
+        while left > 0 {
+            if self.queued >= OUTPUT_QUEUE_BYTES {
+                self.flush().await;
+            }
+            match self.read() {
+                0 => return,
+                read => left = left.saturating_sub(read),
+            }
+        }
+    }
+
+    /// Every process that wrote is gone: an unfinished line is as long as it will be.
+    pub async fn finish(&mut self) {
+        self.drain().await;
+        let mut events = std::mem::take(&mut self.events);
+        self.splitter.finish(&mut events);
+        self.take(events);
+    }
+
+    /// Waits until the log has taken everything.
+    pub async fn flush(&mut self) {
+        std::future::poll_fn(|cx| self.poll_write(cx)).await;
+    }
+
+    /// An init begins.
+    pub fn init_start(&mut self, phase: InitPhase) {
+        self.catch_up();
+        let (runtime_version, runtime_version_arn) = self.plan.runtime.clone().unzip();
+        self.record(&Record::InitStart(InitStart {
+            initialization_type: InitializationType::OnDemand,
+            phase: phase_of(phase),
+            runtime_version,
+            runtime_version_arn,
+            function: self.plan.function.clone(),
+            version: self.plan.version.clone(),
+            stream: Arc::clone(&self.plan.stream),
+            memory: self.plan.memory,
+        }));
+        if let Some(notice) = self.plan.notice.take() {
+            let message = notice_line(self.plan.format, &self.clock.now().iso_millis(), &notice);
+            self.enqueue(message);
+        }
+    }
+
+    /// An init ended.
+    pub fn init_report(&mut self, phase: InitPhase, duration: Duration, status: &Status) {
+        self.catch_up();
+        let (phase, ending) = (phase_of(phase), ending_of(status));
+        let initialization_type = InitializationType::OnDemand;
+        let done = InitRuntimeDone { initialization_type, phase, ending: ending.clone() };
+        self.record(&Record::InitRuntimeDone(done));
+        self.record(&Record::InitReport(InitReport { initialization_type, phase, ending, duration }));
+    }
+
+    /// An invocation begins.
+    pub fn start(&mut self, invocation: &Invocation) {
+        self.catch_up();
+        self.tailing = invocation.tail;
+        self.record(&Record::Start(Start {
+            request: invocation.id,
+            function: invocation.requested.clone(),
+            version: self.plan.version.clone(),
+        }));
+    }
+
+    /// The runtime ended by a fault. JSON logs hold the platform's objects only, and tell it in the report.
+    pub fn fault(&mut self, request: RequestId, fault: &Fault) {
+        if self.plan.format == Format::Json {
+            return;
+        }
+        let line = crash_line(request, &fault.cause(), fault.error_type());
+        if self.tailing {
+            self.tail.push(&line);
+        }
+        self.enqueue(line);
+    }
+
+    /// An invocation ended; drain before.
+    pub fn end(&mut self, request: RequestId, figures: &Figures<'_>) {
+        let Figures { took, init, status, used, produced } = *figures;
+        let ending = ending_of(status);
+        let done = RuntimeDone { request, ending: ending.clone(), duration: took, produced };
+        self.record(&Record::RuntimeDone(done));
+        self.record(&Record::End(request));
+        let memory = self.plan.memory;
+        self.record(&Record::Report(Report { request, ending, duration: took, init, memory, used }));
+    }
+
+    /// The end of the log since the last cut, when the invocation asked for it.
+    pub fn cut_tail(&mut self) -> Bytes {
+        let tail = std::mem::replace(&mut self.tail, Tail::new(self.plan.format));
+        if std::mem::replace(&mut self.tailing, true) { tail.finish().into() } else { Bytes::new() }
+    }
+
+    /// Reads what is there at once, so that it stands before the next line of the platform.
+    fn catch_up(&mut self) {
+        let mut left = self.capacity;
+        while left > 0 && self.queued < OUTPUT_QUEUE_BYTES {
+            match self.read() {
+                0 => return,
+                read => left = left.saturating_sub(read),
+            }
+        }
+    }
+
+    fn record(&mut self, record: &Record) {
+        let Some(message) = record.message(self.plan.format, self.clock.now()) else { return };
+        if self.tailing && record.in_tail() {
+            self.tail.push(&message);
+        }
+        if self.plan.format == Format::Text || system_passes(self.plan.system, record) {
+            self.enqueue(message);
+        }
+    }
+
+    fn enqueue(&mut self, message: Bytes) {
+        self.queued += message.len();
+        self.queue.push(LogEvent { timestamp: self.clock.now(), message });
+    }
+
+    /// What `read` gave so far becomes events of the log.
+    fn take(&mut self, mut events: Vec<Event>) {
+        let now = self.clock.now();
+        for event in events.drain(..) {
+            if self.tailing {
+                self.tail.push(&event.message);
+            }
+            if self.plan.format == Format::Text || application_passes(self.plan.application, &event) {
+                self.queued += event.message.len();
+                let timestamp = event.timestamp.unwrap_or(now);
+                self.queue.push(LogEvent { timestamp, message: event.message });
+            }
+        }
+        self.events = events;
+    }
+
+    /// Bytes read at once; zero when there are none. Asks the kernel, and not tokio, which learns of fresh bytes
+    /// later.
+    fn read(&mut self) -> usize {
+        let mut chunk = [0; CHUNK];
+        let read = rustix::io::retry_on_intr(|| rustix::io::read(&self.pipe, &mut chunk[..]));
+        let read = read.unwrap_or_default();
+        self.accept(&chunk[..read]);
+        read
+    }
+
+    fn accept(&mut self, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        let mut events = std::mem::take(&mut self.events);
+        self.splitter.push(bytes, &mut events);
+        self.take(events);
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<usize> {
+        let mut chunk = [0; CHUNK];
+        let mut chunk = ReadBuf::new(&mut chunk);
+        let read = std::task::ready!(Pin::new(&mut self.pipe).poll_read(cx, &mut chunk));
+        self.ended = read.is_err() || chunk.filled().is_empty();
+        self.accept(chunk.filled());
+        Poll::Ready(chunk.filled().len())
+    }
+
+    /// Ready when nothing waits.
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            if let Some(writing) = &mut self.writing {
+                std::task::ready!(writing.as_mut().poll(cx));
+                self.writing = None;
+            }
+            if self.queue.is_empty() {
+                return Poll::Ready(());
+            }
+            let batch = std::mem::take(&mut self.queue);
+            self.queued = 0;
+            let writer = self.plan.writer.clone();
+            self.writing = Some(Box::pin(async move {
+                if let Err(error) = writer.write(batch).await {
+                    tracing::error!(group = writer.group(), stream = writer.stream(), %error, "log lines lost");
+                }
+            }));
+        }
+    }
+}
+
+const fn phase_of(phase: InitPhase) -> Phase {
+    match phase {
+        InitPhase::Init => Phase::Init,
+        InitPhase::Invoke => Phase::Invoke,
+    }
+}
+
+fn ending_of(status: &Status) -> Ending {
+    match status {
+        Status::Success => Ending::Success,
+        Status::Error(kind) => Ending::Error(kind.clone()),
+        Status::Timeout => Ending::Timeout,
+    }
+}
+
+fn notice_line(format: Format, time: &str, notice: &str) -> Bytes {
+    match format {
+        Format::Text => format!("SAMOVAR\t{notice}\n").into(),
+        Format::Json => {
+            let line = serde_json::json!({ "timestamp": time, "level": "WARN", "message": notice });
+            format!("{line}\n").into()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

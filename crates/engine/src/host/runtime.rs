@@ -1,0 +1,288 @@
+//! The Lambda Runtime API, 2018-06-01, for one environment.
+//!
+//! Connections are futures of the environment's own task: a warm invoke crosses no thread between its
+//! environment and its runtime. Every call becomes one [`Call`], answered through its oneshot.
+//!
+//! A slow or silent client holds one of the environment's few connections and hurts its own function only;
+//! idle connections must live, because runtimes keep theirs open while a handler runs for minutes.
+
+mod answers;
+mod bodies;
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use base::clock::Timestamp;
+use base::id::RequestId;
+use base::limits::{ACCEPT_RETRY, RUNTIME_API_CONNECTIONS, RUNTIME_API_READ_BYTES};
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use http::{HeaderMap, Method, Request, Response};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::time::Sleep;
+
+use self::bodies::Body;
+use crate::environment::rules::Refusal;
+use crate::outcome::{Answer, Fault, sanitise};
+
+/// What the runtime asks for.
+#[derive(Debug)]
+pub enum Call {
+    /// Work; answered when there is some.
+    Next(oneshot::Sender<NextReply>),
+    /// To take this.
+    Post(Posted, oneshot::Sender<Verdict>),
+}
+
+/// What the runtime posted.
+#[derive(Debug)]
+pub enum Posted {
+    /// The answer to an invocation; `None` when the path held no id at all.
+    Answer(Option<RequestId>, Answer),
+    /// That it cannot initialise.
+    InitError(Answer),
+}
+
+/// The answer to a post: taken, or why not.
+pub type Verdict = Result<(), Refusal>;
+
+/// The answer to `/next`.
+#[derive(Debug)]
+pub enum NextReply {
+    /// Work.
+    Work(Box<Work>),
+    /// Not now.
+    Refused(Refusal),
+}
+
+/// One invocation as a runtime sees it.
+#[derive(Debug, Clone)]
+pub struct Work {
+    /// The invocation's id.
+    pub id: RequestId,
+    /// When the function's time is over.
+    pub deadline: Timestamp,
+    /// The ARN that the caller used.
+    pub arn: String,
+    /// The trace header.
+    pub trace: String,
+    /// The client context's JSON, decoded.
+    pub client_context: Option<String>,
+    /// The Cognito identity's JSON.
+    pub cognito_identity: Option<String>,
+    /// The event.
+    pub payload: Bytes,
+}
+
+type Connection = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// The server side of one environment's Runtime API. Poll it with [`RuntimeApi::poll_call`].
+pub struct RuntimeApi {
+    listener: TcpListener,
+    connections: FuturesUnordered<Connection>,
+    /// After a failed accept.
+    pause: Option<Pin<Box<Sleep>>>,
+    calls: mpsc::UnboundedReceiver<Call>,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    /// At most one call a connection is under way, so the connections' cap bounds this channel.
+    calls: mpsc::UnboundedSender<Call>,
+    /// One body at a time is held in memory, however many connections upload.
+    upload: Semaphore,
+}
+
+impl RuntimeApi {
+    /// Serves the listener that was made inside the sandbox.
+    pub fn new(listener: std::net::TcpListener) -> std::io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        let listener = TcpListener::from_std(listener)?;
+        let (shared, calls) = Shared::fresh();
+        Ok(Self { listener, connections: FuturesUnordered::new(), pause: None, calls, shared })
+    }
+
+    /// The next call of the runtime; never ends.
+    pub fn poll_call(&mut self, cx: &mut Context<'_>) -> Poll<Call> {
+        loop {
+            while let Poll::Ready(Some(())) = self.connections.poll_next_unpin(cx) {}
+            if let Poll::Ready(Some(call)) = self.calls.poll_recv(cx) {
+                return Poll::Ready(call);
+            }
+            if self.connections.len() >= RUNTIME_API_CONNECTIONS {
+                return Poll::Pending;
+            }
+            if let Some(pause) = &mut self.pause {
+                ready!(pause.as_mut().poll(cx));
+                self.pause = None;
+            }
+            match ready!(self.listener.poll_accept(cx)) {
+                Ok((stream, _)) => {
+                    self.connections.push(Box::pin(serve(stream, Arc::clone(&self.shared))));
+                }
+                // It fails for the client's reasons or the machine's (descriptors); both pass.
+                Err(_) => self.pause = Some(Box::pin(tokio::time::sleep(ACCEPT_RETRY))),
+            }
+        }
+    }
+
+    /// Forgets every connection and every call under way: their processes are gone, and what they sent last
+    /// must not be taken for the next runtime's words.
+    pub async fn forget(&mut self) {
+        self.connections.clear();
+        (self.shared, self.calls) = Shared::fresh();
+        let accept = std::future::poll_fn(|cx| {
+            while let Poll::Ready(Ok(_)) = self.listener.poll_accept(cx) {}
+            Poll::Ready(())
+        });
+        accept.await;
+    }
+}
+
+impl Shared {
+    fn fresh() -> (Arc<Self>, mpsc::UnboundedReceiver<Call>) {
+        let (sender, calls) = mpsc::unbounded_channel();
+        (Arc::new(Self { calls: sender, upload: Semaphore::new(1) }), calls)
+    }
+}
+
+async fn serve(stream: TcpStream, shared: Arc<Shared>) {
+    // Without it a response waits for the acknowledgement of the last.
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(move |request| {
+        let shared = Arc::clone(&shared);
+        async move { Ok::<_, Infallible>(shared.answer(request).await) }
+    });
+    let connection = http1::Builder::new()
+        .max_buf_size(RUNTIME_API_READ_BYTES)
+        .title_case_headers(true)
+        .serve_connection(TokioIo::new(stream), service);
+    if let Err(error) = connection.await {
+        tracing::debug!(%error, "runtime connection ended");
+    }
+}
+
+/// What a request is for.
+#[derive(Debug, PartialEq, Eq)]
+enum Route<'a> {
+    Ping,
+    Next,
+    Response(&'a str),
+    Error(&'a str),
+    InitError,
+    WrongMethod,
+    Unknown,
+}
+
+fn route<'a>(method: &Method, path: &'a str) -> Route<'a> {
+    let Some(path) = path.strip_prefix("/2018-06-01/") else { return Route::Unknown };
+    let (route, expected) = match path {
+        "ping" => (Route::Ping, Method::GET),
+        "runtime/invocation/next" => (Route::Next, Method::GET),
+        "runtime/init/error" => (Route::InitError, Method::POST),
+        _ => match path.strip_prefix("runtime/invocation/").and_then(|rest| rest.split_once('/')) {
+            Some((id, "response")) => (Route::Response(id), Method::POST),
+            Some((id, "error")) => (Route::Error(id), Method::POST),
+            _ => return Route::Unknown,
+        },
+    };
+    if *method == expected { route } else { Route::WrongMethod }
+}
+
+impl Shared {
+    async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        let (head, body) = request.into_parts();
+        match route(&head.method, head.uri.path()) {
+            Route::Ping => answers::pong(),
+            Route::Next => self.next().await,
+            Route::Response(id) => {
+                let answer = self.response(&head.headers, body).await;
+                self.post(Posted::Answer(id.parse().ok().map(RequestId), answer)).await
+            }
+            Route::Error(id) => {
+                let answer = self.error(&head.headers, body).await;
+                self.post(Posted::Answer(id.parse().ok().map(RequestId), answer)).await
+            }
+            Route::InitError => {
+                let answer = self.error(&head.headers, body).await;
+                self.post(Posted::InitError(answer)).await
+            }
+            Route::WrongMethod => answers::wrong_method(),
+            Route::Unknown => answers::not_found(),
+        }
+    }
+
+    async fn next(&self) -> Response<Full<Bytes>> {
+        let (sender, reply) = oneshot::channel();
+        if self.calls.send(Call::Next(sender)).is_err() {
+            return answers::internal();
+        }
+        match reply.await {
+            Ok(NextReply::Work(work)) => answers::work(*work),
+            Ok(NextReply::Refused(refusal)) => answers::refused(refusal),
+            Err(_) => answers::internal(),
+        }
+    }
+
+    async fn post(&self, posted: Posted) -> Response<Full<Bytes>> {
+        let (sender, verdict) = oneshot::channel();
+        if self.calls.send(Call::Post(posted, sender)).is_err() {
+            return answers::internal();
+        }
+        match verdict.await {
+            Ok(Ok(())) => answers::accepted(),
+            Ok(Err(refusal)) => answers::refused(refusal),
+            Err(_) => answers::internal(),
+        }
+    }
+
+    async fn response(&self, headers: &HeaderMap, body: Incoming) -> Answer {
+        let streaming = match headers.get("lambda-runtime-function-response-mode") {
+            None => false,
+            Some(mode) if mode.as_bytes().eq_ignore_ascii_case(b"streaming") => true,
+            Some(_) => {
+                let _ = self.read(body).await;
+                return Answer::Fault(Fault::ResponseMode);
+            }
+        };
+        match self.read(body).await {
+            Body::Whole(_, Some(trailers)) if streaming && bodies::trailing_error(&trailers).is_some() => {
+                bodies::trailing_error(&trailers).unwrap_or(Answer::Fault(Fault::TruncatedResponse))
+            }
+            Body::Whole(bytes, _) => Answer::Response(bytes),
+            Body::TooLarge => Answer::Fault(Fault::ResponseTooLarge),
+            Body::Truncated => Answer::Fault(Fault::TruncatedResponse),
+        }
+    }
+
+    async fn error(&self, headers: &HeaderMap, body: Incoming) -> Answer {
+        let kind = headers.get("lambda-runtime-function-error-type").and_then(|kind| kind.to_str().ok());
+        let kind = sanitise(kind.unwrap_or_default());
+        match self.read(body).await {
+            Body::Whole(body, _) => {
+                let body = if bodies::carries_cause(headers) { bodies::without_cause(body) } else { body };
+                Answer::Error { kind, body }
+            }
+            Body::TooLarge => Answer::Fault(Fault::ResponseTooLarge),
+            Body::Truncated => Answer::Fault(Fault::TruncatedResponse),
+        }
+    }
+
+    async fn read(&self, body: Incoming) -> Body {
+        let _upload = self.upload.acquire().await.expect("the semaphore is never closed");
+        bodies::read(body).await
+    }
+}
+
+#[cfg(test)]
+mod tests;

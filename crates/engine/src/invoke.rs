@@ -1,0 +1,223 @@
+//! One request to run a function, and what comes of it.
+
+use std::sync::Arc;
+
+use access::{Authorized, Guarded};
+use base::arn::{FunctionArn, Qualifier};
+use base::id::RequestId;
+use base::limits;
+use bytes::Bytes;
+use catalogue::Version;
+use tokio::sync::oneshot;
+use tracing::Span;
+
+use crate::Engine;
+use crate::admission::{AdmitError, Permit};
+use crate::outcome::{Answer, Fault};
+use crate::starter::StartError;
+use crate::trace::TraceHeader;
+
+/// One request to run a function.
+#[derive(Debug, Clone)]
+pub struct Invocation {
+    /// What the caller, the function and the log call this run.
+    pub id: RequestId,
+    /// What runs: an alias is already resolved.
+    pub version: Arc<Version>,
+    /// The function as the caller named it: unqualified, or with the alias or version used.
+    pub requested: FunctionArn,
+    /// The event.
+    pub payload: Bytes,
+    /// The trace that this run belongs to.
+    pub trace: TraceHeader,
+    /// The client context's JSON, decoded from base64.
+    pub client_context: Option<String>,
+    /// The Cognito identity's JSON.
+    pub cognito_identity: Option<String>,
+    /// Whether the caller wants the end of the log.
+    pub tail: bool,
+}
+
+impl Guarded for Invocation {
+    fn action(&self) -> &'static str {
+        "lambda:InvokeFunction"
+    }
+
+    fn resource(&self) -> &FunctionArn {
+        &self.requested
+    }
+}
+
+/// What the caller gets, as soon as the function answered.
+#[derive(Debug)]
+pub struct Reply {
+    /// The version that ran.
+    pub executed_version: Qualifier,
+    /// Present when the function failed.
+    pub function_error: Option<FunctionError>,
+    /// The function's result, or its error as JSON.
+    pub payload: Bytes,
+    /// The trace header.
+    pub trace: String,
+    /// Resolves when log and report are written. An environment that broke drops it.
+    pub end: oneshot::Receiver<Ended>,
+}
+
+/// The mark of a failed function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FunctionError {
+    /// The only one that AWS's current runtimes produce, for errors of every kind.
+    Unhandled,
+}
+
+impl FunctionError {
+    /// As the header `X-Amz-Function-Error` says it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unhandled => "Unhandled",
+        }
+    }
+}
+
+/// The end of an invocation.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ended {
+    /// The end of the log, at most [`limits::LOG_TAIL_BYTES`] before broken characters are mended; empty
+    /// unless it was asked for.
+    pub tail: Bytes,
+}
+
+/// Why a function did not run.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvokeError {
+    /// Too much runs already. AWS answers 429; safe to retry.
+    #[error("{reason}")]
+    Throttled {
+        /// Which limit it was.
+        reason: AdmitError,
+    },
+    /// The machine carries no more environments. Safe to retry.
+    #[error(
+        "this machine's budget of {budget} environments is used up and none is idle; raise the limit on open \
+         files or run less at once"
+    )]
+    NoPlace {
+        /// How many there may be.
+        budget: usize,
+    },
+    /// The payload is larger than [`limits::SYNC_REQUEST_BYTES`].
+    #[error("the payload has {size} bytes and may have {limit}", limit = limits::SYNC_REQUEST_BYTES)]
+    TooLarge {
+        /// Bytes it has.
+        size: usize,
+    },
+    /// No installed interpreter may run the function; a person reads this.
+    #[error("{0}")]
+    Runtime(String),
+    /// The function's code could not be brought into place.
+    #[error("the function's code is not available: {0}")]
+    Code(String),
+    /// The function's environment variables could not be opened.
+    #[error("the function's environment variables could not be opened: {0}")]
+    Variables(String),
+    /// The sandbox could not be built, or broke before the function ran.
+    #[error(transparent)]
+    Sandbox(#[from] StartError),
+    /// Samovar is ending.
+    #[error("the server is shutting down")]
+    ShuttingDown,
+}
+
+impl From<AdmitError> for InvokeError {
+    fn from(reason: AdmitError) -> Self {
+        Self::Throttled { reason }
+    }
+}
+
+/// An admitted invocation on its way to an environment. It lives in the pool's queue or in the environment's
+/// own task, never in the caller: a caller that goes away stops nothing and frees nothing.
+#[derive(Debug)]
+pub struct Job {
+    /// What to run.
+    pub invocation: Invocation,
+    /// The invocation's span.
+    pub span: Span,
+    permit: Permit,
+    reply: Option<oneshot::Sender<Result<Reply, InvokeError>>>,
+    end: Option<oneshot::Sender<Ended>>,
+}
+
+/// Where the caller waits.
+pub type Answered = oneshot::Receiver<Result<Reply, InvokeError>>;
+
+impl Job {
+    /// An admitted invocation and the place where its caller waits.
+    pub fn new(invocation: Invocation, permit: Permit) -> (Box<Self>, Answered) {
+        let (sender, answered) = oneshot::channel();
+        let span = tracing::info_span!(
+            "invoke",
+            request_id = %invocation.id,
+            function = %invocation.version.arn,
+            version = %invocation.version.qualifier,
+            environment = tracing::field::Empty,
+        );
+        (Box::new(Self { invocation, span, permit, reply: Some(sender), end: None }), answered)
+    }
+
+    /// Tells the caller that the function will not run.
+    pub fn refuse(mut self: Box<Self>, error: InvokeError) {
+        if let Some(reply) = self.reply.take() {
+            // A caller that went away needs no answer.
+            let _ = reply.send(Err(error));
+        }
+    }
+
+    /// Answers the caller; only the first answer counts.
+    pub fn reply(&mut self, answer: Answer) {
+        let Some(reply) = self.reply.take() else { return };
+        let Invocation { id, version, trace, .. } = &self.invocation;
+        let (end, ended) = oneshot::channel();
+        let (payload, function_error) = match answer {
+            Answer::Response(payload) => (payload, None),
+            Answer::Error { body, .. } => (body, Some(FunctionError::Unhandled)),
+            Answer::Fault(fault) => (fault.payload(*id), Some(FunctionError::Unhandled)),
+        };
+        self.end = Some(end);
+        let _ = reply.send(Ok(Reply {
+            executed_version: version.qualifier.clone(),
+            function_error,
+            payload,
+            trace: trace.to_string(),
+            end: ended,
+        }));
+    }
+
+    /// Gives the permit back and tells whoever waits that log and report are written.
+    pub fn finish(mut self: Box<Self>, ended: Ended) {
+        // Whatever led here, a caller that still waits is told that its function did not answer.
+        self.reply(Answer::Fault(Fault::Sandbox));
+        let Self { permit, end, .. } = *self;
+        drop(permit);
+        if let Some(end) = end {
+            let _ = end.send(ended);
+        }
+    }
+}
+
+impl Engine {
+    /// Runs a function and answers as soon as it did.
+    ///
+    /// Dropping the returned future changes nothing for the function once it was admitted.
+    pub async fn invoke(&self, invocation: Authorized<Invocation>) -> Result<Reply, InvokeError> {
+        let invocation = invocation.into_inner();
+        let size = invocation.payload.len();
+        if size > limits::SYNC_REQUEST_BYTES {
+            return Err(InvokeError::TooLarge { size });
+        }
+        let permit = self.admission.admit(&invocation.version.arn.scope)?;
+        let (job, answered) = Job::new(invocation, permit);
+        self.pools.run(job);
+        // The pool drops a job without an answer only when its environment was torn down.
+        answered.await.unwrap_or(Err(InvokeError::ShuttingDown))
+    }
+}

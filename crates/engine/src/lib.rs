@@ -1,0 +1,162 @@
+//! Runs one invocation: [`Engine::invoke`] admits it, finds or starts an environment, and answers.
+//!
+//! The path is a chain of types: [`Invocation`], `Authorized`, [`admission::Permit`], [`pool::Lease`], [`Reply`]
+//! and at last [`Ended`]. Permit and lease live in the environment's own task; callers hold only receivers, so
+//! one that goes away stops nothing and frees nothing.
+
+pub mod admission;
+mod environment;
+pub mod host;
+mod invoke;
+mod outcome;
+mod pool;
+pub mod starter;
+#[cfg(test)]
+mod testing;
+mod trace;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use access::{Gate, Vault};
+use artifact::Artifacts;
+use base::arn::Scope;
+use base::clock::Clock;
+use base::random::Dice;
+use base::units::Concurrency;
+use catalogue::{Catalogue, Event, FunctionKey};
+use record::Logs;
+use sandbox::LauncherClient;
+use sandbox::interpreters::Interpreter;
+pub use sandbox::interpreters::rules::RuntimeMatch;
+
+use self::admission::Admission;
+use self::admission::budget::Budget;
+use self::environment::driver;
+use self::environment::recipe::{Kit, Pantry};
+pub use self::host::EndpointHost;
+pub use self::invoke::{Ended, FunctionError, Invocation, InvokeError, Reply};
+pub use self::outcome::{Answer, Exit, Fault};
+use self::pool::PoolKey;
+use self::pool::pools::Pools;
+use self::starter::Starter;
+pub use self::trace::TraceHeader;
+
+/// Time that running invocations get when the server ends. Ours: below the 30 s after which supervisors kill.
+pub const DRAIN_TIME: Duration = Duration::from_secs(25);
+
+/// What an engine is made of.
+pub struct EngineSetup {
+    /// What exists.
+    pub catalogue: Catalogue,
+    /// Code.
+    pub artifacts: Artifacts,
+    /// Where functions' output goes.
+    pub logs: Logs,
+    /// Opens environment variables.
+    pub vault: Vault,
+    /// Issues the keys of environments; the one that the doors ask.
+    pub gate: Gate,
+    /// Builds sandboxes.
+    pub launcher: LauncherClient,
+    /// The interpreters of this machine.
+    pub interpreters: Arc<[Interpreter]>,
+    /// How closely an interpreter must fit.
+    pub runtime_match: RuntimeMatch,
+    /// Serves functions' own AWS endpoints; none to let them call real AWS.
+    pub endpoint: Option<Arc<dyn EndpointHost>>,
+    /// Concurrent executions of an account in a region.
+    pub account_concurrency: Concurrency,
+    /// Idle time after which an environment is closed.
+    pub idle_expiry: Duration,
+    /// The clock.
+    pub clock: Clock,
+    /// The dice.
+    pub dice: Dice,
+}
+
+/// Runs functions. Cheap to clone; clones share everything.
+#[derive(Clone)]
+pub struct Engine {
+    admission: Admission,
+    pools: Arc<Pools>,
+}
+
+impl Engine {
+    /// An engine without environments. Needs a tokio runtime; ends with the process.
+    pub fn new(setup: EngineSetup) -> Self {
+        let pantry = Pantry {
+            artifacts: setup.artifacts,
+            logs: setup.logs,
+            vault: setup.vault,
+            gate: setup.gate,
+            interpreters: setup.interpreters,
+            runtime_match: setup.runtime_match,
+            endpoint: setup.endpoint.is_some(),
+            clock: setup.clock,
+            dice: setup.dice.clone(),
+        };
+        let kit = Kit {
+            starter: Arc::new(setup.launcher) as Arc<dyn Starter>,
+            recipes: Arc::new(pantry),
+            endpoint: setup.endpoint,
+            clock: setup.clock,
+            idle_expiry: setup.idle_expiry,
+        };
+        let engine = Self::of(kit, setup.account_concurrency, Budget::of_process(), setup.dice);
+        tokio::spawn(engine.clone().follow(setup.catalogue));
+        engine
+    }
+
+    /// An engine of these parts that follows no catalogue.
+    fn of(kit: Kit, account: Concurrency, budget: Budget, dice: Dice) -> Self {
+        let clock = kit.clock;
+        let kit = Arc::new(kit);
+        let spawn = move |newcomer| drop(tokio::spawn(driver::run(Arc::clone(&kit), newcomer)));
+        let pools = Pools::new(budget, clock, dice, Box::new(spawn));
+        Self { admission: Admission::new(account), pools }
+    }
+
+    /// How many environments there are.
+    pub fn environments(&self) -> usize {
+        self.pools.alive()
+    }
+
+    /// How many invocations an account runs now in a region.
+    pub fn running(&self, scope: &Scope) -> Concurrency {
+        self.admission.in_use(scope)
+    }
+
+    /// Takes no more invocations, waits at most `bound` for those under way, then closes every environment.
+    pub async fn drain(&self, bound: Duration) {
+        self.pools.drain(bound).await;
+    }
+
+    /// Closes every environment at once, for a server that is emptied; invocations under way are lost.
+    pub async fn clear(&self) {
+        self.pools.destroy().await;
+    }
+
+    /// Closes the idle environments of versions that no longer are what the catalogue holds.
+    async fn follow(self, catalogue: Catalogue) {
+        let mut changes = catalogue.subscribe();
+        while let Some(event) = changes.next().await {
+            self.pools.retire(|pool| concerns(&event, pool) && is_outdated(&catalogue, pool));
+        }
+    }
+}
+
+fn concerns(event: &Event, pool: &PoolKey) -> bool {
+    match event {
+        Event::Changed(key) | Event::Removed(key) => {
+            key.name == pool.version.name && key.scope == pool.version.scope
+        }
+        Event::Everything => true,
+    }
+}
+
+fn is_outdated(catalogue: &Catalogue, pool: &PoolKey) -> bool {
+    let key = FunctionKey::new(pool.version.scope.clone(), pool.version.name.clone());
+    let Some(function) = catalogue.peek(&key) else { return true };
+    function.live.generation != pool.generation || function.live.qualified_arn() != pool.version
+}

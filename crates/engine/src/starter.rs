@@ -1,0 +1,109 @@
+//! Where sandboxes come from.
+//!
+//! The engine knows a sandbox by what it can be told and what it tells. How it came to be (a process executed,
+//! a fork of a prepared one, one of a pool) is the [`Starter`]'s business.
+
+pub mod launcher;
+
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
+use std::task::{Context, Poll};
+
+use async_trait::async_trait;
+use base::id::EnvironmentId;
+use base::units::Mib;
+
+use crate::admission::budget::Place;
+
+/// What a sandbox is to be built from.
+#[derive(Debug)]
+pub struct Order {
+    /// The environment it is for.
+    pub id: EnvironmentId,
+    /// Memory of the function and all its processes.
+    pub memory: Mib,
+    /// Size of /tmp.
+    pub tmp: Mib,
+    /// The interpreter that is mounted; none for `provided.*`.
+    pub interpreter: Option<String>,
+    /// The unpacked code's directory.
+    pub code: String,
+    /// The unpacked layers' directories, in order.
+    pub layers: Vec<String>,
+    /// Whether the function's own AWS endpoint is wanted.
+    pub endpoint: bool,
+    /// The machine's place for it, free again once the sandbox is gone.
+    pub place: Place,
+}
+
+/// A process to start in a sandbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Command {
+    /// Program and arguments.
+    pub argv: Vec<String>,
+    /// Its whole environment.
+    pub env: Vec<(String, String)>,
+    /// Its working directory.
+    pub cwd: String,
+}
+
+/// What a sandbox tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    /// The process runs.
+    Started,
+    /// The process could not be executed: the system's error number.
+    StartFailed(i32),
+    /// The process ended with this status.
+    Exited(i32),
+    /// This signal ended the process.
+    Killed(i32),
+    /// Only the sandbox's own init is left.
+    ResetDone,
+    /// The sandbox is gone.
+    Lost,
+}
+
+/// A sandbox that stands.
+pub struct Sandbox {
+    /// Its control.
+    pub control: Box<dyn Control>,
+    /// All that its processes write, in order; does not block.
+    pub log: OwnedFd,
+    /// The listener at the runtime API's address inside.
+    pub runtime_api: TcpListener,
+    /// The listener at the AWS endpoint's address inside.
+    pub endpoint: Option<TcpListener>,
+    /// Its meter.
+    pub meter: Box<dyn Meter>,
+}
+
+/// Commands one sandbox. Dropping it tears the sandbox down.
+pub trait Control: Send {
+    /// Starts a process; [`Told::Started`] or [`Told::StartFailed`] follows.
+    fn start(&mut self, command: Command) -> std::io::Result<()>;
+    /// Kills every process but the sandbox's init; [`Told::ResetDone`] follows.
+    fn reset(&mut self) -> std::io::Result<()>;
+    /// What the sandbox tells next.
+    fn poll_told(&mut self, cx: &mut Context<'_>) -> Poll<Told>;
+}
+
+/// Measures one sandbox.
+pub trait Meter: Send {
+    /// The most memory its processes have had, in bytes.
+    fn max_memory(&self) -> u64;
+    /// How often the kernel killed one of its processes for want of memory.
+    fn oom_kills(&self) -> u64;
+}
+
+/// Builds sandboxes.
+#[async_trait]
+pub trait Starter: Send + Sync + 'static {
+    /// Builds one. Whatever was made is torn down when this fails or is dropped.
+    async fn build(&self, order: Order) -> Result<Sandbox, StartError>;
+}
+
+/// Why a sandbox could not be built.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the sandbox could not be built: {0}")]
+pub struct StartError(pub String);

@@ -1,0 +1,166 @@
+//! Sandboxes that the launcher builds when they are asked for, each runtime a process of its own.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixDatagram as StdSocket;
+use std::task::{Context, Poll, ready};
+
+use async_trait::async_trait;
+use base::id::EnvironmentId;
+use rustix::net::{SendFlags, send};
+use sandbox::protocol::{Exit, FromInit, ToInit};
+use sandbox::{LauncherClient, SandboxSpec};
+use tokio::io::ReadBuf;
+use tokio::net::UnixDatagram;
+use tokio::sync::oneshot;
+
+use super::{Command, Control, Meter, Order, Sandbox, StartError, Starter, Told};
+use crate::admission::budget::Place;
+
+/// Bytes of the longest message that an init sends: a variant and a number. Ours.
+const TOLD_BYTES: usize = 256;
+
+#[async_trait]
+impl Starter for LauncherClient {
+    async fn build(&self, order: Order) -> Result<Sandbox, StartError> {
+        let Order { id, memory, tmp, interpreter, code, layers, endpoint, place } = order;
+        let end = End { launcher: self.clone(), id, place: Some(place) };
+        let (sender, built) = oneshot::channel();
+        let spec = SandboxSpec { id, memory, tmp, interpreter, code, layers, endpoint };
+        LauncherClient::build(self, spec, move |built| drop(sender.send(built)));
+        let built = built.await.map_err(|_| StartError("the launcher has gone".into()))?;
+        let built = built.map_err(|error| StartError(error.to_string()))?;
+        Ok(Sandbox {
+            control: Box::new(Link::new(built.control, end).map_err(|error| StartError(error.to_string()))?),
+            log: built.log,
+            runtime_api: built.runtime_api,
+            endpoint: built.endpoint,
+            meter: Box::new(built.meter),
+        })
+    }
+}
+
+/// Ends the sandbox when dropped; its place is free when the launcher says that nothing of it is left.
+struct End {
+    launcher: LauncherClient,
+    id: EnvironmentId,
+    place: Option<Place>,
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        let place = self.place.take();
+        self.launcher.destroy(self.id, move || drop(place));
+    }
+}
+
+/// The socket to a sandbox's init. It keeps packets apart, as a datagram socket does, and tells its end.
+struct Link {
+    socket: UnixDatagram,
+    /// Ends the sandbox when the link goes.
+    _end: Box<dyn Send>,
+}
+
+impl Link {
+    fn new(socket: OwnedFd, end: impl Send + 'static) -> io::Result<Self> {
+        let socket = StdSocket::from(socket);
+        socket.set_nonblocking(true)?;
+        Ok(Self { socket: UnixDatagram::from_std(socket)?, _end: Box::new(end) })
+    }
+
+    /// The init reads each message before it acts, and is sent one at a time: a full buffer means it is stuck.
+    fn send(&self, message: &ToInit) -> io::Result<()> {
+        let packet = message.encode().map_err(io::Error::other)?;
+        send(&self.socket, &packet, SendFlags::NOSIGNAL)?;
+        Ok(())
+    }
+}
+
+impl Control for Link {
+    fn start(&mut self, command: Command) -> io::Result<()> {
+        let Command { argv, env, cwd } = command;
+        self.send(&ToInit::Start { argv, env, cwd })
+    }
+
+    fn reset(&mut self) -> io::Result<()> {
+        self.send(&ToInit::Reset)
+    }
+
+    fn poll_told(&mut self, cx: &mut Context<'_>) -> Poll<Told> {
+        let mut packet = [0; TOLD_BYTES];
+        let mut packet = ReadBuf::new(&mut packet);
+        match ready!(self.socket.poll_recv(cx, &mut packet)) {
+            Ok(()) if !packet.filled().is_empty() => Poll::Ready(told(packet.filled())),
+            _ => Poll::Ready(Told::Lost),
+        }
+    }
+}
+
+/// An init that speaks otherwise is no init of ours.
+fn told(packet: &[u8]) -> Told {
+    match FromInit::decode(packet) {
+        Ok(FromInit::Started { .. }) => Told::Started,
+        Ok(FromInit::StartFailed { errno }) => Told::StartFailed(errno),
+        Ok(FromInit::Exited(Exit::Status(status))) => Told::Exited(status),
+        Ok(FromInit::Exited(Exit::Signal(signal))) => Told::Killed(signal),
+        Ok(FromInit::ResetDone) => Told::ResetDone,
+        Err(error) => {
+            tracing::error!(%error, "an init spoke out of turn");
+            Told::Lost
+        }
+    }
+}
+
+impl Meter for sandbox::Meter {
+    fn max_memory(&self) -> u64 {
+        Self::max_memory(self)
+    }
+
+    fn oom_kills(&self) -> u64 {
+        Self::oom_kills(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+
+    use super::*;
+
+    async fn hear(link: &mut Link) -> Told {
+        std::future::poll_fn(|cx| link.poll_told(cx)).await
+    }
+
+    #[tokio::test]
+    async fn packets_stay_apart_and_the_end_is_told() {
+        let (ours, theirs) =
+            socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+                .expect("a pair");
+        let mut link = Link::new(ours, ()).expect("a socket");
+        for message in [
+            FromInit::Started { pid: 7 },
+            FromInit::Exited(Exit::Signal(9)),
+            FromInit::Exited(Exit::Status(1)),
+            FromInit::StartFailed { errno: 2 },
+        ] {
+            let packet = message.encode().expect("small");
+            send(&theirs, &packet, SendFlags::NOSIGNAL).expect("room");
+        }
+        let mut heard = Vec::new();
+        for _ in 0..4 {
+            heard.push(hear(&mut link).await);
+        }
+        assert_eq!(heard, [Told::Started, Told::Killed(9), Told::Exited(1), Told::StartFailed(2)]);
+
+        link.reset().expect("room");
+        let mut packet = [0; TOLD_BYTES];
+        let read = rustix::io::read(&theirs, &mut packet[..]).expect("a packet");
+        assert_eq!(ToInit::decode(&packet[..read]).expect("a message"), ToInit::Reset);
+
+        send(&theirs, b"nonsense", SendFlags::NOSIGNAL).expect("room");
+        assert_eq!(hear(&mut link).await, Told::Lost);
+        drop(theirs);
+        assert_eq!(hear(&mut link).await, Told::Lost);
+        assert!(link.reset().is_err());
+    }
+}

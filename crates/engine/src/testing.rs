@@ -1,0 +1,428 @@
+//! A house of fakes: sandboxes that are tasks of the test, each running a scripted runtime over a real socket.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use access::{Authorized, FunctionIdentity, Gate, Principal};
+use async_trait::async_trait;
+use base::arn::{FunctionArn, Qualifier, Scope};
+use base::clock::{Clock, Timestamp};
+use base::id::{Digest, RequestId, RevisionId};
+use base::random::Dice;
+use base::units::{Concurrency, Mib};
+use bytes::Bytes;
+use catalogue::{CodeRef, Configuration, State, Version};
+use record::Logs;
+use record::level::{Format, Level, SystemLevel};
+use store::memory::MemoryStore;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::Engine;
+use crate::admission::budget::{Budget, Place};
+use crate::environment::output::LogPlan;
+use crate::environment::recipe::{Kit, Recipe, Recipes};
+use crate::invoke::{Invocation, InvokeError, Reply};
+use crate::starter::{Command, Control, Meter, Order, Sandbox, StartError, Starter, Told};
+use crate::trace::TraceHeader;
+
+/// The account and region of every test.
+pub fn scope() -> Scope {
+    Scope { account: "000000000000".parse().expect("account"), region: "us-east-1".parse().expect("region") }
+}
+
+/// A version of the function `name` at a generation.
+pub fn version(name: &str, generation: u64) -> Arc<Version> {
+    Arc::new(Version {
+        arn: FunctionArn::new(scope(), name.parse().expect("name")),
+        qualifier: Qualifier::Latest,
+        configuration: Configuration::zip(name, "provided.al2023", "h", "arn:aws:iam::000000000000:role/r"),
+        code: CodeRef { digest: Digest([0; 32]), size: 1, unzipped: 1 },
+        state: State::Active,
+        last_update: None,
+        revision: RevisionId::fresh(&Dice::seeded(generation)),
+        last_modified: Timestamp::from_millis(0),
+        generation,
+    })
+}
+
+/// One invocation.
+pub fn invocation(version: &Arc<Version>, id: u128, payload: &str) -> Invocation {
+    let now = Timestamp::from_millis(1_700_000_000_000);
+    Invocation {
+        id: RequestId(uuid::Uuid::from_u128(id)),
+        version: Arc::clone(version),
+        requested: version.arn.clone(),
+        payload: Bytes::copy_from_slice(payload.as_bytes()),
+        trace: TraceHeader::of_invoke(None, &version.arn, now, &Dice::seeded(1)),
+        client_context: None,
+        cognito_identity: None,
+        tail: true,
+    }
+}
+
+/// The invocation with its caller's right to make it.
+pub fn authorized(invocation: Invocation) -> Authorized<Invocation> {
+    let account = scope().account;
+    let gate = Gate::open(account.clone());
+    gate.authorize(&Principal::Account(account), invocation).expect("its own account")
+}
+
+/// How a scripted runtime's process ends.
+pub type Ending = Told;
+
+type Running = Pin<Box<dyn Future<Output = Ending> + Send>>;
+
+/// What runs in the fake sandboxes.
+pub type Script = Arc<dyn Fn(Runtime) -> Running + Send + Sync>;
+
+/// A script from an async function.
+pub fn script<F: Future<Output = Ending> + Send + 'static>(
+    run: impl Fn(Runtime) -> F + Send + Sync + 'static,
+) -> Script {
+    Arc::new(move |runtime| Box::pin(run(runtime)))
+}
+
+/// One started process: its Runtime API and its output.
+pub struct Runtime {
+    /// How often this sandbox has started a process, this one included.
+    pub start: usize,
+    /// Which sandbox it is in, from one.
+    pub sandbox: usize,
+    address: SocketAddr,
+    stdout: Arc<OwnedFd>,
+    oom_kills: Arc<AtomicU64>,
+    connection: Option<BufReader<TcpStream>>,
+}
+
+/// One event that a scripted runtime got.
+pub struct Task {
+    /// The request's id.
+    pub id: String,
+    /// The event.
+    pub payload: String,
+}
+
+impl Runtime {
+    /// Writes to standard output.
+    pub fn print(&self, text: &str) {
+        rustix::io::write(&self.stdout, text.as_bytes()).expect("room in the pipe");
+    }
+
+    /// Ends as a process does that the kernel killed for want of memory.
+    pub fn out_of_memory(self) -> Ending {
+        self.oom_kills.fetch_add(1, Ordering::SeqCst);
+        Told::Killed(9)
+    }
+
+    /// Asks for work.
+    pub async fn next(&mut self) -> Task {
+        let (head, payload) = self.call("GET", "invocation/next", "").await;
+        let id = head.lines().find_map(|line| line.strip_prefix("Lambda-Runtime-Aws-Request-Id: "));
+        Task { id: id.expect("an id").to_owned(), payload }
+    }
+
+    /// Answers.
+    pub async fn respond(&mut self, id: &str, body: &str) -> String {
+        self.call("POST", &format!("invocation/{id}/response"), body).await.0
+    }
+
+    /// Answers with an error.
+    pub async fn fail(&mut self, id: &str, body: &str) {
+        self.call("POST", &format!("invocation/{id}/error"), body).await;
+    }
+
+    /// Reports that it cannot initialise.
+    pub async fn init_error(&mut self, body: &str) {
+        self.call("POST", "init/error", body).await;
+    }
+
+    /// Forgets its connection, as one does that broke.
+    pub fn reconnect(&mut self) {
+        self.connection = None;
+    }
+
+    /// Answers every event with itself.
+    pub async fn echo(mut self) -> Ending {
+        loop {
+            let task = self.next().await;
+            self.respond(&task.id, &task.payload).await;
+        }
+    }
+
+    async fn call(&mut self, method: &str, path: &str, body: &str) -> (String, String) {
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => BufReader::new(TcpStream::connect(self.address).await.expect("a listener")),
+        };
+        let kind = "Lambda-Runtime-Function-Error-Type: Function.Boom\r\n";
+        let head = format!(
+            "{method} /2018-06-01/runtime/{path} HTTP/1.1\r\nHost: x\r\n{kind}Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        connection.get_mut().write_all(head.as_bytes()).await.expect("a server");
+        let (mut head, mut length) = (String::new(), 0);
+        loop {
+            let mut line = String::new();
+            connection.read_line(&mut line).await.expect("an answer");
+            if let Some(value) = line.strip_prefix("Content-Length: ") {
+                length = value.trim().parse().expect("a length");
+            }
+            if line.trim().is_empty() {
+                break;
+            }
+            head.push_str(line.trim_end());
+            head.push('\n');
+        }
+        let mut body = vec![0; length];
+        connection.read_exact(&mut body).await.expect("a body");
+        self.connection = Some(connection);
+        (head, String::from_utf8(body).expect("text"))
+    }
+}
+
+/// Builds fake sandboxes.
+pub struct FakeStarter {
+    script: Script,
+    /// Sandboxes that were built.
+    pub built: Arc<AtomicUsize>,
+    /// Sandboxes that stand.
+    pub standing: Arc<AtomicUsize>,
+    /// Whether the next sandbox cannot be built.
+    pub broken: Arc<AtomicBool>,
+    oom_kills: Arc<AtomicU64>,
+    /// Time that building takes.
+    pub build_time: Duration,
+}
+
+#[async_trait]
+impl Starter for FakeStarter {
+    async fn build(&self, order: Order) -> Result<Sandbox, StartError> {
+        tokio::time::sleep(self.build_time).await;
+        if self.broken.load(Ordering::SeqCst) {
+            return Err(StartError("out of clay".into()));
+        }
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let (log, stdout) = rustix::pipe::pipe().expect("a pipe");
+        let (told, events) = mpsc::unbounded_channel();
+        self.standing.fetch_add(1, Ordering::SeqCst);
+        let control = FakeControl {
+            script: Arc::clone(&self.script),
+            address: listener.local_addr().expect("an address"),
+            stdout: Arc::new(stdout),
+            oom_kills: Arc::clone(&self.oom_kills),
+            sandbox: self.built.fetch_add(1, Ordering::SeqCst) + 1,
+            starts: 0,
+            process: None,
+            told,
+            events,
+            standing: Arc::clone(&self.standing),
+            _place: order.place,
+        };
+        let meter = Box::new(FakeMeter(Arc::clone(&self.oom_kills)));
+        Ok(Sandbox { control: Box::new(control), log, runtime_api: listener, endpoint: None, meter })
+    }
+}
+
+struct FakeMeter(Arc<AtomicU64>);
+
+impl Meter for FakeMeter {
+    fn max_memory(&self) -> u64 {
+        Mib(36).bytes()
+    }
+
+    fn oom_kills(&self) -> u64 {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+struct FakeControl {
+    script: Script,
+    address: SocketAddr,
+    stdout: Arc<OwnedFd>,
+    oom_kills: Arc<AtomicU64>,
+    sandbox: usize,
+    starts: usize,
+    process: Option<JoinHandle<()>>,
+    told: mpsc::UnboundedSender<Told>,
+    events: mpsc::UnboundedReceiver<Told>,
+    standing: Arc<AtomicUsize>,
+    _place: Place,
+}
+
+impl Control for FakeControl {
+    fn start(&mut self, _command: Command) -> std::io::Result<()> {
+        self.starts += 1;
+        let runtime = Runtime {
+            start: self.starts,
+            sandbox: self.sandbox,
+            address: self.address,
+            stdout: Arc::clone(&self.stdout),
+            oom_kills: Arc::clone(&self.oom_kills),
+            connection: None,
+        };
+        let (running, told) = ((self.script)(runtime), self.told.clone());
+        self.process = Some(tokio::spawn(async move {
+            let ending = running.await;
+            let _ = told.send(ending);
+        }));
+        let _ = self.told.send(Told::Started);
+        Ok(())
+    }
+
+    fn reset(&mut self) -> std::io::Result<()> {
+        if let Some(process) = self.process.take() {
+            process.abort();
+        }
+        let _ = self.told.send(Told::ResetDone);
+        Ok(())
+    }
+
+    fn poll_told(&mut self, cx: &mut Context<'_>) -> Poll<Told> {
+        self.events.poll_recv(cx).map(|told| told.unwrap_or(Told::Lost))
+    }
+}
+
+impl Drop for FakeControl {
+    fn drop(&mut self) {
+        if let Some(process) = self.process.take() {
+            process.abort();
+        }
+        self.standing.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Recipes without code, interpreters or secrets.
+struct FakeRecipes {
+    logs: Logs,
+    dice: Dice,
+}
+
+#[async_trait]
+impl Recipes for FakeRecipes {
+    async fn recipe(&self, version: &Version) -> Result<Recipe, InvokeError> {
+        let Configuration { memory, ephemeral, logging, role, .. } = &version.configuration;
+        let stream = format!("stream-{}", self.dice.hex::<4>());
+        let identity = FunctionIdentity {
+            scope: version.arn.scope.clone(),
+            function: version.arn.clone(),
+            role: Arc::clone(role),
+            session: version.arn.name.as_str().into(),
+        };
+        let command = |argv: &str| Command { argv: vec![argv.into()], env: vec![], cwd: "/var/task".into() };
+        Ok(Recipe {
+            commands: ["/var/task/bootstrap", "/opt/bootstrap"].map(command).into(),
+            wrapped: false,
+            code: "code".into(),
+            _held: None,
+            layers: vec![],
+            interpreter: None,
+            memory: *memory,
+            tmp: *ephemeral,
+            keys: Arc::new(Gate::open(version.arn.scope.account.clone()).issue(identity, &self.dice)),
+            log: LogPlan {
+                writer: self.logs.writer(&version.arn.scope, &logging.group, &stream),
+                stream: stream.as_str().into(),
+                format: Format::Text,
+                application: Level::Trace,
+                system: SystemLevel::Debug,
+                function: version.arn.clone(),
+                version: version.qualifier.clone(),
+                memory: *memory,
+                runtime: Some(("fake:1.v1".into(), "arn:fake".into())),
+                notice: None,
+            },
+        })
+    }
+}
+
+/// An engine on fakes.
+pub struct House {
+    /// The engine.
+    pub engine: Engine,
+    /// Sandboxes that were built.
+    pub built: Arc<AtomicUsize>,
+    /// Sandboxes that stand.
+    pub standing: Arc<AtomicUsize>,
+    /// Whether the next sandbox cannot be built.
+    pub broken: Arc<AtomicBool>,
+    ids: Mutex<u128>,
+}
+
+/// What a house may be asked to be.
+pub struct Plan {
+    /// Environments the machine carries.
+    pub budget: usize,
+    /// Concurrency of the account.
+    pub account: u32,
+    /// Time that building a sandbox takes.
+    pub build_time: Duration,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self { budget: 100, account: 100, build_time: Duration::ZERO }
+    }
+}
+
+impl House {
+    /// A house in which every process runs `script`.
+    pub async fn of(script: Script, plan: Plan) -> Self {
+        let clock = Clock::starting_at(Timestamp::from_millis(1_700_000_000_000));
+        let dice = Dice::seeded(1);
+        let store = Arc::new(MemoryStore::new(clock));
+        let logs = Logs::open(store, clock, dice.clone()).await.expect("empty logs");
+        let starter = FakeStarter {
+            script,
+            built: Arc::default(),
+            standing: Arc::default(),
+            broken: Arc::default(),
+            oom_kills: Arc::default(),
+            build_time: plan.build_time,
+        };
+        let starter = Arc::new(starter);
+        let (built, standing) = (Arc::clone(&starter.built), Arc::clone(&starter.standing));
+        let broken = Arc::clone(&starter.broken);
+        let kit = Kit {
+            starter,
+            recipes: Arc::new(FakeRecipes { logs, dice: dice.clone() }),
+            endpoint: None,
+            clock,
+            idle_expiry: Duration::from_secs(300),
+        };
+        let engine = Engine::of(kit, Concurrency(plan.account), Budget::new(plan.budget), dice);
+        Self { engine, built, standing, broken, ids: Mutex::new(0) }
+    }
+
+    /// Invokes a version.
+    pub async fn invoke(&self, version: &Arc<Version>, payload: &str) -> Result<Reply, InvokeError> {
+        let id = {
+            let mut ids = self.ids.lock().expect("no test panics with it");
+            *ids += 1;
+            *ids
+        };
+        self.engine.invoke(authorized(invocation(version, id, payload))).await
+    }
+
+    /// Invokes a version; its answer and the end of its log.
+    pub async fn run(&self, version: &Arc<Version>, payload: &str) -> (String, String) {
+        let reply = self.invoke(version, payload).await.expect("it runs");
+        let failed = reply.function_error.map(|error| format!("{} ", error.as_str())).unwrap_or_default();
+        let answer = format!("{failed}{}", String::from_utf8_lossy(&reply.payload));
+        let ended = reply.end.await.expect("it ends");
+        (answer, String::from_utf8_lossy(&ended.tail).replace('\t', " "))
+    }
+
+    /// How many sandboxes were built and how many stand.
+    pub fn sandboxes(&self) -> (usize, usize) {
+        (self.built.load(Ordering::SeqCst), self.standing.load(Ordering::SeqCst))
+    }
+}

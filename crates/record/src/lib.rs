@@ -1,0 +1,13 @@
+//! What is kept of every invocation: log groups and their events, and the lines that the platform writes.
+//!
+//! The path of a line: [`lines::Splitter`] makes events of the bytes that a sandbox writes,
+//! [`tail::Tail`] keeps the last ones for the caller who asked, [`level`] decides what is written, and a
+//! [`LogWriter`] hands it to [`Logs`]. The platform's own lines come from [`report`].
+
+pub mod level;
+pub mod lines;
+pub mod logs;
+pub mod report;
+pub mod tail;
+
+pub use logs::{LogEvent, LogWriter, Logs};

@@ -1,0 +1,459 @@
+//! Finding events by time in a log that is only nearly in the order of time.
+//!
+//! A page is found by a sweep: the blocks that can hold matching events are read from the one that begins
+//! nearest to the page's start onwards, and the nearest events kept, until no unread block can hold one
+//! that is nearer than the last kept. So pages are exact even when events came late, and in the usual case
+//! each block is read once. A page ends early, perhaps empty, when it has read `limits::LOG_PAGE_BLOCKS`.
+
+use std::cmp::Ordering;
+use std::collections::{BinaryHeap, HashSet};
+use std::ops::Range;
+use std::sync::Arc;
+
+use base::arn::Scope;
+use base::clock::Timestamp;
+use base::limits::{LOG_EVENT_OVERHEAD, LOG_PAGE_BLOCKS, LOG_PAGE_BYTES, LOG_PAGE_EVENTS};
+use bytes::Bytes;
+use store::{LogEntry, LogPosition, Store, StoreError};
+
+use super::entry::{self, Entry, StreamId};
+use super::group::{Group, GroupKey};
+use super::index::{Block, Index, StreamSet};
+use super::place::{Place, Purpose, event_id};
+use super::{LogError, Logs};
+
+/// An event that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundEvent {
+    /// 56 digits, the event's own for ever; they order as the events of a group do.
+    pub id: String,
+    /// Its stream.
+    pub stream: Arc<str>,
+    /// When it happened.
+    pub timestamp: Timestamp,
+    /// When it was taken in.
+    pub ingested: Timestamp,
+    /// What was written; not necessarily UTF-8.
+    pub message: Bytes,
+}
+
+/// Which events of one stream are asked for.
+#[derive(Debug, Clone, Default)]
+pub struct StreamEvents<'a> {
+    /// Not before this moment.
+    pub from: Option<Timestamp>,
+    /// Before this moment.
+    pub until: Option<Timestamp>,
+    /// Events on a page, at most `limits::LOG_PAGE_EVENTS`.
+    pub limit: usize,
+    /// Without a token: from the earliest on, not back from the latest.
+    pub from_head: bool,
+    /// A token of an earlier page.
+    pub token: Option<&'a str>,
+}
+
+/// Events of one stream, with the tokens of the pages around them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventPage {
+    /// The earliest first.
+    pub events: Vec<FoundEvent>,
+    /// `f/...`: what comes after. The token that was given, at the end.
+    pub forward: String,
+    /// `b/...`: what came before. The token that was given, at the start.
+    pub backward: String,
+}
+
+/// Which streams of a group are meant.
+#[derive(Debug, Clone, Default)]
+pub enum Streams {
+    /// All.
+    #[default]
+    All,
+    /// Those with these names, all of which must exist.
+    Named(Vec<String>),
+    /// Those whose names start so, if any.
+    Prefixed(String),
+}
+
+/// Which events of a group are asked for.
+#[derive(Debug, Clone, Default)]
+pub struct EventQuery<'a> {
+    /// Whose.
+    pub streams: Streams,
+    /// Not before this moment.
+    pub from: Option<Timestamp>,
+    /// Before this moment.
+    pub until: Option<Timestamp>,
+    /// Events on a page, at most `limits::LOG_PAGE_EVENTS`.
+    pub limit: usize,
+    /// The latest events first. A token knows its own order.
+    pub latest_first: bool,
+    /// The token of the page before.
+    pub token: Option<&'a str>,
+}
+
+/// Events of a group's streams, interleaved by time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Events {
+    /// In the order asked for. May be empty although there are more.
+    pub events: Vec<FoundEvent>,
+    /// Continues the listing, unless this is its end.
+    pub next: Option<String>,
+}
+
+impl Logs {
+    /// A page of one stream, with everything that was written before the call.
+    ///
+    /// # Errors
+    /// [`LogError::NoGroup`], [`LogError::NoStream`], [`LogError::InvalidToken`].
+    pub async fn get_events(
+        &self,
+        scope: &Scope,
+        group: &str,
+        stream: &str,
+        query: &StreamEvents<'_>,
+    ) -> Result<EventPage, LogError> {
+        let group = self.current(scope, group).await?;
+        let selection = Selection::of(&group.state().index, &Streams::Named(vec![stream.into()]))?;
+        let subject = format!("{:016x} {stream}", group.id);
+        let purpose = Purpose { operation: "GetLogEvents", subject: &subject };
+        let mut range = range(query.from, query.until);
+        let (backward, cursor) = match query.token.map(|token| token.split_at_checked(2)) {
+            None => (!query.from_head, None),
+            Some(Some(("f/", digits))) => (false, Some(purpose.open_digits(digits)?)),
+            Some(Some(("b/", digits))) => (true, Some(purpose.open_digits(digits)?)),
+            Some(_) => return Err(LogError::InvalidToken),
+        };
+        match cursor {
+            Some(cursor) if backward => range.end = range.end.min(cursor),
+            Some(cursor) => range.start = range.start.max(cursor),
+            None => {}
+        }
+        let search = Search { range, backward, selection, limit: query.limit };
+        let hits = self.search(&group, &search).await?;
+        let (before, after) = hits.around(&search, cursor);
+        Ok(EventPage {
+            events: found(&group, hits.found),
+            forward: format!("f/{}", purpose.seal_digits(after)),
+            backward: format!("b/{}", purpose.seal_digits(before)),
+        })
+    }
+
+    /// A page of a group, with everything that was written before the call.
+    ///
+    /// # Errors
+    /// [`LogError::NoGroup`], [`LogError::NoStream`], [`LogError::InvalidToken`].
+    pub async fn filter_events(
+        &self,
+        scope: &Scope,
+        group: &str,
+        query: &EventQuery<'_>,
+    ) -> Result<Events, LogError> {
+        let group = self.current(scope, group).await?;
+        let selection = Selection::of(&group.state().index, &query.streams)?;
+        let subject = format!("{:016x}", group.id);
+        let purpose = Purpose { operation: "FilterLogEvents", subject: &subject };
+        let mut range = range(query.from, query.until);
+        let backward = match query.token.map(|token| purpose.open_place(token)).transpose()? {
+            None => query.latest_first,
+            Some((true, place)) => {
+                range.end = range.end.min(place);
+                true
+            }
+            Some((false, place)) => {
+                range.start = range.start.max(place);
+                false
+            }
+        };
+        let search = Search { range, backward, selection, limit: query.limit };
+        let hits = self.search(&group, &search).await?;
+        let next = hits.rest.map(|rest| purpose.seal_place(backward, rest));
+        let mut events = found(&group, hits.found);
+        if backward {
+            events.reverse();
+        }
+        Ok(Events { events, next })
+    }
+
+    /// The group, loaded, when everything written to it so far is in its log.
+    async fn current(&self, scope: &Scope, group: &str) -> Result<Arc<Group>, LogError> {
+        let group = self.shared.existing(&GroupKey::new(scope, group))?;
+        group.load(&*self.shared.store).await?;
+        group.settled().await;
+        Ok(group)
+    }
+
+    async fn search(&self, group: &Group, search: &Search) -> Result<Hits, LogError> {
+        let Candidates { blocks, beyond } = Candidates::of(&group.state().index, search);
+        let mut nearest = Nearest::new(search.limit);
+        for (rank, block) in blocks {
+            if nearest.ceiling.is_some_and(|ceiling| ceiling <= rank) {
+                break;
+            }
+            read_block(&*self.shared.store, group, block, search, &mut nearest).await?;
+        }
+        Ok(nearest.hits(beyond, search))
+    }
+}
+
+/// What is looked for.
+struct Search {
+    range: Range<Place>,
+    /// From the range's end backwards.
+    backward: bool,
+    selection: Selection,
+    limit: usize,
+}
+
+impl Search {
+    /// How far a place is from where the search begins: smaller is nearer.
+    const fn rank(&self, place: Place) -> u128 {
+        if self.backward { !place.0 } else { place.0 }
+    }
+
+    /// The smallest rank that an event in the range may have.
+    fn first_rank(&self) -> u128 {
+        let nearest =
+            if self.backward { Place(self.range.end.0.saturating_sub(1)) } else { self.range.start };
+        self.rank(nearest)
+    }
+
+    /// The smallest rank that an event of the block may have; `None` when it has none that is looked for.
+    fn rank_of(&self, block: &Block) -> Option<u128> {
+        let selection = &self.selection;
+        let here = block.whose.meets(selection.set)
+            && block.start < selection.extent.end
+            && selection.extent.start < block.end;
+        (here && self.touches(block.earliest, block.latest)).then(|| {
+            let nearest = if self.backward { latest_place(block.latest) } else { Place::at(block.earliest) };
+            self.rank(nearest).max(self.first_rank())
+        })
+    }
+
+    fn touches(&self, earliest: Timestamp, latest: Timestamp) -> bool {
+        Place::at(earliest) < self.range.end && latest_place(latest) >= self.range.start
+    }
+}
+
+fn latest_place(latest: Timestamp) -> Place {
+    Place::of(latest, LogPosition(u64::MAX))
+}
+
+fn range(from: Option<Timestamp>, until: Option<Timestamp>) -> Range<Place> {
+    from.map_or(Place::START, Place::at)..until.map_or(Place::END, Place::at)
+}
+
+/// Some streams, as numbers.
+struct Selection {
+    /// `None` for all.
+    ids: Option<HashSet<StreamId>>,
+    set: StreamSet,
+    /// Where in the log their events are.
+    extent: Range<LogPosition>,
+}
+
+impl Selection {
+    fn of(index: &Index, streams: &Streams) -> Result<Self, LogError> {
+        let ids: HashSet<StreamId> = match streams {
+            Streams::All => {
+                let extent = LogPosition::START..index.end;
+                return Ok(Self { ids: None, set: StreamSet::ALL, extent });
+            }
+            Streams::Named(names) => {
+                let id = |name: &String| index.find(name).ok_or_else(|| LogError::NoStream(name.clone()));
+                names.iter().map(id).collect::<Result<_, _>>()?
+            }
+            Streams::Prefixed(prefix) => index.named(prefix).map(|(id, _)| id).collect(),
+        };
+        let mut set = StreamSet::default();
+        ids.iter().for_each(|id| set.add(*id));
+        let seen = || ids.iter().filter_map(|id| index.stream(*id)?.seen);
+        let start = seen().map(|seen| seen.start).min().unwrap_or_default();
+        let end = seen().map(|seen| seen.end).max().unwrap_or_default();
+        Ok(Self { ids: Some(ids), set, extent: start..end })
+    }
+
+    fn has(&self, stream: StreamId) -> bool {
+        self.ids.as_ref().is_none_or(|ids| ids.contains(&stream))
+    }
+}
+
+/// The blocks to read for a page, nearest first.
+struct Candidates {
+    blocks: Vec<(u128, Block)>,
+    /// The smallest rank of those that this page does not read.
+    beyond: Option<u128>,
+}
+
+/// A block with its rank; orders by the rank.
+struct Ranked(u128, Block);
+
+impl Candidates {
+    fn of(index: &Index, search: &Search) -> Self {
+        let first = search.first_rank();
+        // Blocks that reach back to where the search begins must all be read, or it would not get on.
+        let (mut blocks, mut others, mut beyond) = (Vec::new(), BinaryHeap::new(), None::<u128>);
+        let chunks = index.chunks().iter().filter(|chunk| search.touches(chunk.earliest, chunk.latest));
+        for block in chunks.flat_map(|chunk| &chunk.blocks) {
+            match search.rank_of(block) {
+                Some(rank) if rank == first => blocks.push((rank, *block)),
+                Some(rank) => others.push(Ranked(rank, *block)),
+                None => {}
+            }
+            if others.len() > LOG_PAGE_BLOCKS {
+                let farthest = others.pop().map(|ranked| ranked.0);
+                beyond = beyond.min(farthest).or(farthest);
+            }
+        }
+        blocks.extend(others.into_sorted_vec().into_iter().map(|Ranked(rank, block)| (rank, block)));
+        Self { blocks, beyond }
+    }
+}
+
+/// Reads one block and offers its events.
+async fn read_block(
+    store: &dyn Store,
+    group: &Group,
+    block: Block,
+    search: &Search,
+    nearest: &mut Nearest,
+) -> Result<(), StoreError> {
+    let mut from = block.start;
+    while from < block.end {
+        let room = usize::try_from(block.end.0 - from.0).unwrap_or(usize::MAX);
+        let page = store.read(&group.log, from, room).await?;
+        if page.entries.is_empty() {
+            break;
+        }
+        from = page.next;
+        for entry in page.entries.into_iter().filter(|entry| entry.position < block.end) {
+            nearest.offer(entry, search);
+        }
+    }
+    Ok(())
+}
+
+/// An event on its way to a page; orders by rank.
+struct Hit {
+    rank: u128,
+    position: LogPosition,
+    stream: StreamId,
+    timestamp: Timestamp,
+    ingested: Timestamp,
+    message: Bytes,
+}
+
+/// The nearest events seen so far, as many as fit a page.
+struct Nearest {
+    hits: BinaryHeap<Hit>,
+    bytes: usize,
+    limit: usize,
+    /// The smallest rank that did not fit: nothing from there on belongs to the page.
+    ceiling: Option<u128>,
+}
+
+impl Nearest {
+    fn new(limit: usize) -> Self {
+        Self { hits: BinaryHeap::new(), bytes: 0, limit: limit.clamp(1, LOG_PAGE_EVENTS), ceiling: None }
+    }
+
+    fn offer(&mut self, entry: LogEntry, search: &Search) {
+        let LogEntry { position, timestamp, ingested, bytes } = entry;
+        let place = Place::of(timestamp, position);
+        let rank = search.rank(place);
+        if !search.range.contains(&place) || self.ceiling.is_some_and(|ceiling| ceiling <= rank) {
+            return;
+        }
+        let Some(Entry::Event { stream, message }) = entry::decode(bytes) else {
+            return;
+        };
+        if !search.selection.has(stream) {
+            return;
+        }
+        if self.hits.len() >= self.limit && self.hits.peek().is_some_and(|last| last.rank < rank) {
+            self.ceiling = Some(rank);
+            return;
+        }
+        // A copy, so that a small event does not keep the whole block in memory.
+        let message = Bytes::copy_from_slice(&message);
+        self.bytes += message.len() + LOG_EVENT_OVERHEAD;
+        self.hits.push(Hit { rank, position, stream, timestamp, ingested, message });
+        while self.hits.len() > self.limit || (self.bytes > LOG_PAGE_BYTES && self.hits.len() > 1) {
+            if let Some(last) = self.hits.pop() {
+                self.bytes -= last.message.len() + LOG_EVENT_OVERHEAD;
+                self.ceiling = Some(last.rank);
+            }
+        }
+    }
+
+    /// The page, given the rank at which unread blocks begin.
+    fn hits(self, beyond: Option<u128>, search: &Search) -> Hits {
+        let end = self.ceiling.into_iter().chain(beyond).min();
+        let mut found = self.hits.into_sorted_vec();
+        found.retain(|hit| end.is_none_or(|end| hit.rank < end));
+        if search.backward {
+            found.reverse();
+        }
+        let rest = end.map(|end| if search.backward { Place(!end).after() } else { Place(end) });
+        Hits { found, rest }
+    }
+}
+
+/// A page.
+struct Hits {
+    /// The earliest first.
+    found: Vec<Hit>,
+    /// Where the search goes on: forward from there, or backward to before there.
+    rest: Option<Place>,
+}
+
+impl Hits {
+    /// The places before and after the page, for the tokens in both directions.
+    fn around(&self, search: &Search, cursor: Option<Place>) -> (Place, Place) {
+        let place = |hit: &Hit| Place::of(hit.timestamp, hit.position);
+        // An empty page lies at the token that asked for it, so that this token comes again; without a
+        // token at the range's start, so that what is written later comes after it.
+        let here = cursor.unwrap_or(search.range.start);
+        let before = self.found.first().map_or(here, place);
+        let after = self.found.last().map_or(here, |last| place(last).after());
+        match self.rest {
+            Some(rest) if search.backward => (rest, after),
+            Some(rest) => (before, rest),
+            None => (before, after),
+        }
+    }
+}
+
+fn found(group: &Group, hits: Vec<Hit>) -> Vec<FoundEvent> {
+    let state = group.state();
+    let event = |hit: Hit| {
+        let stream = state.index.stream(hit.stream)?.name.clone();
+        let Hit { position, timestamp, ingested, message, .. } = hit;
+        Some(FoundEvent { id: event_id(timestamp, position, group.id), stream, timestamp, ingested, message })
+    };
+    hits.into_iter().filter_map(event).collect()
+}
+
+macro_rules! order_by_rank {
+    ($name:ident, $rank:tt) => {
+        impl PartialEq for $name {
+            fn eq(&self, other: &Self) -> bool {
+                self.$rank == other.$rank
+            }
+        }
+        impl Eq for $name {}
+        impl PartialOrd for $name {
+            fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+                Some(self.cmp(other))
+            }
+        }
+        impl Ord for $name {
+            fn cmp(&self, other: &Self) -> Ordering {
+                self.$rank.cmp(&other.$rank)
+            }
+        }
+    };
+}
+
+order_by_rank!(Hit, rank);
+order_by_rank!(Ranked, 0);

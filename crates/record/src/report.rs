@@ -1,0 +1,482 @@
+//! The lines that the platform writes around an invocation, as text and as JSON. Pure.
+//!
+//! Sources: recorded log streams; Lambda Developer Guide, "Telemetry API event schema reference".
+
+use std::fmt::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base::arn::{FunctionArn, Qualifier};
+use base::clock::Timestamp;
+use base::id::RequestId;
+use base::units::Mib;
+use bytes::Bytes;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::level::Format;
+
+/// One thing that the platform tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Record {
+    /// An environment begins to start.
+    InitStart(InitStart),
+    /// The runtime has finished its init.
+    InitRuntimeDone(InitRuntimeDone),
+    /// An init has ended.
+    InitReport(InitReport),
+    /// An invocation begins.
+    Start(Start),
+    /// The runtime has answered, or will not.
+    RuntimeDone(RuntimeDone),
+    /// An invocation ends; text format only.
+    End(RequestId),
+    /// What an invocation took.
+    Report(Report),
+}
+
+/// Why an environment is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum InitializationType {
+    /// For an invocation that waits.
+    OnDemand,
+    /// For provisioned concurrency.
+    ProvisionedConcurrency,
+}
+
+/// In which phase an init runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// Its own.
+    Init,
+    /// Inside an invocation, after an earlier one failed or was too slow ("suppressed init").
+    Invoke,
+}
+
+/// How an init or an invocation ended.
+///
+/// An error that the function's handler raised counts as success here, as recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ending {
+    /// The runtime answered.
+    Success,
+    /// The function reported a failure.
+    Failure(String),
+    /// The runtime or the platform failed; the error type such as `Runtime.ExitError`.
+    Error(String),
+    /// Its time was over.
+    Timeout,
+}
+
+/// Content of [`Record::InitStart`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InitStart {
+    /// Why the environment is made.
+    pub initialization_type: InitializationType,
+    /// Of this init.
+    pub phase: Phase,
+    /// Such as `python:3.13.v64`.
+    pub runtime_version: Option<Arc<str>>,
+    /// The version's ARN.
+    pub runtime_version_arn: Option<Arc<str>>,
+    /// The function, without qualifier.
+    pub function: FunctionArn,
+    /// The version that runs.
+    pub version: Qualifier,
+    /// The environment's log stream.
+    pub stream: Arc<str>,
+    /// Its memory.
+    pub memory: Mib,
+}
+
+/// Content of [`Record::InitRuntimeDone`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InitRuntimeDone {
+    /// Why the environment is made.
+    pub initialization_type: InitializationType,
+    /// Of this init.
+    pub phase: Phase,
+    /// How it ended.
+    pub ending: Ending,
+}
+
+/// Content of [`Record::InitReport`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InitReport {
+    /// Why the environment is made.
+    pub initialization_type: InitializationType,
+    /// Of this init.
+    pub phase: Phase,
+    /// How it ended.
+    pub ending: Ending,
+    /// How long it took.
+    pub duration: Duration,
+}
+
+/// Content of [`Record::Start`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Start {
+    /// The invocation.
+    pub request: RequestId,
+    /// The function as the caller named it.
+    pub function: FunctionArn,
+    /// The version that runs.
+    pub version: Qualifier,
+}
+
+/// Content of [`Record::RuntimeDone`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuntimeDone {
+    /// The invocation.
+    pub request: RequestId,
+    /// How it ended.
+    pub ending: Ending,
+    /// From its start to the runtime's answer.
+    pub duration: Duration,
+    /// Size of the answer; none when there was none.
+    pub produced: Option<u64>,
+}
+
+/// Content of [`Record::Report`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// The invocation.
+    pub request: RequestId,
+    /// How it ended.
+    pub ending: Ending,
+    /// How long it took, suppressed init included; the function's limit itself after a timeout.
+    pub duration: Duration,
+    /// The cold start before it, unless that was suppressed.
+    pub init: Option<Duration>,
+    /// The function's memory.
+    pub memory: Mib,
+    /// The most that its environment has used so far.
+    pub used: Mib,
+}
+
+impl Ending {
+    /// The word for it in JSON.
+    pub const fn status(&self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Failure(_) => "failure",
+            Self::Error(_) => "error",
+            Self::Timeout => "timeout",
+        }
+    }
+
+    /// The error type, where there is one.
+    pub fn error_type(&self) -> Option<&str> {
+        match self {
+            Self::Failure(kind) | Self::Error(kind) => Some(kind),
+            Self::Success | Self::Timeout => None,
+        }
+    }
+}
+
+impl Report {
+    /// Milliseconds to pay for: the duration with the init before it, as reported, rounded up.
+    ///
+    /// Source: Lambda pricing since August 2025 ("INIT phase billing").
+    pub fn billed_millis(&self) -> u64 {
+        let hundredths = hundredths(self.duration) + self.init.map_or(0, hundredths);
+        hundredths.div_ceil(100)
+    }
+}
+
+impl Record {
+    /// The event's message, newline included; `None` where a format has no line for it.
+    pub fn message(&self, format: Format, time: Timestamp) -> Option<Bytes> {
+        match format {
+            Format::Text => self.text().map(Bytes::from),
+            Format::Json => self.json(time).map(Bytes::from),
+        }
+    }
+
+    /// Whether the record belongs into the log tail that callers get: those of an init do not, as recorded.
+    pub const fn in_tail(&self) -> bool {
+        !matches!(self, Self::InitStart(_) | Self::InitRuntimeDone(_) | Self::InitReport(_))
+    }
+
+    fn text(&self) -> Option<String> {
+        Some(match self {
+            Self::InitStart(init) => init.text(),
+            Self::InitReport(report) => report.text()?,
+            Self::Start(start) => {
+                format!("START RequestId: {} Version: {}\n", start.request, start.version)
+            }
+            Self::End(request) => format!("END RequestId: {request}\n"),
+            Self::Report(report) => report.text(),
+            Self::InitRuntimeDone(_) | Self::RuntimeDone(_) => return None,
+        })
+    }
+
+    fn json(&self, time: Timestamp) -> Option<String> {
+        #[derive(Serialize)]
+        struct Envelope<'a> {
+            time: String,
+            r#type: &'a str,
+            record: Box<RawValue>,
+        }
+        let (kind, record) = self.json_record()?;
+        let envelope = Envelope { time: time.iso_millis(), r#type: kind, record };
+        let mut line = serde_json::to_string(&envelope).expect("strings and raw JSON serialise");
+        line.push('\n');
+        Some(line)
+    }
+
+    /// The telemetry event's type and record.
+    fn json_record(&self) -> Option<(&'static str, Box<RawValue>)> {
+        Some(match self {
+            Self::InitStart(init) => ("platform.initStart", init.json()),
+            Self::InitRuntimeDone(done) => ("platform.initRuntimeDone", done.json()),
+            Self::InitReport(report) => ("platform.initReport", report.json()),
+            Self::Start(start) => ("platform.start", start.json()),
+            Self::RuntimeDone(done) => ("platform.runtimeDone", done.json()),
+            Self::Report(report) => ("platform.report", report.json()),
+            Self::End(_) => return None,
+        })
+    }
+}
+
+impl InitStart {
+    fn text(&self) -> String {
+        let version = self.runtime_version.as_deref().map(|version| format!(" Runtime Version: {version}"));
+        let arn = self.runtime_version_arn.as_deref().map(|arn| format!("\tRuntime Version ARN: {arn}"));
+        format!("INIT_START{}{}\n", version.unwrap_or_default(), arn.unwrap_or_default())
+    }
+
+    fn json(&self) -> Box<RawValue> {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Json<'a> {
+            initialization_type: InitializationType,
+            phase: Phase,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            runtime_version: Option<&'a str>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            runtime_version_arn: Option<&'a str>,
+            function_name: &'a str,
+            function_version: String,
+            instance_id: &'a str,
+            instance_max_memory: u64,
+        }
+        raw(&Json {
+            initialization_type: self.initialization_type,
+            phase: self.phase,
+            runtime_version: self.runtime_version.as_deref(),
+            runtime_version_arn: self.runtime_version_arn.as_deref(),
+            function_name: self.function.name.as_str(),
+            function_version: self.version.to_string(),
+            instance_id: &self.stream,
+            instance_max_memory: self.memory.bytes(),
+        })
+    }
+}
+
+/// JSON of the two records that end an init.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct InitEnd<'a> {
+    initialization_type: InitializationType,
+    phase: Phase,
+    status: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_type: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metrics: Option<InitMetrics>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct InitMetrics {
+    duration_ms: f64,
+}
+
+impl InitRuntimeDone {
+    fn json(&self) -> Box<RawValue> {
+        raw(&InitEnd {
+            initialization_type: self.initialization_type,
+            phase: self.phase,
+            status: self.ending.status(),
+            error_type: self.ending.error_type(),
+            metrics: None,
+        })
+    }
+}
+
+impl InitReport {
+    /// A good on-demand init writes no line; one for provisioned concurrency writes its duration alone.
+    fn text(&self) -> Option<String> {
+        let duration = two_decimals(self.duration);
+        let phase = match self.phase {
+            Phase::Init => "init",
+            Phase::Invoke => "invoke",
+        };
+        match (&self.ending, self.initialization_type) {
+            (Ending::Success, InitializationType::OnDemand) => None,
+            (Ending::Success, InitializationType::ProvisionedConcurrency) => {
+                Some(format!("INIT_REPORT Init Duration: {duration} ms\n"))
+            }
+            (ending, _) => Some(format!(
+                "INIT_REPORT Init Duration: {duration} ms\tPhase: {phase}{}\n",
+                text_status(ending).unwrap_or_default()
+            )),
+        }
+    }
+
+    fn json(&self) -> Box<RawValue> {
+        raw(&InitEnd {
+            initialization_type: self.initialization_type,
+            phase: self.phase,
+            status: self.ending.status(),
+            error_type: self.ending.error_type(),
+            metrics: Some(InitMetrics { duration_ms: three_decimals(self.duration) }),
+        })
+    }
+}
+
+impl Start {
+    fn json(&self) -> Box<RawValue> {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Json {
+            request_id: RequestId,
+            function_arn: String,
+            version: String,
+        }
+        raw(&Json {
+            request_id: self.request,
+            function_arn: self.function.to_string(),
+            version: self.version.to_string(),
+        })
+    }
+}
+
+impl RuntimeDone {
+    fn json(&self) -> Box<RawValue> {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Json<'a> {
+            request_id: RequestId,
+            status: &'a str,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            error_type: Option<&'a str>,
+            metrics: Metrics,
+        }
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Metrics {
+            duration_ms: f64,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            produced_bytes: Option<u64>,
+        }
+        raw(&Json {
+            request_id: self.request,
+            status: self.ending.status(),
+            error_type: self.ending.error_type(),
+            metrics: Metrics { duration_ms: three_decimals(self.duration), produced_bytes: self.produced },
+        })
+    }
+}
+
+impl Report {
+    fn text(&self) -> String {
+        let mut line = format!(
+            "REPORT RequestId: {}\tDuration: {} ms\tBilled Duration: {} ms\tMemory Size: {}\tMax Memory Used: {}",
+            self.request,
+            two_decimals(self.duration),
+            self.billed_millis(),
+            self.memory,
+            self.used,
+        );
+        if let Some(init) = self.init {
+            write!(line, "\tInit Duration: {} ms", two_decimals(init)).expect("strings take all text");
+        }
+        // A good report ends with a tab before its newline; one with a status does not.
+        line.push_str(text_status(&self.ending).as_deref().unwrap_or("\t"));
+        line.push('\n');
+        line
+    }
+
+    fn json(&self) -> Box<RawValue> {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Json<'a> {
+            request_id: RequestId,
+            metrics: Metrics,
+            status: &'a str,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            error_type: Option<&'a str>,
+        }
+        #[derive(Serialize)]
+        struct Metrics {
+            #[serde(rename = "durationMs")]
+            duration: f64,
+            #[serde(rename = "billedDurationMs")]
+            billed: u64,
+            #[serde(rename = "memorySizeMB")]
+            memory: Mib,
+            #[serde(rename = "maxMemoryUsedMB")]
+            used: Mib,
+            #[serde(rename = "initDurationMs", skip_serializing_if = "Option::is_none")]
+            init: Option<f64>,
+        }
+        raw(&Json {
+            request_id: self.request,
+            metrics: Metrics {
+                duration: three_decimals(self.duration),
+                billed: self.billed_millis(),
+                memory: self.memory,
+                used: self.used,
+                init: self.init.map(three_decimals),
+            },
+            status: self.ending.status(),
+            error_type: self.ending.error_type(),
+        })
+    }
+}
+
+/// The event that tells why a process ended: `cause` such as `Runtime exited with error: exit status 1`.
+pub fn crash_line(request: RequestId, cause: &str, error_type: &str) -> Bytes {
+    format!("RequestId: {request} Error: {cause}\n{error_type}\n").into()
+}
+
+/// The event that tells of a timeout, with the empty line behind it that AWS writes.
+pub fn timeout_line(time: Timestamp, request: RequestId, limit: Duration) -> Bytes {
+    let limit = limit.as_secs_f64();
+    format!("{} {request} Task timed out after {limit:.2} seconds\n\n", time.iso_millis()).into()
+}
+
+/// What text lines append for an ending; nothing for success and for failures that the function reported.
+fn text_status(ending: &Ending) -> Option<String> {
+    match ending {
+        Ending::Success | Ending::Failure(_) => None,
+        Ending::Error(kind) => Some(format!("\tStatus: error\tError Type: {kind}")),
+        Ending::Timeout => Some("\tStatus: timeout".into()),
+    }
+}
+
+fn raw(record: &impl Serialize) -> Box<RawValue> {
+    serde_json::value::to_raw_value(record).expect("numbers and strings serialise")
+}
+
+/// Hundredths of a millisecond, rounded to the nearest.
+fn hundredths(duration: Duration) -> u64 {
+    u64::try_from((duration.as_nanos() + 5_000) / 10_000).unwrap_or(u64::MAX / 4)
+}
+
+fn two_decimals(duration: Duration) -> String {
+    let hundredths = hundredths(duration);
+    format!("{}.{:02}", hundredths / 100, hundredths % 100)
+}
+
+fn three_decimals(duration: Duration) -> f64 {
+    let micros = (duration.as_nanos() + 500) / 1_000;
+    micros as f64 / 1000.0
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,190 @@
+//! Puts the rooms together and serves until told to stop.
+
+mod inside;
+mod reset;
+mod unpacker;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use access::{AccessKey, Gate, Secret, Vault};
+use anyhow::{Context, Result};
+use artifact::Artifacts;
+use base::clock::Clock;
+use base::limits::DOOR_DRAIN;
+use base::random::Dice;
+use catalogue::Catalogue;
+use doors::{Apis, Door, Endpoint, EndpointSetup, FunctionEndpoints, HostList};
+use engine::{DRAIN_TIME, Engine, EngineSetup, RuntimeMatch};
+use record::Logs;
+use sandbox::ServerSide;
+use sandbox::interpreters::Interpreter;
+use services::lambda::{Lambda, LambdaSetup};
+use store::{Blobs, Store};
+use store_sqlite::SqliteStore;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use self::inside::LateEndpoints;
+use self::reset::Resettable;
+use self::unpacker::ConfinedUnpacker;
+use crate::config::{Config, Match};
+
+/// How often packages that nothing refers to any more are looked for.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
+
+/// Serves until SIGTERM or SIGINT, then lets what runs finish.
+pub async fn serve(side: ServerSide, config: Config, interpreters: Vec<Interpreter>) -> Result<()> {
+    let listener =
+        TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
+    let house = House::build(side, &config, interpreters).await?;
+    house.lambda.resume();
+    tokio::spawn(sweep(house.artifacts.clone(), house.catalogue.clone(), house.clock));
+    let door = house.open(listener, &config);
+    announce(&door, &config);
+    told_to_stop().await?;
+    tracing::info!("finishing what runs");
+    // The door lets answers under way finish while the engine runs them.
+    let (_, ()) = tokio::join!(door.drain(DRAIN_TIME + DOOR_DRAIN), house.engine.drain(DRAIN_TIME));
+    house.logs.close().await.context("the log indexes could not be stored")
+}
+
+/// Every room, built.
+struct House {
+    store: Arc<dyn Store>,
+    artifacts: Artifacts,
+    catalogue: Catalogue,
+    logs: Logs,
+    vault: Vault,
+    gate: Gate,
+    engine: Engine,
+    lambda: Lambda,
+    clock: Clock,
+    dice: Dice,
+    inside: Arc<LateEndpoints>,
+}
+
+impl House {
+    async fn build(side: ServerSide, config: &Config, interpreters: Vec<Interpreter>) -> Result<Self> {
+        let (clock, dice) = (Clock::system(), Dice::system());
+        let data = side.data_dir.as_path();
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&data.join("store"), clock)?);
+        let vault = Vault::open(&key_file(data)?, dice.clone())?;
+        let gate = gate(config);
+        let unpacker = Arc::new(ConfinedUnpacker(side.client.clone()));
+        let blobs = Blobs::local(&data.join("blobs"))?;
+        let artifacts =
+            Artifacts::open(store.clone(), blobs, unpacker, &data.join("code"), clock, dice.clone()).await?;
+        let catalogue = Catalogue::open(store.clone(), clock, dice.clone()).await?;
+        let logs = Logs::open(store.clone(), clock, dice.clone()).await?;
+        let inside = Arc::new(LateEndpoints::default());
+        let engine = Engine::new(EngineSetup {
+            catalogue: catalogue.clone(),
+            artifacts: artifacts.clone(),
+            logs: logs.clone(),
+            vault: vault.clone(),
+            gate: gate.clone(),
+            launcher: side.client,
+            interpreters: interpreters.into(),
+            runtime_match: match config.runtime_match {
+                Match::Nearest => RuntimeMatch::Nearest,
+                Match::Exact => RuntimeMatch::Exact,
+            },
+            endpoint: config.function_endpoint.then(|| inside.clone() as _),
+            account_concurrency: config.concurrency,
+            idle_expiry: config.idle_expiry,
+            clock,
+            dice: dice.clone(),
+        });
+        let lambda = Lambda::new(LambdaSetup {
+            catalogue: catalogue.clone(),
+            artifacts: artifacts.clone(),
+            runner: Arc::new(engine.clone()),
+            vault: vault.clone(),
+            gate: gate.clone(),
+            clock,
+            dice: dice.clone(),
+        });
+        Ok(Self { store, artifacts, catalogue, logs, vault, gate, engine, lambda, clock, dice, inside })
+    }
+
+    /// Opens the doors: the one outside, and with it those inside sandboxes.
+    fn open(&self, listener: TcpListener, config: &Config) -> Door {
+        let apis = Arc::new(Apis {
+            lambda: self.lambda.clone(),
+            logs: services::logs::Logs::new(self.logs.clone()),
+            clock: self.clock,
+        });
+        let host = listener.local_addr().map(|address| address.to_string()).unwrap_or_default();
+        self.inside.bind(Arc::new(FunctionEndpoints::new(apis.clone(), &host, self.dice.clone())));
+        let resettable = Resettable {
+            store: self.store.clone(),
+            engine: self.engine.clone(),
+            logs: self.logs.clone(),
+            artifacts: self.artifacts.clone(),
+        };
+        Endpoint::open(
+            listener,
+            EndpointSetup {
+                apis,
+                gate: self.gate.clone(),
+                hosts: HostList::with(config.hosts.iter().cloned()),
+                artifacts: self.artifacts.clone(),
+                vault: self.vault.clone(),
+                reset: config.allow_reset.then(|| resettable.into_callback()),
+                clock: self.clock,
+                dice: self.dice.clone(),
+            },
+        )
+    }
+}
+
+/// The master key's file, in a directory of its own so that a backup can leave it out.
+fn key_file(data: &Path) -> Result<std::path::PathBuf> {
+    let directory = data.join("keys");
+    std::fs::create_dir_all(&directory).with_context(|| format!("cannot make {}", directory.display()))?;
+    Ok(directory.join("master.key"))
+}
+
+fn gate(config: &Config) -> Gate {
+    let key = |(id, secret): &(String, String)| AccessKey {
+        id: id.clone(),
+        secret: Secret::new(secret.as_str()),
+        account: None,
+    };
+    match &config.keys {
+        None => Gate::open(config.account.clone()),
+        Some(keys) => Gate::closed(config.account.clone(), keys.iter().map(key)),
+    }
+}
+
+/// Removes packages some time after their last reference went.
+async fn sweep(artifacts: Artifacts, catalogue: Catalogue, clock: Clock) {
+    loop {
+        clock.sleep(SWEEP_EVERY).await;
+        match artifacts.sweep(|digest| catalogue.holds(digest)).await {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "removed packages that nothing refers to"),
+            Err(error) => tracing::warn!(%error, "packages could not be swept"),
+        }
+    }
+}
+
+fn announce(door: &Door, config: &Config) {
+    let address = door.address().map_or_else(|| config.listen.to_string(), |address| address.to_string());
+    let mode = if config.keys.is_some() { "signatures are verified" } else { "any key is taken" };
+    eprintln!("samovar is ready at http://{address} ({mode}; data in {})", config.data_dir.display());
+    if config.sdk_dir.is_none() {
+        eprintln!("functions cannot import boto3 or @aws-sdk: `samovar runtimes install` installs them");
+    }
+}
+
+async fn told_to_stop() -> Result<()> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,148 @@
+//! The command line: what each command takes, with examples that work.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::Settings;
+
+pub mod client;
+pub mod doctor;
+pub mod functions;
+pub mod invoke;
+pub mod logs;
+pub mod runtimes;
+
+/// AWS Lambda on your own machines.
+#[derive(Debug, Parser)]
+#[command(name = "samovar", version, about, after_help = "\
+Examples:
+  samovar serve                                   start on 127.0.0.1:4566
+  samovar doctor                                  what this host gives, and what to do about what is missing
+  samovar invoke my-function --payload '{\"a\": 1}'
+  samovar logs my-function --follow")]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the program can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start the server.
+    Serve(Box<ServeArgs>),
+    /// Say what this host gives, wall by wall.
+    Doctor,
+    /// Show the runtimes that this host can run, or install what they may import.
+    Runtimes(RuntimesArgs),
+    /// List the functions.
+    #[command(after_help = "Examples:\n  samovar functions\n  samovar functions --region eu-west-1")]
+    Functions(Endpoint),
+    /// Invoke a function and print its answer; the status is 1 when the function failed.
+    #[command(after_help = "\
+Examples:
+  samovar invoke my-function
+  samovar invoke my-function --payload '{\"name\": \"tea\"}'
+  samovar invoke my-function --payload @event.json --log")]
+    Invoke(InvokeArgs),
+    /// Print a function's log.
+    #[command(after_help = "Examples:\n  samovar logs my-function\n  samovar logs my-function --follow")]
+    Logs(LogsArgs),
+}
+
+/// Flags win over `SAMOVAR_*` variables, and these over the configuration file.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  samovar serve
+  samovar serve --data-dir /srv/samovar --region eu-central-1
+  samovar serve --config /etc/samovar.toml
+  SAMOVAR_KEYS=AKIDEXAMPLE:secret samovar serve --listen 0.0.0.0:4566
+
+The configuration file has the same names, with _ for -:
+  listen = \"127.0.0.1:4566\"
+  data_dir = \"/srv/samovar\"
+  keys = [\"AKIDEXAMPLE:secret\"]")]
+pub struct ServeArgs {
+    /// A TOML file with settings; unknown keys are refused.
+    #[arg(long, env = "SAMOVAR_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The settings themselves.
+    #[command(flatten)]
+    pub settings: Settings,
+}
+
+/// Where the server is, and who calls it. Keys come from `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`.
+#[derive(Debug, Clone, Args)]
+pub struct Endpoint {
+    /// The server's address.
+    #[arg(long, env = "SAMOVAR_ENDPOINT", default_value = "http://127.0.0.1:4566", value_name = "URL")]
+    pub endpoint: String,
+    /// The region to speak to.
+    #[arg(long, env = "AWS_DEFAULT_REGION", default_value = "us-east-1")]
+    pub region: String,
+}
+
+/// What `samovar invoke` takes.
+#[derive(Debug, Args)]
+pub struct InvokeArgs {
+    /// The function's name or ARN.
+    pub name: String,
+    /// The event: JSON, or @FILE.
+    #[arg(long, value_name = "JSON|@FILE")]
+    pub payload: Option<String>,
+    /// Print the log of this invocation on standard error.
+    #[arg(long)]
+    pub log: bool,
+    /// Where the server is.
+    #[command(flatten)]
+    pub endpoint: Endpoint,
+}
+
+/// What `samovar logs` takes.
+#[derive(Debug, Args)]
+pub struct LogsArgs {
+    /// The function's name, or a log group beginning with a slash.
+    pub name: String,
+    /// Go on printing what is written from now on.
+    #[arg(long, short)]
+    pub follow: bool,
+    /// Where the server is.
+    #[command(flatten)]
+    pub endpoint: Endpoint,
+}
+
+/// What `samovar runtimes` takes.
+#[derive(Debug, Args)]
+pub struct RuntimesArgs {
+    /// Without one, the runtimes are listed.
+    #[command(subcommand)]
+    pub command: Option<RuntimesCommand>,
+}
+
+/// What can be done about runtimes.
+#[derive(Debug, Subcommand)]
+pub enum RuntimesCommand {
+    /// Install the AWS SDKs that functions may import without packaging them (with pip and npm).
+    #[command(after_help = "Examples:\n  samovar runtimes install --sdk-dir /var/lib/samovar-sdk")]
+    Install {
+        /// Where to install.
+        #[arg(long, env = "SAMOVAR_SDK_DIR", default_value = crate::config::SDK_DIR)]
+        sdk_dir: PathBuf,
+    },
+}
+
+/// Rows as left-aligned columns.
+pub fn columns(rows: &[Vec<String>]) -> String {
+    let count = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
+    let widths: Vec<usize> = (0..count).map(|column| width(column).unwrap_or(0)).collect();
+    let mut text = String::new();
+    for row in rows {
+        let line: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        text.push_str(line.join("  ").trim_end());
+        text.push('\n');
+    }
+    text
+}

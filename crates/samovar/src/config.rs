@@ -1,0 +1,235 @@
+//! Settings: flags over `SAMOVAR_*` variables over a TOML file over defaults.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use base::arn::{AccountId, Region};
+use base::limits;
+use base::units::Concurrency;
+use clap::{Args, ValueEnum};
+use serde::Deserialize;
+
+/// Where Samovar keeps its data unless told otherwise.
+pub const DATA_DIR: &str = "/var/lib/samovar";
+/// Where `samovar runtimes install` puts the SDKs unless told otherwise.
+pub const SDK_DIR: &str = "/var/lib/samovar-sdk";
+const LISTEN: &str = "127.0.0.1:4566";
+const REGION: &str = "us-east-1";
+const ACCOUNT: &str = "000000000000";
+/// The variable that holds keys; a flag would show them to every user of the machine.
+const KEYS_VARIABLE: &str = "SAMOVAR_KEYS";
+
+/// On or off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Switch {
+    /// Yes.
+    On,
+    /// No.
+    Off,
+}
+
+/// How near an installed interpreter must be to the runtime that a function names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Match {
+    /// The nearest of its family, with a warning in the function's log.
+    Nearest,
+    /// The very version, or the invoke is refused.
+    Exact,
+}
+
+/// Every setting, as far as one source gives it.
+#[derive(Debug, Clone, Default, Args, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Address and port [default: 127.0.0.1:4566]. Any address but loopback needs keys.
+    #[arg(long, env = "SAMOVAR_LISTEN", value_name = "ADDRESS:PORT")]
+    listen: Option<String>,
+    /// Where functions, queues and logs are kept [default: /var/lib/samovar].
+    #[arg(long, env = "SAMOVAR_DATA_DIR", value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// The region of requests that name none [default: us-east-1].
+    #[arg(long, env = "SAMOVAR_REGION")]
+    region: Option<String>,
+    /// The account of keys that are not twelve digits [default: 000000000000].
+    #[arg(long, env = "SAMOVAR_ACCOUNT")]
+    account: Option<String>,
+    /// Let POST /_samovar/reset empty everything (for test suites).
+    #[arg(long, env = "SAMOVAR_ALLOW_RESET", num_args = 0..=1, default_missing_value = "true")]
+    allow_reset: Option<bool>,
+    /// Verify signatures with the configured keys on loopback too.
+    #[arg(long, env = "SAMOVAR_REQUIRE_KEYS", num_args = 0..=1, default_missing_value = "true")]
+    require_keys: Option<bool>,
+    /// More names that a request's Host may have, beside localhost.
+    #[arg(long = "host", env = "SAMOVAR_HOSTS", value_delimiter = ',', value_name = "NAME")]
+    hosts: Option<Vec<String>>,
+    /// Access keys as KEY:SECRET; only from the file or SAMOVAR_KEYS (comma-separated).
+    #[arg(skip)]
+    keys: Option<Vec<String>>,
+    /// Give functions an AWS endpoint of their own that reaches Samovar [default: on].
+    #[arg(long, env = "SAMOVAR_FUNCTION_ENDPOINT")]
+    function_endpoint: Option<Switch>,
+    /// What to do when a function's exact runtime is not installed [default: nearest].
+    #[arg(long, env = "SAMOVAR_RUNTIME_MATCH")]
+    runtime_match: Option<Match>,
+    /// The SDKs that functions may import, as `samovar runtimes install` laid them out.
+    #[arg(long, env = "SAMOVAR_SDK_DIR", value_name = "DIR")]
+    sdk_dir: Option<PathBuf>,
+    /// Seconds after which an idle environment is closed [default: 300].
+    #[arg(long, env = "SAMOVAR_IDLE_EXPIRY", value_name = "SECONDS")]
+    idle_expiry: Option<u64>,
+    /// Concurrent executions of an account in a region [default: 1000].
+    #[arg(long, env = "SAMOVAR_CONCURRENCY", value_name = "COUNT")]
+    concurrency: Option<u32>,
+    /// Hold functions to their CPU share even while the machine is idle [default: off].
+    #[arg(long, env = "SAMOVAR_CPU_QUOTA")]
+    cpu_quota: Option<Switch>,
+    /// What the server tells about itself: error, warn, info, debug or trace [default: info].
+    #[arg(long, env = "SAMOVAR_LOG", value_name = "LEVEL")]
+    log: Option<String>,
+}
+
+/// What the server runs with.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// Where everything is kept.
+    pub data_dir: PathBuf,
+    /// The region of requests that name none.
+    pub region: Region,
+    /// The account of keys that are not twelve digits.
+    pub account: AccountId,
+    /// Whether everything may be emptied.
+    pub allow_reset: bool,
+    /// Further names for the Host header.
+    pub hosts: Vec<String>,
+    /// Keys and their secrets; `None` takes any key (open mode).
+    pub keys: Option<Vec<(String, String)>>,
+    /// Whether functions get an AWS endpoint.
+    pub function_endpoint: bool,
+    /// How near an interpreter must be.
+    pub runtime_match: Match,
+    /// The SDKs for functions, where they are installed.
+    pub sdk_dir: Option<PathBuf>,
+    /// When idle environments are closed.
+    pub idle_expiry: Duration,
+    /// Concurrent executions of an account in a region.
+    pub concurrency: Concurrency,
+    /// Whether CPU shares are strict.
+    pub cpu_quota: bool,
+    /// The log filter.
+    pub log: String,
+}
+
+impl Settings {
+    /// Reads the file, lays these settings over it, and checks all.
+    pub fn resolve(self, file: Option<&Path>) -> Result<Config> {
+        let file = file.map(read).transpose()?.unwrap_or_default();
+        let config = self.over(file).check()?;
+        if !config.listen.ip().is_loopback() && config.keys.is_none() {
+            bail!(
+                "listening on {} needs access keys: set {KEYS_VARIABLE}=KEY:SECRET or `keys` in the configuration file, \
+                 or listen on 127.0.0.1",
+                config.listen
+            );
+        }
+        Ok(config)
+    }
+
+    fn over(self, lower: Self) -> Self {
+        let variable = std::env::var(KEYS_VARIABLE).ok().filter(|text| !text.is_empty());
+        let keys = variable.map(|text| text.split(',').map(str::to_owned).collect());
+        Self {
+            listen: self.listen.or(lower.listen),
+            data_dir: self.data_dir.or(lower.data_dir),
+            region: self.region.or(lower.region),
+            account: self.account.or(lower.account),
+            allow_reset: self.allow_reset.or(lower.allow_reset),
+            require_keys: self.require_keys.or(lower.require_keys),
+            hosts: self.hosts.or(lower.hosts),
+            keys: keys.or(lower.keys),
+            function_endpoint: self.function_endpoint.or(lower.function_endpoint),
+            runtime_match: self.runtime_match.or(lower.runtime_match),
+            sdk_dir: self.sdk_dir.or(lower.sdk_dir),
+            idle_expiry: self.idle_expiry.or(lower.idle_expiry),
+            concurrency: self.concurrency.or(lower.concurrency),
+            cpu_quota: self.cpu_quota.or(lower.cpu_quota),
+            log: self.log.or(lower.log),
+        }
+    }
+
+    fn check(self) -> Result<Config> {
+        let listen = self.listen.as_deref().unwrap_or(LISTEN);
+        let listen: SocketAddr =
+            listen.parse().with_context(|| format!("listen: {listen:?} is not ADDRESS:PORT, such as {LISTEN}"))?;
+        let keys = self.keys.map(|keys| keys.iter().map(|key| pair(key)).collect::<Result<Vec<_>>>()).transpose()?;
+        if self.require_keys == Some(true) && keys.is_none() {
+            bail!("require_keys needs access keys: set {KEYS_VARIABLE}=KEY:SECRET or `keys` in the configuration file");
+        }
+        let closed = !listen.ip().is_loopback() || self.require_keys == Some(true);
+        Ok(Config {
+            listen,
+            data_dir: self.data_dir.unwrap_or_else(|| DATA_DIR.into()),
+            region: self.region.unwrap_or_else(|| REGION.into()).parse().context("region")?,
+            account: self.account.unwrap_or_else(|| ACCOUNT.into()).parse().context("account")?,
+            allow_reset: self.allow_reset.unwrap_or(false),
+            hosts: self.hosts.unwrap_or_default(),
+            keys: keys.filter(|_| closed),
+            function_endpoint: self.function_endpoint != Some(Switch::Off),
+            runtime_match: self.runtime_match.unwrap_or(Match::Nearest),
+            sdk_dir: self.sdk_dir.or_else(installed_sdk),
+            idle_expiry: self.idle_expiry.map_or(limits::IDLE_EXPIRY, Duration::from_secs),
+            concurrency: self.concurrency.map_or(limits::ACCOUNT_CONCURRENCY, Concurrency),
+            cpu_quota: self.cpu_quota == Some(Switch::On),
+            log: self.log.unwrap_or_else(|| "info".into()),
+        })
+    }
+}
+
+fn read(path: &Path) -> Result<Settings> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    toml::from_str(&text).with_context(|| format!("{} is not a configuration", path.display()))
+}
+
+fn pair(key: &str) -> Result<(String, String)> {
+    match key.split_once(':') {
+        Some((id, secret)) if !id.is_empty() && !secret.is_empty() => Ok((id.into(), secret.into())),
+        _ => bail!("keys: each is KEY:SECRET"),
+    }
+}
+
+/// The SDK directory, when `samovar runtimes install` made one at its default place.
+pub fn installed_sdk() -> Option<PathBuf> {
+    Some(PathBuf::from(SDK_DIR)).filter(|dir| dir.is_dir())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(text: &str) -> Settings {
+        toml::from_str(text).expect("settings")
+    }
+
+    #[test]
+    fn the_upper_source_wins_where_it_speaks() {
+        let upper = settings("account = '111111111111'");
+        let lower = settings("account = '222222222222'\nregion = 'eu-north-1'");
+        let config = upper.over(lower).check().expect("config");
+        assert_eq!(config.account.as_str(), "111111111111");
+        assert_eq!(config.region.as_str(), "eu-north-1");
+        assert_eq!(config.listen.to_string(), LISTEN);
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused() {
+        for text in ["listen = 'nowhere'", "account = '12'", "region = 'A B'", "keys = ['no-secret']", "require_keys = true"] {
+            assert!(settings(text).check().is_err(), "{text}");
+        }
+        assert!(toml::from_str::<Settings>("regoin = 'x'").is_err());
+    }
+}

@@ -1,0 +1,235 @@
+//! Control groups: one directory for each function in each hierarchy, below one of this data directory.
+
+use std::fs;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+
+use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal};
+
+use crate::limits::{CGROUP_RETRIES, CGROUP_RETRY};
+use crate::plan::groups::{Controller, Hierarchy, Limits, Version, hierarchies, settings};
+use crate::setup::LaunchError;
+use crate::sys::{Step, StepError};
+
+/// Directory of all launchers' groups.
+const HOUSE: &str = "samovar";
+
+/// Group into which the launcher and the server move where the kernel wants no processes beside groups.
+const OURSELVES: &str = "samovar-server";
+
+/// The hierarchies, each opened at this data directory's own group.
+pub(crate) struct Groups {
+    hierarchies: Vec<Opened>,
+}
+
+struct Opened {
+    version: Version,
+    controllers: Vec<Controller>,
+    path: PathBuf,
+    directory: OwnedFd,
+}
+
+/// A function's groups.
+pub(crate) struct Group {
+    /// A process that writes "0" into each of these joins the groups.
+    pub(crate) joins: Vec<OwnedFd>,
+    /// The directory in the memory hierarchy.
+    pub(crate) meter: OwnedFd,
+}
+
+impl Groups {
+    /// Makes this instance's groups. `family` are the processes that may share this process's own group.
+    pub(crate) fn open(instance: &str, family: &[Pid]) -> Result<Self, LaunchError> {
+        let read = |path: &str| fs::read_to_string(path).step(|| format!("reading {path}"));
+        let found = hierarchies(&read("/proc/self/mountinfo")?, &read("/proc/self/cgroup")?);
+        let hierarchies = found
+            .into_iter()
+            .filter_map(|hierarchy| Opened::make(hierarchy, instance, family).transpose())
+            .collect::<Result<Vec<_>, _>>()?;
+        let limits_memory = |opened: &Opened| opened.controllers.contains(&Controller::Memory);
+        if !hierarchies.iter().any(limits_memory) {
+            return Err(LaunchError::NoCgroups);
+        }
+        Ok(Self { hierarchies })
+    }
+
+    /// The directories of this instance, for a later start's [`sweep`].
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.hierarchies.iter().map(|opened| opened.path.as_path())
+    }
+
+    /// Makes a function's groups and sets their limits. Leaves nothing behind when it fails.
+    pub(crate) fn make(&self, name: &str, limits: Limits) -> Result<Group, StepError> {
+        self.try_make(name, limits).inspect_err(|_| {
+            self.remove(name);
+        })
+    }
+
+    fn try_make(&self, name: &str, limits: Limits) -> Result<Group, StepError> {
+        let mut joins = Vec::new();
+        let mut meter = None;
+        for opened in &self.hierarchies {
+            let place = || format!("making a control group in {}", opened.path.display());
+            rustix::fs::mkdirat(&opened.directory, name, Mode::from_raw_mode(0o755)).step(place)?;
+            let directory = open_directory(opened.directory.as_fd(), name).step(place)?;
+            for controller in &opened.controllers {
+                for setting in settings(opened.version, *controller, limits) {
+                    match write_file(directory.as_fd(), setting.file, &setting.value) {
+                        Err(_) if setting.optional => {}
+                        result => result.step(|| format!("setting {} to {}", setting.file, setting.value))?,
+                    }
+                }
+            }
+            let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+            joins.push(rustix::fs::openat(&directory, "cgroup.procs", flags, Mode::empty()).step(place)?);
+            if opened.controllers.contains(&Controller::Memory) {
+                meter = Some(directory);
+            }
+        }
+        // `open` made sure that one hierarchy limits memory.
+        let meter = meter.ok_or(Errno::NOENT).doing("finding the memory controller")?;
+        Ok(Group { joins, meter })
+    }
+
+    /// Removes a function's groups; whether all are gone.
+    pub(crate) fn remove(&self, name: &str) -> bool {
+        let mut gone = true;
+        for opened in &self.hierarchies {
+            let removed = rustix::fs::unlinkat(&opened.directory, name, AtFlags::REMOVEDIR);
+            gone &= matches!(removed, Ok(()) | Err(Errno::NOENT));
+        }
+        gone
+    }
+
+    /// Removes this instance's own groups, which must be empty. The house's group goes with the last instance.
+    pub(crate) fn close(&self) {
+        for opened in &self.hierarchies {
+            for path in opened.path.ancestors().take(2) {
+                // The host's tree may be out of sight by now, so the way up is by descriptor.
+                let Some(name) = path.file_name() else { continue };
+                let up = if path == opened.path { ".." } else { "../.." };
+                let parent = open_directory(opened.directory.as_fd(), up);
+                if parent.is_ok_and(|parent| rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR).is_err())
+                {
+                    break;
+                }
+            }
+        }
+    }
+}
+
+impl Opened {
+    /// Nothing where a hierarchy turns out to carry none of the controllers.
+    fn make(hierarchy: Hierarchy, instance: &str, family: &[Pid]) -> Result<Option<Self>, StepError> {
+        let (home, controllers) = match hierarchy.version {
+            Version::V1 => (hierarchy.own, hierarchy.controllers),
+            Version::V2 => match delegate(&hierarchy, instance, family)? {
+                Some(home) => home,
+                None => return Ok(None),
+            },
+        };
+        let path = home.join(HOUSE).join(instance);
+        let place = || format!("making the control group {}", path.display());
+        fs::create_dir_all(&path).step(place)?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let directory = rustix::fs::open(&path, flags, Mode::empty()).step(place)?;
+        Ok(Some(Self { version: hierarchy.version, controllers, path, directory }))
+    }
+}
+
+/// Finds a group of version 2 that may hand its controllers down to ours: the one we were put in, when nobody else
+/// is in it, else the root, which alone may have both processes and limited groups.
+fn delegate(
+    hierarchy: &Hierarchy,
+    instance: &str,
+    family: &[Pid],
+) -> Result<Option<(PathBuf, Vec<Controller>)>, StepError> {
+    for home in [&hierarchy.own, &hierarchy.mounted] {
+        let offered = fs::read_to_string(home.join("cgroup.controllers")).unwrap_or_default();
+        let wanted = hierarchy.controllers.iter().copied();
+        let carried: Vec<_> = wanted
+            .filter(|wanted| offered.split_whitespace().any(|offered| offered == wanted.name()))
+            .collect();
+        if carried.is_empty() || (home != &hierarchy.mounted && !move_aside(home, family)) {
+            continue;
+        }
+        let below = home.join(HOUSE).join(instance);
+        fs::create_dir_all(&below).step(|| format!("making the control group {}", below.display()))?;
+        let given = |controller: &&Controller| {
+            let on = format!("+{}", controller.name());
+            [home, &home.join(HOUSE), &below]
+                .into_iter()
+                .all(|group| fs::write(group.join("cgroup.subtree_control"), &on).is_ok())
+        };
+        let controllers: Vec<_> = carried.iter().filter(given).copied().collect();
+        if !controllers.is_empty() {
+            return Ok(Some((home.clone(), controllers)));
+        }
+    }
+    Ok(None)
+}
+
+/// Moves the family out of a group when it is alone there; whether the group is empty then.
+fn move_aside(group: &Path, family: &[Pid]) -> bool {
+    let members = pids(&group.join("cgroup.procs"));
+    let aside = group.join(OURSELVES);
+    members.iter().all(|member| family.contains(member))
+        && fs::create_dir_all(&aside).is_ok()
+        && members
+            .iter()
+            .all(|member| fs::write(aside.join("cgroup.procs"), member.as_raw_nonzero().to_string()).is_ok())
+}
+
+/// Ends and removes what an earlier launcher left in `instance`, one of the paths it noted.
+pub(crate) fn sweep(instance: &Path) {
+    let Ok(groups) = fs::read_dir(instance) else { return };
+    for group in groups.flatten().filter(|group| group.file_type().is_ok_and(|kind| kind.is_dir())) {
+        sweep_group(&group.path());
+    }
+    let _ = fs::remove_dir(instance);
+}
+
+fn sweep_group(group: &Path) {
+    // A frozen process does not die before it is thawed.
+    let _ = fs::write(group.join("cgroup.freeze"), "0");
+    let _ = fs::write(group.join("freezer.state"), "THAWED");
+    let _ = fs::write(group.join("cgroup.kill"), "1");
+    for _ in 0..CGROUP_RETRIES {
+        for pid in pids(&group.join("cgroup.procs")) {
+            let _ = rustix::process::kill_process(pid, Signal::KILL);
+        }
+        if fs::remove_dir(group).is_ok() {
+            return;
+        }
+        sleep(CGROUP_RETRY);
+    }
+}
+
+fn pids(file: &Path) -> Vec<Pid> {
+    let text = fs::read_to_string(file).unwrap_or_default();
+    text.lines().filter_map(|line| line.parse().ok().and_then(Pid::from_raw)).collect()
+}
+
+fn open_directory(parent: BorrowedFd<'_>, name: &str) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(rustix::fs::openat(parent, name, flags, Mode::empty())?)
+}
+
+fn write_file(directory: BorrowedFd<'_>, name: &str, value: &str) -> io::Result<()> {
+    let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(directory, name, flags, Mode::empty())?;
+    fs::File::from(file).write_all(value.as_bytes())
+}
+
+/// Reads a small file of a group.
+pub(crate) fn read_file(directory: BorrowedFd<'_>, name: &str) -> io::Result<String> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(directory, name, flags, Mode::empty())?;
+    let mut text = String::new();
+    fs::File::from(file).read_to_string(&mut text)?;
+    Ok(text)
+}

@@ -1,0 +1,104 @@
+//! Starting the runtime: from a fork of the init to the function's user executing its program.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{Mode, OFlags};
+use rustix::pipe::PipeFlags;
+use rustix::process::{Pid, Resource};
+use rustix::thread::{CapabilitySet, UnshareFlags};
+
+use crate::identity::{FUNCTION_GID, FUNCTION_UID, TELEMETRY_FD};
+use crate::limits::{FUNCTION_LOCKED, FUNCTION_STACK};
+use crate::seccomp::Program;
+use crate::sys::process::{self, Executable};
+use crate::sys::{Step, StepError, signals};
+
+/// Everything a runtime needs that was prepared before.
+pub(super) struct Ready<'a> {
+    null: OwnedFd,
+    log: OwnedFd,
+    joins: Vec<OwnedFd>,
+    filter: &'a Program,
+}
+
+impl<'a> Ready<'a> {
+    /// Call inside the sandbox's root.
+    pub(super) fn new(log: OwnedFd, joins: Vec<OwnedFd>, filter: &'a Program) -> Result<Self, StepError> {
+        let flags = OFlags::RDWR | OFlags::CLOEXEC;
+        let null = rustix::fs::open("/dev/null", flags, Mode::empty()).doing("opening the null device")?;
+        // What the init itself says, as it dies of a bug, must not reach the function's log or the host's terminal.
+        for standard in 0..3 {
+            process::place_fd(null.as_fd(), standard).doing("leaving the terminal")?;
+        }
+        Ok(Self { null, log, joins, filter })
+    }
+
+    /// Starts the program and waits until it runs: until `execve` has succeeded.
+    pub(super) fn start(&self, argv: &[String], env: &[(String, String)], cwd: &str) -> io::Result<Pid> {
+        let program = Executable::new(argv, env)?;
+        let (report, reporter) = report_pipe()?;
+        let pid = process::spawn(0, || {
+            let error = match self.become_function(reporter.as_fd(), cwd) {
+                Ok(()) => program.execute(),
+                Err(error) => error,
+            };
+            let errno = error.raw_os_error().unwrap_or(libc::EIO);
+            let _ = rustix::io::write(&reporter, &errno.to_ne_bytes());
+            1
+        })?;
+        drop(reporter);
+        let mut errno = [0; 4];
+        match File::from(report).read_exact(&mut errno) {
+            // The pipe closed as the program took over.
+            Err(_) => Ok(pid),
+            Ok(()) => Err(io::Error::from_raw_os_error(i32::from_ne_bytes(errno))),
+        }
+    }
+
+    /// Turns the forked child into the function's process, with all but its program.
+    fn become_function(&self, reporter: BorrowedFd<'_>, cwd: &str) -> io::Result<()> {
+        for join in &self.joins {
+            rustix::io::write(join, b"0")?;
+        }
+        process::unshare(UnshareFlags::NEWCGROUP)?;
+        rustix::process::setsid()?;
+        self.place_descriptors(reporter)?;
+        set_limits()?;
+        process::bound_capabilities(CapabilitySet::empty())?;
+        process::become_user(FUNCTION_UID, FUNCTION_GID)?;
+        process::hold_capabilities(CapabilitySet::empty())?;
+        process::no_new_privileges()?;
+        rustix::process::chdir(cwd)?;
+        signals::reset_all();
+        process::filter_calls(self.filter)
+    }
+
+    /// Input from nowhere; output, errors and telemetry frames into the log; nothing else.
+    fn place_descriptors(&self, reporter: BorrowedFd<'_>) -> io::Result<()> {
+        process::place_fd(self.null.as_fd(), 0)?;
+        for target in [1, 2, TELEMETRY_FD] {
+            process::place_fd(self.log.as_fd(), target)?;
+        }
+        let kept = reporter.as_raw_fd();
+        process::close_range(3, TELEMETRY_FD - 1)?;
+        process::close_range(TELEMETRY_FD + 1, kept - 1)?;
+        process::close_range(kept + 1, i32::MAX)
+    }
+}
+
+/// A pipe whose write end lies above every descriptor that the program gets.
+fn report_pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (report, reporter) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
+    Ok((report, rustix::io::fcntl_dupfd_cloexec(reporter, TELEMETRY_FD + 1)?))
+}
+
+/// The limits that were recorded inside a function, but for core files, which would end up in `/tmp`.
+fn set_limits() -> io::Result<()> {
+    process::limit(Resource::Nofile, base::limits::FUNCTION_FILES)?;
+    process::limit(Resource::Nproc, base::limits::FUNCTION_PROCESSES)?;
+    process::limit(Resource::Memlock, FUNCTION_LOCKED)?;
+    process::limit(Resource::Core, 0)?;
+    process::limit_softly(Resource::Stack, Some(FUNCTION_STACK))
+}

@@ -1,0 +1,220 @@
+//! Unpacking archives and removing directories, each in a short-lived helper.
+
+use std::collections::{HashMap, VecDeque};
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use base::clock::Timestamp;
+use rustix::fs::{Gid, Mode, OFlags, RenameFlags, Uid};
+use rustix::pipe::PipeFlags;
+use rustix::process::{Pid, Signal, WaitStatus};
+
+use super::desk::Outbox;
+use super::house::{DOOMED, House, UNFINISHED, doom, entries, remove_directory};
+use crate::identity::CODE_OWNER_UID;
+use crate::limits::{CHORE_TIME, CHORES_AT_ONCE, UNPACK_REPORT_BYTES};
+use crate::plan::{names, rooms};
+use crate::requests::Outcome;
+use crate::seccomp::{self, Program};
+use crate::setup::Unpack;
+use crate::sys::process;
+use crate::unpack::{self, Unpacking};
+
+/// Every chore of this launcher.
+pub(super) struct Chores {
+    code: OwnedFd,
+    unpack: Unpack,
+    filter: Program,
+    waiting: VecDeque<Task>,
+    busy: HashMap<Pid, Chore>,
+}
+
+/// Something to do.
+enum Task {
+    Unpack { ticket: u64, name: String, archive: OwnedFd },
+    Clear { entry: String },
+}
+
+/// Something being done.
+struct Chore {
+    deadline: Timestamp,
+    kind: Kind,
+}
+
+enum Kind {
+    Unpack { ticket: u64, name: String, report: OwnedFd },
+    Clear { entry: String },
+}
+
+impl Chores {
+    pub(super) fn new(house: &House, unpack: Unpack) -> Self {
+        let leftovers = entries(&house.code).unwrap_or_default().into_iter();
+        let leftovers = leftovers.filter(|name| name.starts_with(UNFINISHED) || name.starts_with(DOOMED));
+        Self {
+            code: house.code.try_clone().expect("a launcher that starts has descriptors left"),
+            unpack,
+            filter: seccomp::compile(&seccomp::unpacker()),
+            waiting: leftovers.map(|entry| Task::Clear { entry }).collect(),
+            busy: HashMap::new(),
+        }
+    }
+
+    /// Takes a request to unpack.
+    pub(super) fn request_unpack(
+        &mut self,
+        ticket: u64,
+        name: String,
+        archive: Option<OwnedFd>,
+        outbox: &mut Outbox,
+    ) {
+        match archive.filter(|_| names::is_code_name(&name)) {
+            Some(archive) => self.waiting.push_back(Task::Unpack { ticket, name, archive }),
+            None => outbox.answer(ticket, Outcome::NotUnpacked),
+        }
+    }
+
+    /// Takes a request to remove: the name is free at once, the files go when there is time.
+    pub(super) fn request_remove(&mut self, ticket: u64, name: &str, outbox: &mut Outbox) {
+        if names::is_code_name(name) {
+            self.clear(doom(&self.code, name));
+        }
+        outbox.answer(ticket, Outcome::Removed);
+    }
+
+    fn clear(&mut self, doomed: io::Result<Option<String>>) {
+        match doomed {
+            Ok(None) => {}
+            Ok(Some(entry)) => self.waiting.push_back(Task::Clear { entry }),
+            Err(error) => eprintln!("samovar: unpacked code cannot be removed: {error}"),
+        }
+    }
+
+    /// Starts what waits and ends what takes too long.
+    pub(super) fn advance(&mut self, now: Timestamp, outbox: &mut Outbox) {
+        while self.busy.len() < CHORES_AT_ONCE
+            && let Some(task) = self.waiting.pop_front()
+        {
+            let ticket = match &task {
+                Task::Unpack { ticket, .. } => Some(*ticket),
+                Task::Clear { .. } => None,
+            };
+            let started = match task {
+                Task::Unpack { ticket, name, archive } => self.start_unpack(ticket, name, archive),
+                Task::Clear { entry } => self.start_clear(entry),
+            };
+            match (started, ticket) {
+                (Ok((pid, kind)), _) => {
+                    self.busy.insert(pid, Chore { deadline: now + CHORE_TIME, kind });
+                }
+                (Err(_), Some(ticket)) => outbox.answer(ticket, Outcome::NotUnpacked),
+                (Err(error), None) => eprintln!("samovar: unpacked code cannot be removed: {error}"),
+            }
+        }
+        for (pid, _) in self.busy.iter().filter(|(_, chore)| chore.deadline < now) {
+            kill(*pid);
+        }
+    }
+
+    fn start_unpack(&self, ticket: u64, name: String, archive: OwnedFd) -> io::Result<(Pid, Kind)> {
+        if rustix::fs::statat(&self.code, name.as_str(), rustix::fs::AtFlags::SYMLINK_NOFOLLOW).is_ok() {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        let entry = format!("{UNFINISHED}{name}");
+        rustix::fs::mkdirat(&self.code, entry.as_str(), Mode::from_raw_mode(0o755))?;
+        let forked = self.fork_unpack(&entry, archive);
+        let (pid, report) = forked.inspect_err(|_| {
+            let _ = remove_directory(&self.code, &entry);
+        })?;
+        Ok((pid, Kind::Unpack { ticket, name, report }))
+    }
+
+    fn fork_unpack(&self, entry: &str, archive: OwnedFd) -> io::Result<(Pid, OwnedFd)> {
+        let directory = self.open(entry)?;
+        let owner = (Some(Uid::from_raw(CODE_OWNER_UID)), Some(Gid::from_raw(CODE_OWNER_UID)));
+        rustix::fs::fchown(&directory, owner.0, owner.1)?;
+        rustix::fs::fchmod(&directory, Mode::from_raw_mode(0o755))?;
+        let (report, reporter) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
+        let into = Path::new(rooms::CODE).join(entry);
+        let (unpack, filter) = (self.unpack, &self.filter);
+        let unpacking = Unpacking { archive, into: &into, report: reporter, unpack, filter };
+        let pid = process::spawn(libc::CLONE_NEWPID as u64, move || unpack::unpack(unpacking))?;
+        Ok((pid, report))
+    }
+
+    fn start_clear(&self, entry: String) -> io::Result<(Pid, Kind)> {
+        let directory = self.open(&entry)?;
+        let pid = process::spawn(0, move || unpack::clear(directory))?;
+        Ok((pid, Kind::Clear { entry }))
+    }
+
+    fn open(&self, entry: &str) -> io::Result<OwnedFd> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        Ok(rustix::fs::openat(&self.code, entry, flags, Mode::empty())?)
+    }
+
+    /// Notes that a helper ended.
+    pub(super) fn ended(&mut self, pid: Pid, status: WaitStatus, outbox: &mut Outbox) {
+        let Some(Chore { kind, .. }) = self.busy.remove(&pid) else { return };
+        match kind {
+            Kind::Clear { entry } if status.exit_status() == Some(unpack::DONE) => {
+                // What is left of it now goes at the next start.
+                let _ = remove_directory(&self.code, &entry);
+            }
+            Kind::Clear { .. } => {}
+            Kind::Unpack { ticket, name, report } => {
+                self.unpacked(ticket, &name, status.exit_status(), report, outbox);
+            }
+        }
+    }
+
+    fn unpacked(
+        &mut self,
+        ticket: u64,
+        name: &str,
+        status: Option<i32>,
+        report: OwnedFd,
+        outbox: &mut Outbox,
+    ) {
+        let entry = format!("{UNFINISHED}{name}");
+        // The helper has ended, so the pipe holds all it wrote and is closed behind it.
+        let mut text = Vec::new();
+        let read = File::from(report).take(UNPACK_REPORT_BYTES as u64).read_to_end(&mut text);
+        let kept = read.is_ok()
+            && status == Some(unpack::DONE)
+            && rustix::fs::renameat_with(&self.code, &entry, &self.code, name, RenameFlags::NOREPLACE)
+                .is_ok();
+        if kept {
+            outbox.send(ticket, Outcome::Unpacked, &text, Vec::new());
+            return;
+        }
+        if status != Some(unpack::REFUSED) {
+            text.clear();
+        }
+        // The name is free again before the refusal is heard.
+        self.clear(doom(&self.code, &entry));
+        outbox.send(ticket, Outcome::NotUnpacked, &text, Vec::new());
+    }
+
+    /// Kills all helpers and forgets what waits; what they leave is cleared at the next start.
+    pub(super) fn abandon(&mut self) {
+        self.waiting.clear();
+        self.busy.keys().for_each(|pid| kill(*pid));
+    }
+
+    /// Whether a helper runs.
+    pub(super) fn is_busy(&self) -> bool {
+        !self.busy.is_empty()
+    }
+
+    /// Requests that wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+}
+
+fn kill(helper: Pid) {
+    // A helper is reaped only by this process, so its number cannot have gone to another.
+    let _ = rustix::process::kill_process(helper, Signal::KILL);
+}

@@ -1,0 +1,259 @@
+//! The launcher's loop: one thread that waits for requests, signals, new sandboxes and finished chores, and blocks
+//! on none of them.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use base::clock::Clock;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, wait};
+
+use super::chores::Chores;
+use super::house::House;
+use super::sandboxes::Sandboxes;
+use super::tree::Interpreters;
+use crate::cgroups::Groups;
+use crate::limits::{CGROUP_RETRY, REQUEST_BYTES, REQUESTS_WAITING, TEARDOWN_TIME};
+use crate::requests::{Answer, Outcome, Request, Work, decode, encode};
+use crate::setup::LauncherSetup;
+use crate::sys::packets::{self, Received};
+use crate::sys::signals;
+
+/// How often deadlines are looked at while something is under way.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Answers that may wait for the server to read them before no new work is begun.
+const ANSWERS_WAITING: usize = 64;
+
+/// What the loop listens to.
+pub(super) struct Wires {
+    /// To the server.
+    pub(super) server_socket: OwnedFd,
+    /// Pending signals.
+    pub(super) signals: OwnedFd,
+    /// The server.
+    pub(super) server: Pid,
+}
+
+/// The launcher at work.
+pub(super) struct Desk {
+    wires: Wires,
+    clock: Clock,
+    sandboxes: Sandboxes,
+    chores: Chores,
+    outbox: Outbox,
+    /// How the server ended.
+    ended: Option<WaitStatus>,
+}
+
+impl Desk {
+    pub(super) fn new(
+        house: &House,
+        setup: LauncherSetup,
+        groups: Groups,
+        interpreters: Interpreters,
+        wires: Wires,
+    ) -> Self {
+        Self {
+            clock: Clock::system(),
+            sandboxes: Sandboxes::new(groups, interpreters, house.first_user(), setup.cpu_policy),
+            chores: Chores::new(house, setup.unpack),
+            outbox: Outbox::default(),
+            ended: None,
+            wires,
+        }
+    }
+
+    /// Works until the server has ended, then takes everything down.
+    pub(super) fn serve(mut self) -> ExitCode {
+        while self.ended.is_none() {
+            if let Err(error) = self.turn() {
+                eprintln!("samovar: the launcher stops: {error}");
+                let _ = rustix::process::kill_process(self.wires.server, Signal::KILL);
+                break;
+            }
+        }
+        self.tear_down();
+        match self.ended.map(|status| (status.exit_status(), status.terminating_signal())) {
+            Some((Some(code), _)) => ExitCode::from(code as u8),
+            Some((None, Some(signal))) => ExitCode::from(128u8.saturating_add(signal as u8)),
+            _ => ExitCode::FAILURE,
+        }
+    }
+
+    fn turn(&mut self) -> io::Result<()> {
+        let now = self.clock.now();
+        self.sandboxes.advance(now, self.outbox.has_room(), &mut self.outbox);
+        self.chores.advance(now, &mut self.outbox);
+        self.outbox.flush(&self.wires.server_socket);
+        let (from_server, from_signals) = self.wait()?;
+        if from_signals {
+            self.hear_signals();
+        }
+        self.sandboxes.greet(&mut self.outbox);
+        if from_server { self.receive() } else { Ok(()) }
+    }
+
+    /// Waits for anything to happen; whether the server spoke, and whether a signal came.
+    fn wait(&self) -> io::Result<(bool, bool)> {
+        let mut interest = PollFlags::empty();
+        interest.set(PollFlags::IN, self.takes_requests());
+        interest.set(PollFlags::OUT, !self.outbox.packets.is_empty());
+        let mut waits = vec![
+            PollFd::new(&self.wires.server_socket, interest),
+            PollFd::new(&self.wires.signals, PollFlags::IN),
+        ];
+        waits.extend(self.sandboxes.rising().map(|launcher| PollFd::new(launcher, PollFlags::IN)));
+        let timeout = match () {
+            () if self.sandboxes.has_removals() => Some(CGROUP_RETRY),
+            () if self.sandboxes.is_building() || self.chores.is_busy() => Some(TICK),
+            () => None,
+        };
+        let timeout = timeout.map(|timeout| Timespec {
+            tv_sec: timeout.as_secs() as i64,
+            tv_nsec: i64::from(timeout.subsec_nanos()),
+        });
+        rustix::io::retry_on_intr(|| poll(&mut waits, timeout.as_ref()))?;
+        Ok((waits[0].revents().contains(PollFlags::IN), !waits[1].revents().is_empty()))
+    }
+
+    fn takes_requests(&self) -> bool {
+        self.sandboxes.waiting() + self.chores.waiting() < REQUESTS_WAITING
+    }
+
+    fn hear_signals(&mut self) {
+        while let Some(signal) = signals::next(self.wires.signals.as_fd()) {
+            match signal {
+                libc::SIGCHLD => {}
+                libc::SIGINT => self.pass_on(Signal::INT),
+                _ => self.pass_on(Signal::TERM),
+            }
+        }
+        self.reap();
+    }
+
+    fn pass_on(&self, signal: Signal) {
+        // Only this process reaps the server; before, its number cannot have gone to another.
+        if self.ended.is_none() {
+            let _ = rustix::process::kill_process(self.wires.server, signal);
+        }
+    }
+
+    /// Collects every child that ended. Several endings may share one signal.
+    fn reap(&mut self) {
+        while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
+            if pid == self.wires.server {
+                self.ended = Some(status);
+            } else if !self.sandboxes.ended(pid, &mut self.outbox) {
+                self.chores.ended(pid, status, &mut self.outbox);
+            }
+        }
+    }
+
+    fn receive(&mut self) -> io::Result<()> {
+        while self.takes_requests() {
+            let received = match packets::receive(self.wires.server_socket.as_fd(), REQUEST_BYTES, true) {
+                Ok(received) => received,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                // One packet that is none is dropped; the server hears nothing of it.
+                Err(error) if error.raw_os_error() == Some(libc::EMSGSIZE) => continue,
+                // The server left answers unread when it ended.
+                Err(_) => return self.await_server(),
+            };
+            if received.packet.is_empty() {
+                // Its end is closed: it has ended or is about to.
+                return self.await_server();
+            }
+            self.accept(received);
+        }
+        Ok(())
+    }
+
+    fn accept(&mut self, Received { packet, mut descriptors }: Received) {
+        let Ok((Request { ticket, work }, b"")) = decode::<Request>(&packet) else { return };
+        match work {
+            Work::Build(spec) => self.sandboxes.request(ticket, spec, &mut self.outbox),
+            Work::Destroy(id) => self.sandboxes.destroy(ticket, id, &mut self.outbox),
+            Work::Unpack(name) => {
+                self.chores.request_unpack(ticket, name, descriptors.pop(), &mut self.outbox);
+            }
+            Work::Remove(name) => self.chores.request_remove(ticket, &name, &mut self.outbox),
+        }
+    }
+
+    /// Ends a server that has closed its socket.
+    fn await_server(&mut self) -> io::Result<()> {
+        let deadline = self.clock.now() + TEARDOWN_TIME;
+        while self.ended.is_none() && self.clock.now() < deadline {
+            self.pause();
+        }
+        if self.ended.is_none() {
+            rustix::process::kill_process(self.wires.server, Signal::KILL)?;
+        }
+        while self.ended.is_none() {
+            self.pause();
+        }
+        Ok(())
+    }
+
+    /// Takes down every sandbox and chore, and the control groups.
+    fn tear_down(&mut self) {
+        let deadline = self.clock.now() + TEARDOWN_TIME;
+        self.sandboxes.destroy_all();
+        self.chores.abandon();
+        let is_left =
+            |desk: &Self| desk.ended.is_none() || !desk.sandboxes.is_empty() || desk.chores.is_busy();
+        while is_left(self) && self.clock.now() < deadline {
+            self.pause();
+            self.sandboxes.retry_removals();
+        }
+        self.sandboxes.close();
+    }
+
+    /// Waits a moment for children to end.
+    fn pause(&mut self) {
+        let mut waits = [PollFd::new(&self.wires.signals, PollFlags::IN)];
+        let moment = Timespec { tv_sec: 0, tv_nsec: i64::from(CGROUP_RETRY.subsec_nanos()) };
+        let _ = poll(&mut waits, Some(&moment));
+        self.hear_signals();
+    }
+}
+
+/// Answers on their way to the server.
+#[derive(Default)]
+pub(super) struct Outbox {
+    packets: VecDeque<(Vec<u8>, Vec<OwnedFd>)>,
+}
+
+impl Outbox {
+    /// Answers without a body or descriptors.
+    pub(super) fn answer(&mut self, ticket: u64, outcome: Outcome) {
+        self.send(ticket, outcome, b"", Vec::new());
+    }
+
+    /// Answers.
+    pub(super) fn send(&mut self, ticket: u64, outcome: Outcome, body: &[u8], descriptors: Vec<OwnedFd>) {
+        // Outcomes are small and bodies were bounded where they came in, so every answer fits.
+        if let Ok(packet) = encode(&Answer { ticket, outcome }, body) {
+            self.packets.push_back((packet, descriptors));
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        self.packets.len() < ANSWERS_WAITING
+    }
+
+    /// Sends what the socket takes. A server that has gone is noticed elsewhere.
+    fn flush(&mut self, socket: &OwnedFd) {
+        while let Some((packet, descriptors)) = self.packets.front() {
+            let descriptors: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
+            match packets::send(socket.as_fd(), packet, &descriptors, true) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                _ => drop(self.packets.pop_front()),
+            }
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! The data directory: made ready for the server, and guarded against a second launcher.
+
+use std::fs;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, FlockOperation, Gid, Mode, OFlags, Uid};
+
+use crate::cgroups;
+use crate::identity::{ENVIRONMENT_BLOCK, ENVIRONMENT_BLOCKS, FIRST_ENVIRONMENT_UID, SERVER_UID};
+use crate::setup::LaunchError;
+use crate::sys::{Step, StepError};
+
+/// What launchers keep outside of data directories.
+const RUN: &str = "/run/samovar";
+
+/// Directory of unpacked code in the data directory.
+pub(super) const CODE: &str = "code";
+
+/// File in it that holds the boot in which it was filled.
+const BOOT: &str = ".boot";
+
+/// Directories that are being filled or emptied begin so; no code directory does.
+pub(super) const UNFINISHED: &str = ".part-";
+
+/// The same, of those to be removed.
+pub(super) const DOOMED: &str = ".gone-";
+
+/// Directories of one former name that may wait for their removal.
+const DOOMED_AT_ONCE: u32 = 1_000;
+
+/// A data directory that belongs to this launcher alone while the value lives.
+pub(super) struct House {
+    /// Names the data directory on this machine.
+    pub(super) instance: String,
+    /// The data directory.
+    pub(super) data: PathBuf,
+    /// Empty directory on which the server and the launcher each mount their own view.
+    pub(super) run: PathBuf,
+    /// The data directory's `code/`.
+    pub(super) code: OwnedFd,
+    /// The directory that holds `run`.
+    above: OwnedFd,
+    lock: fs::File,
+}
+
+impl House {
+    /// Takes the directory, and clears away what an earlier launcher left.
+    pub(super) fn open(data_dir: &Path) -> Result<Self, LaunchError> {
+        let place = || format!("opening the data directory {}", data_dir.display());
+        fs::create_dir_all(data_dir).step(place)?;
+        let data = fs::canonicalize(data_dir).step(place)?;
+        let directory = open_directory(&data).step(place)?;
+        let identity = rustix::fs::fstat(&directory).step(place)?;
+        let instance = format!("{:x}-{:x}", identity.st_dev, identity.st_ino);
+        let run = Path::new(RUN).join(&instance);
+        fs::create_dir_all(&run).step(|| format!("making {}", run.display()))?;
+        let above = open_directory(Path::new(RUN)).step(|| format!("opening {RUN}"))?;
+        let mut lock = lock(&run.with_extension("lock"), data_dir)?;
+        sweep(&mut lock).doing("sweeping what an earlier run left")?;
+        if identity.st_uid != SERVER_UID {
+            take_over(&data, directory.as_fd())?;
+        }
+        let code = open_code(directory.as_fd(), &data)?;
+        Ok(Self { instance, data, run, code, above, lock })
+    }
+
+    /// Notes where this launcher makes control groups, for the next one's sweep.
+    pub(super) fn note_groups<'a>(&mut self, paths: impl Iterator<Item = &'a Path>) -> Result<(), StepError> {
+        let lines: Vec<u8> = paths.flat_map(|path| [path.as_os_str().as_bytes(), b"\n"].concat()).collect();
+        self.lock.write_all(&lines).doing("noting the control groups")
+    }
+
+    /// The descriptors held here, for a fork that shall not have them.
+    pub(super) fn descriptors(&self) -> impl Iterator<Item = RawFd> {
+        [self.code.as_raw_fd(), self.above.as_raw_fd(), self.lock.as_raw_fd()].into_iter()
+    }
+
+    /// Removes what only a running launcher needs, the lock last.
+    pub(super) fn leave(&self) {
+        let _ = remove_directory(&self.above, &self.instance);
+        let _ = rustix::fs::unlinkat(&self.above, format!("{}.lock", self.instance), AtFlags::empty());
+    }
+
+    /// First of the users that this directory's environments get.
+    pub(super) fn first_user(&self) -> u32 {
+        // FNV-1a spreads directories over the blocks.
+        let hash = self
+            .instance
+            .bytes()
+            .fold(0x811c_9dc5u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+        FIRST_ENVIRONMENT_UID + hash % ENVIRONMENT_BLOCKS * ENVIRONMENT_BLOCK
+    }
+}
+
+fn lock(path: &Path, data_dir: &Path) -> Result<fs::File, LaunchError> {
+    let place = || format!("locking {}", path.display());
+    loop {
+        let file = fs::File::options().read(true).write(true).create(true).truncate(false).open(path);
+        let file = file.step(place)?;
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Err(rustix::io::Errno::WOULDBLOCK) => return Err(LaunchError::InUse(data_dir.to_owned())),
+            result => result.step(place)?,
+        }
+        // An earlier launcher may have removed the file between the two calls; then the lock is on nothing.
+        let held = rustix::fs::fstat(&file).step(place)?.st_ino;
+        if rustix::fs::stat(path).is_ok_and(|named| named.st_ino == held) {
+            return Ok(file);
+        }
+    }
+}
+
+/// Ends what the paths in the lock file name, and empties the file.
+fn sweep(lock: &mut fs::File) -> std::io::Result<()> {
+    let mut noted = Vec::new();
+    lock.read_to_end(&mut noted)?;
+    for path in noted.split(|byte| *byte == b'\n').filter(|path| !path.is_empty()) {
+        cgroups::sweep(Path::new(&std::ffi::OsString::from_vec(path.to_vec())));
+    }
+    lock.set_len(0)?;
+    lock.seek(SeekFrom::Start(0)).map(drop)
+}
+
+/// Gives an empty directory to the server's user.
+fn take_over(data: &Path, directory: std::os::fd::BorrowedFd<'_>) -> Result<(), LaunchError> {
+    let place = || format!("taking over the data directory {}", data.display());
+    // A fresh volume has this directory and nothing else.
+    let is_foreign = |entry: fs::DirEntry| entry.file_name() != "lost+found";
+    if fs::read_dir(data).step(place)?.flatten().any(is_foreign) {
+        return Err(LaunchError::ForeignDataDir(data.to_owned()));
+    }
+    rustix::fs::fchmod(directory, Mode::from_raw_mode(0o700)).step(place)?;
+    let (uid, gid) = (Uid::from_raw(SERVER_UID), Gid::from_raw(SERVER_UID));
+    Ok(rustix::fs::fchown(directory, Some(uid), Some(gid)).step(place)?)
+}
+
+/// Opens `code/`, which is root's: the server sees it and cannot change it.
+fn open_code(directory: std::os::fd::BorrowedFd<'_>, data: &Path) -> Result<OwnedFd, LaunchError> {
+    let place = || format!("opening {}/{CODE}", data.display());
+    match rustix::fs::mkdirat(directory, CODE, Mode::from_raw_mode(0o755)) {
+        Err(rustix::io::Errno::EXIST) => {}
+        result => result.step(place)?,
+    }
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let code = rustix::fs::openat(directory, CODE, flags, Mode::empty()).step(place)?;
+    if rustix::fs::fstat(&code).step(place)?.st_uid != 0 {
+        // Whoever made it could have put links into it.
+        return Err(LaunchError::ForeignDataDir(data.join(CODE)));
+    }
+    rustix::fs::fchmod(&code, Mode::from_raw_mode(0o755)).step(place)?;
+    forget_other_boots(&code).step(place)?;
+    Ok(code)
+}
+
+/// Dooms everything that was unpacked before the machine's last start: power may have been cut before the files
+/// were on the disk, and the archives are kept elsewhere.
+fn forget_other_boots(code: &OwnedFd) -> std::io::Result<()> {
+    let now = fs::read("/proc/sys/kernel/random/boot_id")?;
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let mut file = fs::File::from(rustix::fs::openat(code, BOOT, flags, Mode::from_raw_mode(0o600))?);
+    let mut filled = Vec::new();
+    file.read_to_end(&mut filled)?;
+    if filled == now {
+        return Ok(());
+    }
+    for name in entries(code)?.iter().filter(|name| !name.starts_with('.')) {
+        doom(code, name)?;
+    }
+    file.set_len(0)?;
+    file.seek(SeekFrom::Start(0))?;
+    file.write_all(&now)
+}
+
+/// Takes a directory's name away from it, so that it can be removed at leisure; the new one, if there was one.
+pub(super) fn doom(code: &OwnedFd, name: &str) -> std::io::Result<Option<String>> {
+    for number in 0..DOOMED_AT_ONCE {
+        let doomed = format!("{DOOMED}{number}-{name}");
+        match rustix::fs::renameat_with(code, name, code, &doomed, rustix::fs::RenameFlags::NOREPLACE) {
+            Err(rustix::io::Errno::EXIST) => {}
+            Err(rustix::io::Errno::NOENT) => return Ok(None),
+            result => return Ok(result.map(|()| Some(doomed))?),
+        }
+    }
+    Err(std::io::ErrorKind::AlreadyExists.into())
+}
+
+/// Names in a directory, without `.` and `..`; those that are not text are none of ours.
+pub(super) fn entries(directory: &OwnedFd) -> std::io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in rustix::fs::Dir::read_from(directory)? {
+        if let Ok(name) = entry?.file_name().to_str()
+            && !matches!(name, "." | "..")
+        {
+            names.push(name.to_owned());
+        }
+    }
+    Ok(names)
+}
+
+/// Removes an empty directory in another; missing is as good.
+pub(super) fn remove_directory(parent: &OwnedFd, name: &str) -> std::io::Result<()> {
+    match rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR) {
+        Err(rustix::io::Errno::NOENT) => Ok(()),
+        result => Ok(result?),
+    }
+}
+
+fn open_directory(path: &Path) -> rustix::io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::open(path, flags, Mode::empty())
+}

@@ -1,0 +1,89 @@
+//! Bounds of the launcher and of a sandbox that no AWS document gives. All are ours unless a source is named.
+
+use std::time::Duration;
+
+use base::units::Mib;
+
+/// Sandboxes that may stand at once.
+///
+/// Each costs the server five descriptors before its first connection, so this many leave half of a hard
+/// limit of 20,000 for connections.
+pub const SANDBOXES: usize = 2_000;
+
+/// Descriptors that a sandbox costs the server: five of its own, and as many for connections into it.
+pub const DESCRIPTORS_EACH: u64 = 10;
+
+/// Sandboxes under construction at once; more wait in the launcher. Each holds five descriptors there.
+pub const BUILDS_AT_ONCE: usize = 16;
+
+/// Archives being unpacked or directories being removed at once; more wait in the launcher.
+pub const CHORES_AT_ONCE: usize = 4;
+
+/// Requests that may wait in the launcher beyond those being worked on.
+pub const REQUESTS_WAITING: usize = 4_096;
+
+/// Time for a sandbox to come up before it is given up.
+pub const BUILD_TIME: Duration = Duration::from_secs(10);
+
+/// Time to unpack one archive, or to remove one directory.
+pub const CHORE_TIME: Duration = Duration::from_secs(120);
+
+/// Pause between attempts to remove a control group that the kernel still calls busy.
+pub const CGROUP_RETRY: Duration = Duration::from_millis(10);
+
+/// Attempts to remove a busy control group before it is left to the next start's sweep.
+pub const CGROUP_RETRIES: u32 = 500;
+
+/// Time the launcher gives its sandboxes to disappear when it ends.
+pub const TEARDOWN_TIME: Duration = Duration::from_secs(5);
+
+/// Largest packet between server and launcher, in bytes.
+pub const REQUEST_BYTES: usize = 64 * 1024;
+
+/// Largest report that an unpacking helper may return, in bytes; it must fit a reply.
+pub const UNPACK_REPORT_BYTES: usize = 48 * 1024;
+
+/// Largest packet between server and init, in bytes. Environment variables are at most 4 KB of it.
+pub const CONTROL_BYTES: usize = 128 * 1024;
+
+/// Descriptors that travel with one packet.
+pub const PACKET_DESCRIPTORS: usize = 8;
+
+/// Longest name of a code directory or interpreter, in bytes.
+pub const NAME_BYTES: usize = 80;
+
+/// Layers of one sandbox. Source: Lambda quotas ("five layers"), doubled for layers of our own.
+pub const LAYERS: usize = 10;
+
+/// Least and most memory of a function. Source: Lambda quotas.
+pub const MEMORY: (Mib, Mib) = (Mib(128), Mib(10_240));
+
+/// Least and most size of `/tmp`. Source: Lambda quotas.
+pub const TMP: (Mib, Mib) = (Mib(512), Mib(10_240));
+
+/// Size of `/dev/shm`, further limited by the function's memory.
+pub const SHARED_MEMORY: Mib = Mib(64);
+
+/// Bytes of `/tmp` for which one inode is granted, as mkfs does for a general-purpose file system.
+pub const TMP_BYTES_PER_INODE: u64 = 8 * 1024;
+
+/// Soft stack limit of a function, in bytes. Source: recorded inside a function.
+pub const FUNCTION_STACK: u64 = 8 * 1024 * 1024;
+
+/// Memory a function may lock, in bytes. Source: recorded inside a function.
+pub const FUNCTION_LOCKED: u64 = 64 * 1024;
+
+/// Address space of the unpacking helper, in bytes.
+pub const UNPACK_ADDRESS_SPACE: u64 = 1024 * 1024 * 1024;
+
+/// Processor seconds of the unpacking helper.
+pub const UNPACK_CPU_SECONDS: u64 = 60;
+
+/// Largest single file that the unpacking helper may write, in bytes, with room above what a package may hold.
+pub const UNPACK_FILE_BYTES: u64 = 2 * base::limits::UNZIPPED_BYTES;
+
+/// Period over which a strict CPU quota is counted.
+pub const CPU_PERIOD: Duration = Duration::from_millis(20);
+
+/// Connections that may wait in a sandbox's listeners.
+pub const LISTEN_BACKLOG: i32 = 128;

@@ -1,0 +1,82 @@
+//! What a function uses, read from outside.
+
+use std::fs;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::cgroups::read_file;
+
+/// Reads one sandbox's memory and out-of-memory kills. The reads are short and blocking.
+///
+/// It holds the function's directory in the memory hierarchy and opens its files anew for each reading: version 1
+/// repeats an old list of processes to whoever keeps that file open.
+#[derive(Debug)]
+pub struct Meter {
+    directory: OwnedFd,
+    highest: AtomicU64,
+}
+
+impl Meter {
+    pub(crate) fn new(directory: OwnedFd) -> Self {
+        Self { directory, highest: AtomicU64::new(0) }
+    }
+
+    /// Most memory that the function's processes held, in bytes, as far as seen at the calls until now.
+    ///
+    /// The sum, over the processes that run, of each one's highest resident set (`VmHWM`) without the pages of files
+    /// and shared memory it maps now: neither page cache nor `/tmp` count. What a process shares with its parent
+    /// counts for both. A process that ended between two calls is not seen.
+    pub fn max_memory(&self) -> u64 {
+        let processes = read_file(self.directory.as_fd(), "cgroup.procs").unwrap_or_default();
+        let now = processes.lines().filter_map(own_memory).sum();
+        self.highest.fetch_max(now, Ordering::Relaxed).max(now)
+    }
+
+    /// Processes the kernel killed because the limit was reached.
+    pub fn oom_kills(&self) -> u64 {
+        // The first is version 2's file, the second version 1's; both have the same line.
+        ["memory.events", "memory.oom_control"]
+            .into_iter()
+            .find_map(|file| value(&read_file(self.directory.as_fd(), file).ok()?, "oom_kill"))
+            .unwrap_or(0)
+    }
+}
+
+fn own_memory(pid: &str) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    Some(own_memory_of(&status))
+}
+
+/// Bytes, from the text of `/proc/<pid>/status`.
+fn own_memory_of(status: &str) -> u64 {
+    let kilobytes = |name| value(status, name).unwrap_or(0);
+    let mapped = kilobytes("RssFile:") + kilobytes("RssShmem:");
+    1024 * kilobytes("VmHWM:").saturating_sub(mapped).max(kilobytes("RssAnon:"))
+}
+
+/// The number behind `name` at the start of a line.
+fn value(text: &str, name: &str) -> Option<u64> {
+    text.lines().find_map(|line| {
+        let mut words = line.split_whitespace();
+        (words.next()? == name).then(|| words.next()?.parse().ok())?
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_counts_with_its_peak_without_files() {
+        let status = "Name:\tpython3\nVmHWM:\t  30000 kB\nVmRSS:\t  20000 kB\nRssAnon:\t  12000 kB\nRssFile:\t   7000 kB\nRssShmem:\t   1000 kB\n";
+        assert_eq!(own_memory_of(status), 22_000 * 1024);
+        assert_eq!(own_memory_of("Name:\tkthread\n"), 0);
+    }
+
+    #[test]
+    fn kills_are_read_from_either_version() {
+        assert_eq!(value("oom_kill_disable 0\nunder_oom 0\noom_kill 3\n", "oom_kill"), Some(3));
+        assert_eq!(value("low 0\nmax 12\noom 2\noom_kill 1\noom_group_kill 0\n", "oom_kill"), Some(1));
+        assert_eq!(value("oom_kill_disable 0\n", "oom_kill"), None);
+    }
+}

@@ -1,0 +1,285 @@
+//! Control groups: where they are, and what is written into one for a function.
+
+use std::path::{Path, PathBuf};
+
+use base::limits::{FUNCTION_PROCESSES, MEMORY_PER_VCPU};
+use base::units::{Mib, MilliCpu};
+
+use crate::limits::CPU_PERIOD;
+use crate::setup::CpuPolicy;
+
+/// Controllers that limit a function. In version 2 they share one hierarchy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Controller {
+    /// Memory; the one that must exist.
+    Memory,
+    /// Processor time.
+    Cpu,
+    /// Number of processes and threads.
+    Pids,
+}
+
+impl Controller {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Memory, Self::Cpu, Self::Pids];
+
+    /// The kernel's name for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Cpu => "cpu",
+            Self::Pids => "pids",
+        }
+    }
+}
+
+/// Which interface a controller is reached through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Version {
+    /// A hierarchy for each controller.
+    V1,
+    /// One hierarchy for all.
+    V2,
+}
+
+/// One hierarchy on this machine, with those of our controllers that it carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hierarchy {
+    /// Its interface.
+    pub version: Version,
+    /// Where it is mounted.
+    pub mounted: PathBuf,
+    /// The group this process is in, as a path on the host.
+    pub own: PathBuf,
+    /// Which of our controllers it carries. For version 2 all are hoped for.
+    pub controllers: Vec<Controller>,
+}
+
+/// Finds the hierarchies in the texts of `/proc/self/mountinfo` and `/proc/self/cgroup`.
+///
+/// Version 1 is preferred for a controller that is mounted so: the kernel gives it to one version only.
+pub fn hierarchies(mountinfo: &str, own: &str) -> Vec<Hierarchy> {
+    let mut found: Vec<Hierarchy> = Vec::new();
+    for controller in Controller::ALL {
+        let hierarchy = mountinfo.lines().find_map(|line| {
+            let mount = Mount::parse(line).filter(|mount| mount.kind == "cgroup")?;
+            mount.options.split(',').any(|option| option == controller.name()).then_some(mount)
+        });
+        let Some(mount) = hierarchy else { continue };
+        match found.iter_mut().find(|known| known.mounted == mount.at) {
+            Some(known) => known.controllers.push(controller),
+            None => found.push(mount.hierarchy(Version::V1, own, controller.name(), vec![controller])),
+        }
+    }
+    let missing: Vec<_> = Controller::ALL
+        .into_iter()
+        .filter(|controller| !found.iter().any(|known| known.controllers.contains(controller)))
+        .collect();
+    if !missing.is_empty()
+        && let Some(mount) = mountinfo.lines().filter_map(Mount::parse).find(|mount| mount.kind == "cgroup2")
+    {
+        found.push(mount.hierarchy(Version::V2, own, "", missing));
+    }
+    found
+}
+
+struct Mount<'a> {
+    root: &'a str,
+    at: PathBuf,
+    kind: &'a str,
+    options: &'a str,
+}
+
+impl<'a> Mount<'a> {
+    /// Reads a line of mountinfo: `36 35 98:0 /root /at options - kind source super-options`.
+    fn parse(line: &'a str) -> Option<Self> {
+        let (mount, file_system) = line.split_once(" - ")?;
+        let mut mount = mount.split(' ').skip(3);
+        let mut file_system = file_system.split(' ');
+        Some(Self {
+            root: mount.next()?,
+            at: PathBuf::from(mount.next()?.replace("\\040", " ")),
+            kind: file_system.next()?,
+            options: file_system.nth(1)?,
+        })
+    }
+
+    fn hierarchy(self, version: Version, own: &str, name: &str, controllers: Vec<Controller>) -> Hierarchy {
+        // The mount may show only a part of the hierarchy, as in a container.
+        let path = own_path(own, name);
+        let below = Path::new(path).strip_prefix(self.root).unwrap_or(Path::new(""));
+        Hierarchy { version, own: self.at.join(below), mounted: self.at, controllers }
+    }
+}
+
+/// The path in a line of `/proc/self/cgroup`: `4:memory:/path`, or `0::/path` of version 2.
+fn own_path<'a>(own: &'a str, controller: &str) -> &'a str {
+    let path = own.lines().find_map(|line| {
+        let mut parts = line.splitn(3, ':').skip(1);
+        let names = parts.next()?;
+        names.split(',').any(|name| name == controller).then(|| parts.next())?
+    });
+    path.unwrap_or("/")
+}
+
+/// What a function may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Its memory; processor time follows from it.
+    pub memory: Mib,
+    /// How processor time follows.
+    pub cpu_policy: CpuPolicy,
+}
+
+/// A value for a file of a fresh group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    /// Name of the file.
+    pub file: &'static str,
+    /// What is written.
+    pub value: String,
+    /// Whether a kernel may be without the file.
+    pub optional: bool,
+}
+
+/// The settings of a fresh group, in the order in which the kernel accepts them.
+pub fn settings(version: Version, controller: Controller, limits: Limits) -> Vec<Setting> {
+    let cpu = MilliCpu::of_memory(limits.memory);
+    let must = |file, value: u64| Setting { file, value: value.to_string(), optional: false };
+    let may = |file, value: u64| Setting { file, value: value.to_string(), optional: true };
+    let period = CPU_PERIOD.as_micros() as u64;
+    // The kernel accepts no quota below a millisecond.
+    let quota = (period * u64::from(cpu.0) / 1000).max(1000);
+    let strict = limits.cpu_policy == CpuPolicy::Quota;
+    match (version, controller) {
+        (Version::V1, Controller::Memory) => vec![
+            must("memory.limit_in_bytes", limits.memory.bytes()),
+            may("memory.memsw.limit_in_bytes", limits.memory.bytes()),
+            may("memory.swappiness", 0),
+        ],
+        (Version::V2, Controller::Memory) => {
+            vec![must("memory.max", limits.memory.bytes()), may("memory.swap.max", 0)]
+        }
+        (_, Controller::Pids) => vec![must("pids.max", FUNCTION_PROCESSES)],
+        (Version::V1, Controller::Cpu) => {
+            let mut settings = vec![must("cpu.shares", in_proportion(limits.memory, 1024).max(2))];
+            if strict {
+                settings.extend([must("cpu.cfs_period_us", period), must("cpu.cfs_quota_us", quota)]);
+            }
+            settings
+        }
+        (Version::V2, Controller::Cpu) => {
+            let mut settings = vec![must("cpu.weight", in_proportion(limits.memory, 1000).clamp(1, 10_000))];
+            if strict {
+                settings.push(Setting {
+                    file: "cpu.max",
+                    value: format!("{quota} {period}"),
+                    optional: false,
+                });
+            }
+            settings
+        }
+    }
+}
+
+/// The weight of a function, when one with a whole vCPU weighs `whole`.
+fn in_proportion(memory: Mib, whole: u64) -> u64 {
+    u64::from(memory.0) * whole / u64::from(MEMORY_PER_VCPU.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(version: Version, memory: u32, cpu_policy: CpuPolicy) -> Vec<String> {
+        let limits = Limits { memory: Mib(memory), cpu_policy };
+        let all = Controller::ALL.into_iter().flat_map(|controller| settings(version, controller, limits));
+        all.map(|Setting { file, value, optional }| {
+            format!("{file}={value}{}", if optional { "?" } else { "" })
+        })
+        .collect()
+    }
+
+    #[test]
+    fn version_1_limits_memory_shares_and_processes() {
+        assert_eq!(
+            shown(Version::V1, 1769, CpuPolicy::Shares),
+            [
+                "memory.limit_in_bytes=1854930944",
+                "memory.memsw.limit_in_bytes=1854930944?",
+                "memory.swappiness=0?",
+                "cpu.shares=1024",
+                "pids.max=1024",
+            ]
+        );
+    }
+
+    #[test]
+    fn version_2_limits_the_same() {
+        assert_eq!(
+            shown(Version::V2, 1769, CpuPolicy::Shares),
+            ["memory.max=1854930944", "memory.swap.max=0?", "cpu.weight=1000", "pids.max=1024"]
+        );
+    }
+
+    #[test]
+    fn a_strict_quota_is_one_cpu_per_1769_mb() {
+        let strict = |version, memory| {
+            let all = shown(version, memory, CpuPolicy::Quota);
+            all.into_iter().filter(|setting| setting.starts_with("cpu.")).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            strict(Version::V1, 128),
+            ["cpu.shares=74", "cpu.cfs_period_us=20000", "cpu.cfs_quota_us=1460"]
+        );
+        assert_eq!(strict(Version::V2, 3538), ["cpu.weight=2000", "cpu.max=40000 20000"]);
+        assert_eq!(strict(Version::V2, 10_240), ["cpu.weight=5788", "cpu.max=115780 20000"]);
+    }
+
+    #[test]
+    fn separate_hierarchies_are_found_with_our_own_groups() {
+        let mounts = "\
+30 23 0:26 / /sys/fs/cgroup/cpu rw,relatime - cgroup cgroup rw,cpu
+31 23 0:27 / /sys/fs/cgroup/cpuacct rw,relatime - cgroup cgroup rw,cpuacct
+33 23 0:29 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory
+38 23 0:34 / /sys/fs/cgroup/pids rw,relatime - cgroup cgroup rw,pids
+40 23 0:36 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw";
+        let own = "8:pids:/\n4:memory:/api/a5\n1:cpu:/\n0::/";
+        let found = hierarchies(mounts, own);
+        let paths: Vec<_> = found.iter().map(|found| found.own.to_str().unwrap()).collect();
+        assert_eq!(paths, ["/sys/fs/cgroup/memory/api/a5", "/sys/fs/cgroup/cpu/", "/sys/fs/cgroup/pids/"]);
+        assert!(found.iter().all(|found| found.version == Version::V1));
+    }
+
+    #[test]
+    fn joined_hierarchies_are_one() {
+        let mounts = "\
+30 23 0:26 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct
+33 23 0:29 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory";
+        let found = hierarchies(mounts, "2:cpu,cpuacct:/user.slice\n4:memory:/user.slice");
+        assert_eq!(found[1].controllers, [Controller::Cpu]);
+        assert_eq!(found[1].own, Path::new("/sys/fs/cgroup/cpu,cpuacct/user.slice"));
+    }
+
+    #[test]
+    fn version_2_carries_all_three() {
+        let mounts = "35 24 0:30 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate";
+        let found = hierarchies(mounts, "0::/system.slice/samovar.service");
+        assert_eq!(
+            found,
+            [Hierarchy {
+                version: Version::V2,
+                mounted: "/sys/fs/cgroup".into(),
+                own: "/sys/fs/cgroup/system.slice/samovar.service".into(),
+                controllers: Controller::ALL.to_vec(),
+            }]
+        );
+    }
+
+    #[test]
+    fn a_mount_that_shows_a_part_is_entered_below_it() {
+        let mounts = "35 24 0:30 /docker/ab /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory";
+        let found = hierarchies(mounts, "4:memory:/docker/ab/x\n");
+        assert_eq!(found[0].own, Path::new("/sys/fs/cgroup/memory/x"));
+    }
+}

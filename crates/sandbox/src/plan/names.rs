@@ -1,0 +1,93 @@
+//! Which names a server may use. It is not trusted: a name is never a path.
+
+use crate::limits::{LAYERS, MEMORY, NAME_BYTES, TMP};
+use crate::spec::SandboxSpec;
+
+/// Whether a code directory may have this name: lower-case letters, digits and hyphens.
+pub fn is_code_name(name: &str) -> bool {
+    is_made_of(name, |byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+}
+
+/// Whether an interpreter may have this id: as [`is_code_name`], with dots and underscores inside.
+pub fn is_interpreter_id(name: &str) -> bool {
+    !name.starts_with('.')
+        && is_made_of(name, |byte| {
+            byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.' | b'_')
+        })
+}
+
+fn is_made_of(name: &str, allowed: impl Fn(u8) -> bool) -> bool {
+    (1..=NAME_BYTES).contains(&name.len()) && name.bytes().all(allowed)
+}
+
+/// What is wrong with a request for a sandbox, if anything.
+pub fn refusal(spec: &SandboxSpec, interpreters: &[&str]) -> Option<String> {
+    let code_names = std::iter::once(&spec.code).chain(&spec.layers);
+    if let Some(bad) = code_names.into_iter().find(|name| !is_code_name(name)) {
+        return Some(format!("{bad:?} does not name a code directory"));
+    }
+    if spec.layers.len() > LAYERS {
+        return Some(format!("{} layers are more than {LAYERS}", spec.layers.len()));
+    }
+    if !(MEMORY.0..=MEMORY.1).contains(&spec.memory) {
+        return Some(format!("{} of memory is out of range", spec.memory));
+    }
+    if !(TMP.0..=TMP.1).contains(&spec.tmp) {
+        return Some(format!("a /tmp of {} is out of range", spec.tmp));
+    }
+    let interpreter = spec.interpreter.as_deref()?;
+    (!interpreters.contains(&interpreter)).then(|| format!("no interpreter is called {interpreter:?}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use base::id::EnvironmentId;
+    use base::random::Dice;
+    use base::units::Mib;
+
+    use super::*;
+
+    fn spec() -> SandboxSpec {
+        SandboxSpec {
+            id: EnvironmentId::fresh(&Dice::seeded(1)),
+            memory: Mib(128),
+            tmp: Mib(512),
+            interpreter: Some("python-3.11".into()),
+            code: "0a1b-code".into(),
+            layers: vec!["layer-1".into()],
+            endpoint: true,
+        }
+    }
+
+    #[test]
+    fn an_honest_request_passes() {
+        assert_eq!(refusal(&spec(), &["python-3.11"]), None);
+    }
+
+    #[test]
+    fn a_name_is_never_a_path() {
+        for name in ["", ".", "..", "a/b", "../x", "/etc", "A", "a.b", "a\0", "a:b", "ü", &"a".repeat(81)] {
+            assert!(!is_code_name(name), "{name:?}");
+            assert!(refusal(&SandboxSpec { code: name.into(), ..spec() }, &["python-3.11"]).is_some());
+            assert!(
+                refusal(&SandboxSpec { layers: vec![name.into()], ..spec() }, &["python-3.11"]).is_some()
+            );
+        }
+    }
+
+    #[test]
+    fn sizes_and_interpreters_are_those_that_exist() {
+        let interpreters = ["python-3.11"];
+        let refused = [
+            SandboxSpec { memory: Mib(127), ..spec() },
+            SandboxSpec { memory: Mib(10_241), ..spec() },
+            SandboxSpec { tmp: Mib(0), ..spec() },
+            SandboxSpec { tmp: Mib(10_241), ..spec() },
+            SandboxSpec { layers: vec!["a".into(); LAYERS + 1], ..spec() },
+            SandboxSpec { interpreter: Some("node-20".into()), ..spec() },
+        ];
+        for spec in refused {
+            assert!(refusal(&spec, &interpreters).is_some(), "{spec:?}");
+        }
+    }
+}

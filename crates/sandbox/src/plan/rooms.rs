@@ -1,0 +1,196 @@
+//! What is mounted in one sandbox on top of the shared root.
+
+use std::path::{Path, PathBuf};
+
+use crate::identity::CODE_OWNER_UID;
+use crate::limits::{SHARED_MEMORY, TMP_BYTES_PER_INODE};
+use crate::plan::root::is_already_shown;
+use crate::setup::HostMount;
+use crate::spec::SandboxSpec;
+
+/// One mount, in the launcher's small tree; see [`ROOT`], [`CODE`] and [`HOST`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RoomStep {
+    /// Shows a directory or file read-only, without set-user-id programs and devices.
+    Show {
+        /// What is shown.
+        source: PathBuf,
+        /// Where.
+        at: PathBuf,
+    },
+    /// Lays directories over each other, read-only.
+    Stack {
+        /// The option text: directories from top to bottom.
+        lower: String,
+        /// Where.
+        at: PathBuf,
+    },
+    /// An empty file system in memory that everybody inside may write.
+    Memory {
+        /// Where.
+        at: PathBuf,
+        /// The option text.
+        options: String,
+        /// Whether programs may be executed from it.
+        executable: bool,
+    },
+    /// The process file system of the sandbox.
+    Processes {
+        /// Where.
+        at: PathBuf,
+    },
+    /// Hides a file or directory of the process file system, where the kernel has it.
+    Mask {
+        /// What is hidden.
+        at: PathBuf,
+    },
+}
+
+/// The shared root, in the launcher's tree.
+pub const ROOT: &str = "/root";
+
+/// The data directory's `code/`, in the launcher's tree.
+pub const CODE: &str = "/code";
+
+/// Directory of numbered interpreter mounts, in the launcher's tree.
+pub const HOST: &str = "/host";
+
+/// Parts of the process file system that tell of the whole machine or act on it; the list is runc's, with what
+/// newer kernels added.
+const MASKED: &[&str] = &[
+    "acpi",
+    "asound",
+    "config.gz",
+    "interrupts",
+    "kcore",
+    "key-users",
+    "keys",
+    "latency_stats",
+    "sched_debug",
+    "scsi",
+    "sysrq-trigger",
+    "timer_list",
+    "timer_stats",
+];
+
+/// An interpreter's mount with its place under [`HOST`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlacedMount {
+    /// What the set-up says.
+    pub mount: HostMount,
+    /// Its number under [`HOST`].
+    pub number: usize,
+}
+
+/// What to mount for a sandbox, in order. The request must have passed [`crate::plan::names::refusal`].
+pub fn steps(spec: &SandboxSpec, interpreter: &[PlacedMount]) -> Vec<RoomStep> {
+    let tmp = spec.tmp.bytes();
+    let shared = SHARED_MEMORY.min(spec.memory).bytes();
+    let mut steps = vec![
+        RoomStep::Show { source: code(&spec.code), at: inside("var/task") },
+        RoomStep::Memory { at: inside("tmp"), options: memory_options(tmp), executable: true },
+        RoomStep::Memory { at: inside("dev/shm"), options: memory_options(shared), executable: false },
+    ];
+    let within_opt = interpreter.iter().any(|placed| placed.mount.inside.starts_with("/opt"));
+    steps.extend(opt(&spec.layers, within_opt));
+    let needed = interpreter.iter().filter(|placed| !is_already_shown(&placed.mount));
+    steps.extend(needed.map(|placed| RoomStep::Show {
+        source: Path::new(HOST).join(placed.number.to_string()),
+        at: inside(placed.mount.inside.strip_prefix("/").unwrap_or(&placed.mount.inside)),
+    }));
+    steps.push(RoomStep::Processes { at: inside("proc") });
+    steps.extend(MASKED.iter().map(|name| RoomStep::Mask { at: inside("proc").join(name) }));
+    steps
+}
+
+/// One layer is shown as it is; several are stacked, the last on top. When the interpreter lives below `/opt`,
+/// the shared root's own `/opt`, which has a place for it, goes to the bottom of the stack.
+fn opt(layers: &[String], keep_places: bool) -> Option<RoomStep> {
+    let at = inside("opt");
+    match layers {
+        [] => None,
+        [only] if !keep_places => Some(RoomStep::Show { source: code(only), at }),
+        several => {
+            let bottom = keep_places.then(|| format!("{ROOT}/opt"));
+            let lower: Vec<_> =
+                several.iter().rev().map(|layer| format!("{CODE}/{layer}")).chain(bottom).collect();
+            Some(RoomStep::Stack { lower: lower.join(":"), at })
+        }
+    }
+}
+
+fn memory_options(bytes: u64) -> String {
+    let inodes = bytes / TMP_BYTES_PER_INODE;
+    format!("mode=1777,size={bytes},nr_inodes={inodes},uid={CODE_OWNER_UID},gid={CODE_OWNER_UID}")
+}
+
+fn code(name: &str) -> PathBuf {
+    Path::new(CODE).join(name)
+}
+
+fn inside(path: impl AsRef<Path>) -> PathBuf {
+    Path::new(ROOT).join(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use base::id::EnvironmentId;
+    use base::random::Dice;
+    use base::units::Mib;
+
+    use super::*;
+
+    fn spec(layers: &[&str]) -> SandboxSpec {
+        SandboxSpec {
+            id: EnvironmentId::fresh(&Dice::seeded(1)),
+            memory: Mib(128),
+            tmp: Mib(512),
+            interpreter: None,
+            code: "c0de".into(),
+            layers: layers.iter().map(|layer| (*layer).to_owned()).collect(),
+            endpoint: false,
+        }
+    }
+
+    fn placed(inside: &str) -> PlacedMount {
+        PlacedMount { mount: HostMount { host: "/h".into(), inside: inside.into() }, number: 7 }
+    }
+
+    #[test]
+    fn code_tmp_and_shared_memory_are_always_there() {
+        let steps = steps(&spec(&[]), &[]);
+        assert_eq!(steps[0], RoomStep::Show { source: "/code/c0de".into(), at: "/root/var/task".into() });
+        let owner = "uid=1879048193,gid=1879048193";
+        let tmp = format!("mode=1777,size=536870912,nr_inodes=65536,{owner}");
+        assert_eq!(steps[1], RoomStep::Memory { at: "/root/tmp".into(), options: tmp, executable: true });
+        let shared = format!("mode=1777,size=67108864,nr_inodes=8192,{owner}");
+        assert_eq!(
+            steps[2],
+            RoomStep::Memory { at: "/root/dev/shm".into(), options: shared, executable: false }
+        );
+        assert!(!steps.iter().any(|step| matches!(step, RoomStep::Stack { .. })));
+        assert!(steps.contains(&RoomStep::Mask { at: "/root/proc/kcore".into() }));
+    }
+
+    #[test]
+    fn one_layer_is_shown_and_several_are_stacked_the_last_on_top() {
+        let at = PathBuf::from("/root/opt");
+        assert_eq!(
+            opt(&spec(&["a"]).layers, false),
+            Some(RoomStep::Show { source: "/code/a".into(), at: at.clone() })
+        );
+        assert_eq!(
+            opt(&spec(&["a", "b"]).layers, false),
+            Some(RoomStep::Stack { lower: "/code/b:/code/a".into(), at })
+        );
+    }
+
+    #[test]
+    fn an_interpreter_below_opt_keeps_its_place_under_the_layers() {
+        let steps = steps(&spec(&["a"]), &[placed("/opt/python")]);
+        let stack = RoomStep::Stack { lower: "/code/a:/root/opt".into(), at: "/root/opt".into() };
+        let shown = RoomStep::Show { source: "/host/7".into(), at: "/root/opt/python".into() };
+        let position = |wanted| steps.iter().position(|step| *step == wanted);
+        assert!(position(stack).unwrap() < position(shown).unwrap());
+    }
+}

@@ -1,0 +1,80 @@
+//! What a sandbox is asked to be, and what its builder hands over.
+
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
+
+use base::id::EnvironmentId;
+use base::units::Mib;
+use serde::{Deserialize, Serialize};
+
+use crate::meter::Meter;
+
+/// One sandbox to build.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SandboxSpec {
+    /// Names the sandbox from here on; never reused.
+    pub id: EnvironmentId,
+    /// Limit of everything the function runs.
+    pub memory: Mib,
+    /// Size of `/tmp`.
+    pub tmp: Mib,
+    /// Which of the launcher's interpreters is mounted; none for `provided.*`.
+    pub interpreter: Option<String>,
+    /// Directory under the data directory's `code/` that becomes `/var/task`.
+    pub code: String,
+    /// Directories under `code/` that become `/opt`; a later one covers an earlier one.
+    pub layers: Vec<String>,
+    /// Whether the function gets its own AWS endpoint.
+    pub endpoint: bool,
+}
+
+/// A sandbox that stands, with nothing running in it but its init.
+///
+/// Dropping [`control`](Self::control) ends it; [`LauncherClient::destroy`](crate::LauncherClient::destroy) also
+/// frees what the launcher keeps for it.
+#[derive(Debug)]
+pub struct Built {
+    /// `SOCK_SEQPACKET` to the init, blocking; speaks [`crate::protocol`]. End of file: the sandbox is gone.
+    pub control: OwnedFd,
+    /// What everything inside writes to descriptors 1, 2 and 62, in order; non-blocking.
+    pub log: OwnedFd,
+    /// Listens on 169.254.100.1:9001 inside; non-blocking.
+    pub runtime_api: TcpListener,
+    /// Listens on 169.254.100.1:4566 inside, when asked for; non-blocking.
+    pub endpoint: Option<TcpListener>,
+    /// Reads what the function uses.
+    pub meter: Meter,
+}
+
+/// Why a sandbox was not built.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(deny_unknown_fields)]
+pub enum BuildError {
+    /// As many as this machine's descriptors allow are standing.
+    #[error("all {limit} sandboxes are in use")]
+    Full {
+        /// [`crate::limits::SANDBOXES`].
+        limit: usize,
+    },
+    /// The launcher does not accept the request.
+    #[error("the launcher refused the request: {0}")]
+    Refused(String),
+    /// A step failed; nothing is left behind.
+    #[error("{step}: {reason}")]
+    Step {
+        /// What was being done.
+        step: String,
+        /// The operating system's answer.
+        reason: String,
+    },
+    /// It did not come up within [`crate::limits::BUILD_TIME`].
+    #[error("the sandbox did not come up in time")]
+    TimedOut,
+    /// It was destroyed while it came up.
+    #[error("the sandbox was destroyed while it was built")]
+    Destroyed,
+    /// The launcher has ended.
+    #[error("the launcher has gone")]
+    Gone,
+}

@@ -1,0 +1,49 @@
+//! System calls behind safe functions. Those that fork say what they demand of the process.
+
+pub(crate) mod mounts;
+pub(crate) mod network;
+pub(crate) mod packets;
+pub(crate) mod process;
+pub(crate) mod signals;
+
+use std::io;
+
+/// A step that failed, named for the person who reads the error.
+#[derive(Debug)]
+pub(crate) struct StepError {
+    /// What was being done.
+    pub(crate) step: String,
+    /// The operating system's answer.
+    pub(crate) source: io::Error,
+}
+
+impl From<StepError> for crate::setup::LaunchError {
+    fn from(StepError { step, source }: StepError) -> Self {
+        Self::Step { step, source }
+    }
+}
+
+/// Names the step that an error interrupted.
+pub(crate) trait Step<T> {
+    /// `name` is what was being done.
+    fn step(self, name: impl FnOnce() -> String) -> Result<T, StepError>;
+
+    /// The same for a fixed text.
+    fn doing(self, name: &'static str) -> Result<T, StepError>
+    where
+        Self: Sized,
+    {
+        self.step(|| name.to_owned())
+    }
+}
+
+impl<T, E: Into<io::Error>> Step<T> for Result<T, E> {
+    fn step(self, name: impl FnOnce() -> String) -> Result<T, StepError> {
+        self.map_err(|error| StepError { step: name(), source: error.into() })
+    }
+}
+
+/// The result of a raw system call.
+fn checked(result: libc::c_long) -> io::Result<libc::c_long> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}

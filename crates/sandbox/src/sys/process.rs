@@ -1,0 +1,204 @@
+//! Processes: forking, becoming somebody else, executing.
+
+use std::ffi::CString;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::panic::AssertUnwindSafe;
+
+use rustix::process::{Gid, Pid, Resource, Rlimit, Signal, Uid};
+use rustix::thread::{CapabilitySet, CapabilitySets, UnshareFlags};
+
+use super::checked;
+use crate::seccomp::Program;
+
+/// Exit status of a child whose body panicked.
+const PANICKED: i32 = 101;
+
+/// Forks a child that runs `body` and exits with its result, in the namespaces that `flags` ask for. What `body`
+/// owns becomes the child's alone: the parent drops its copy.
+///
+/// The process must have a single thread: the child goes on with a copy of its memory, locks included.
+pub(crate) fn spawn(flags: u64, body: impl FnOnce() -> i32) -> io::Result<Pid> {
+    // SAFETY: an all-zero `clone_args` asks for nothing.
+    let mut arguments: libc::clone_args = unsafe { std::mem::zeroed() };
+    arguments.flags = flags;
+    arguments.exit_signal = libc::SIGCHLD as u64;
+    // SAFETY: without CLONE_VM the child has its own memory and stack; the caller has a single thread, so that no
+    // lock is held by a thread that the child lacks.
+    let result = checked(unsafe {
+        libc::syscall(libc::SYS_clone3, &raw mut arguments, size_of::<libc::clone_args>())
+    })?;
+    if result == 0 {
+        let code = std::panic::catch_unwind(AssertUnwindSafe(body)).unwrap_or(PANICKED);
+        exit(code);
+    }
+    Pid::from_raw(result as i32).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
+}
+
+/// Ends the process at once: no destructors, no buffers written.
+pub(crate) fn exit(code: i32) -> ! {
+    // SAFETY: always sound.
+    unsafe { libc::_exit(code) }
+}
+
+/// Closes all descriptors but `keep` and those below 3.
+pub(crate) fn close_all_but(keep: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let mut keep: Vec<RawFd> = keep.iter().map(AsRawFd::as_raw_fd).collect();
+    keep.sort_unstable();
+    let mut first = 3;
+    for fd in keep {
+        close_range(first, fd - 1)?;
+        first = first.max(fd + 1);
+    }
+    close_range(first, RawFd::MAX)
+}
+
+/// Closes a descriptor that a fork copied and nobody here will use.
+pub(crate) fn close(fd: RawFd) {
+    // Closing one open descriptor fails only after it was closed.
+    let _ = close_range(fd, fd);
+}
+
+/// Closes a range of descriptors, ends included.
+pub(crate) fn close_range(first: RawFd, last: RawFd) -> io::Result<()> {
+    if first > last {
+        return Ok(());
+    }
+    // SAFETY: the callers are forked children that own every descriptor of their table, and drop no owner of a
+    // closed one: they end by `exit` or `execve`.
+    checked(unsafe { libc::syscall(libc::SYS_close_range, first as u32, last as u32, 0) }).map(drop)
+}
+
+/// Makes `target` a copy of `source` that survives `execve`.
+pub(crate) fn place_fd(source: BorrowedFd<'_>, target: RawFd) -> io::Result<()> {
+    // SAFETY: called in a forked child just before `execve`; whoever owned `target` never runs again.
+    checked(unsafe { libc::dup2(source.as_raw_fd(), target) }.into()).map(drop)
+}
+
+/// Sends SIGKILL to every process that this one may signal, but not to itself: as pid 1, to all in its namespace.
+pub(crate) fn kill_all_others() {
+    // SAFETY: takes numbers.
+    unsafe { libc::kill(-1, libc::SIGKILL) };
+}
+
+/// Asks for SIGKILL when the parent ends. Forgotten when the process changes its user.
+pub(crate) fn die_with_parent() -> io::Result<()> {
+    Ok(rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?)
+}
+
+/// Leaves the namespaces that `flags` name.
+pub(crate) fn unshare(flags: UnshareFlags) -> io::Result<()> {
+    // SAFETY: the descriptor table is not among the flags that any caller uses.
+    Ok(unsafe { rustix::thread::unshare_unsafe(flags) }?)
+}
+
+/// Becomes another user and group, in all three forms, without further groups.
+pub(crate) fn become_user(uid: u32, gid: u32) -> io::Result<()> {
+    let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
+    rustix::thread::set_thread_groups(&[])?;
+    rustix::thread::set_thread_res_gid(gid, gid, gid)?;
+    Ok(rustix::thread::set_thread_res_uid(uid, uid, uid)?)
+}
+
+/// Removes all capabilities but `keep` from what this process or its descendants can ever have.
+pub(crate) fn bound_capabilities(keep: CapabilitySet) -> io::Result<()> {
+    for number in 0..64 {
+        if keep.bits() & (1 << number) != 0 {
+            continue;
+        }
+        // SAFETY: takes a number.
+        let result = unsafe { libc::prctl(libc::PR_CAPBSET_DROP, number as libc::c_ulong, 0, 0, 0) };
+        match checked(result.into()) {
+            Ok(_) => {}
+            // Beyond the last capability of this kernel.
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Keeps only `keep` of the capabilities this process holds, and passes none on.
+pub(crate) fn hold_capabilities(keep: CapabilitySet) -> io::Result<()> {
+    rustix::thread::clear_ambient_capability_set()?;
+    let sets = CapabilitySets { effective: keep, permitted: keep, inheritable: CapabilitySet::empty() };
+    Ok(rustix::thread::set_capabilities(None, sets)?)
+}
+
+/// Gives up gaining rights by executing, for good.
+pub(crate) fn no_new_privileges() -> io::Result<()> {
+    Ok(rustix::thread::set_no_new_privs(true)?)
+}
+
+/// Sets both limits of a resource.
+pub(crate) fn limit(resource: Resource, value: u64) -> io::Result<()> {
+    let both = Rlimit { current: Some(value), maximum: Some(value) };
+    Ok(rustix::process::setrlimit(resource, both)?)
+}
+
+/// Sets the soft limit of a resource as far as its hard limit allows.
+pub(crate) fn limit_softly(resource: Resource, value: Option<u64>) -> io::Result<()> {
+    let hard = rustix::process::getrlimit(resource).maximum;
+    let current = match (value, hard) {
+        (Some(value), Some(hard)) => Some(value.min(hard)),
+        (value, hard) => value.or(hard),
+    };
+    Ok(rustix::process::setrlimit(resource, Rlimit { current, maximum: hard })?)
+}
+
+/// Installs a filter on this thread. Needs [`no_new_privileges`].
+pub(crate) fn filter_calls(program: &Program) -> io::Result<()> {
+    #[repr(C)]
+    struct Filter {
+        len: u16,
+        instructions: *const crate::seccomp::Instruction,
+    }
+    let len = u16::try_from(program.0.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let filter = Filter { len, instructions: program.0.as_ptr() };
+    // SAFETY: `Filter` and `Instruction` are laid out as `sock_fprog` and `sock_filter`; the kernel copies them.
+    checked(unsafe {
+        libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER as libc::c_long, 0, &raw const filter)
+    })
+    .map(drop)
+}
+
+/// Version of the kernel's landlock interface.
+pub(crate) fn landlock_version() -> io::Result<i64> {
+    const VERSION: u32 = 1; // LANDLOCK_CREATE_RULESET_VERSION
+    // SAFETY: asks with neither rules nor size, as the interface's documentation says.
+    checked(unsafe {
+        libc::syscall(libc::SYS_landlock_create_ruleset, std::ptr::null::<u8>(), 0usize, VERSION)
+    })
+}
+
+/// A program with its arguments and environment, ready for `execve`.
+pub(crate) struct Executable {
+    arguments: Vec<CString>,
+    environment: Vec<CString>,
+}
+
+impl Executable {
+    /// Refuses what holds a zero byte (`EINVAL`) or names no program (`ENOENT`).
+    pub(crate) fn new(argv: &[String], env: &[(String, String)]) -> io::Result<Self> {
+        if argv.is_empty() {
+            return Err(io::Error::from_raw_os_error(libc::ENOENT));
+        }
+        let zero = |_| io::Error::from_raw_os_error(libc::EINVAL);
+        let text = |text: &str| CString::new(text).map_err(zero);
+        let arguments = argv.iter().map(|argument| text(argument)).collect::<Result<_, _>>()?;
+        let environment =
+            env.iter().map(|(name, value)| text(&format!("{name}={value}"))).collect::<Result<_, _>>()?;
+        Ok(Self { arguments, environment })
+    }
+
+    /// Replaces this process; returns only when that failed.
+    pub(crate) fn execute(&self) -> io::Error {
+        let pointers = |texts: &[CString]| {
+            texts.iter().map(|text| text.as_ptr()).chain([std::ptr::null()]).collect::<Vec<_>>()
+        };
+        let (arguments, environment) = (pointers(&self.arguments), pointers(&self.environment));
+        // SAFETY: both are null-terminated arrays of null-terminated strings that outlive the call.
+        unsafe { libc::execve(arguments[0], arguments.as_ptr(), environment.as_ptr()) };
+        io::Error::last_os_error()
+    }
+}

@@ -1,0 +1,168 @@
+//! What the launcher's short-lived helpers do: unpack an archive, or remove a directory.
+//!
+//! Both work on what strangers wrote, as the owner of unpacked code and with no other right.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
+use rustix::process::Resource;
+use rustix::thread::{CapabilitySet, UnshareFlags};
+
+use crate::identity::CODE_OWNER_UID;
+use crate::limits::{UNPACK_ADDRESS_SPACE, UNPACK_CPU_SECONDS, UNPACK_FILE_BYTES, UNPACK_REPORT_BYTES};
+use crate::plan::rooms::ROOT;
+use crate::seccomp::Program;
+use crate::setup::Unpack;
+use crate::sys::{mounts, process};
+
+/// Exit status of a helper that did its work.
+pub(crate) const DONE: i32 = 0;
+
+/// Exit status of a helper whose function refused the archive.
+pub(crate) const REFUSED: i32 = 3;
+
+/// Exit status of a helper that could not confine itself or do its work.
+pub(crate) const BROKEN: i32 = 4;
+
+/// One archive to unpack.
+pub(crate) struct Unpacking<'a> {
+    /// The archive.
+    pub(crate) archive: OwnedFd,
+    /// The empty directory it goes into, in the launcher's tree.
+    pub(crate) into: &'a Path,
+    /// Takes the function's report.
+    pub(crate) report: OwnedFd,
+    /// The set-up's function.
+    pub(crate) unpack: Unpack,
+    /// What it may call.
+    pub(crate) filter: &'a Program,
+}
+
+/// Unpacks in the process that was just forked, as pid 1 of a new namespace; returns its exit status.
+pub(crate) fn unpack(unpacking: Unpacking<'_>) -> i32 {
+    // Nobody could tell a failure of these walls from a stranger's crash, so it is told before they stand.
+    try_unpack(unpacking).unwrap_or_else(|error| {
+        eprintln!("samovar: a package cannot be unpacked: {error}");
+        BROKEN
+    })
+}
+
+fn try_unpack(Unpacking { archive, into, report, unpack, filter }: Unpacking<'_>) -> io::Result<i32> {
+    process::close_all_but(&[archive.as_fd(), report.as_fd()])?;
+    process::die_with_parent()?;
+    rustix::thread::set_name(c"samovar-unpack")?;
+    let separate = UnshareFlags::NEWNS | UnshareFlags::NEWIPC | UnshareFlags::NEWUTS | UnshareFlags::NEWNET;
+    process::unshare(separate)?;
+    silence()?;
+    // A mount of its own makes the directory fit to be a root.
+    mounts::bind(into, into)?;
+    mounts::enter(into)?;
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let root = rustix::fs::open("/", flags, Mode::empty())?;
+
+    for (resource, value) in [
+        (Resource::As, UNPACK_ADDRESS_SPACE),
+        (Resource::Core, 0),
+        (Resource::Cpu, UNPACK_CPU_SECONDS),
+        (Resource::Fsize, UNPACK_FILE_BYTES),
+        (Resource::Nofile, base::limits::FUNCTION_FILES),
+        (Resource::Nproc, 0),
+    ] {
+        process::limit(resource, value)?;
+    }
+    become_owner()?;
+    process::filter_calls(filter)?;
+
+    let (status, text) = match unpack(&File::from(archive), root.as_fd()) {
+        Ok(text) => (DONE, text),
+        Err(text) => (REFUSED, text),
+    };
+    if text.len() > UNPACK_REPORT_BYTES {
+        return Ok(BROKEN);
+    }
+    File::from(report).write_all(&text)?;
+    Ok(status)
+}
+
+/// Removes all that is in a directory, in the process that was just forked; returns its exit status.
+pub(crate) fn clear(directory: OwnedFd) -> i32 {
+    let cleared = process::close_all_but(&[directory.as_fd()])
+        .and_then(|()| process::die_with_parent())
+        .and_then(|()| become_owner())
+        .and_then(|()| empty(directory.as_fd()));
+    match cleared {
+        Ok(()) => DONE,
+        Err(error) => {
+            eprintln!("samovar: unpacked code cannot be removed: {error}");
+            BROKEN
+        }
+    }
+}
+
+/// Leaves the terminal: what a helper says could be a stranger's words.
+fn silence() -> io::Result<()> {
+    let null = Path::new(ROOT).join("dev/null");
+    let null = rustix::fs::open(null, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
+    (0..3).try_for_each(|standard| process::place_fd(null.as_fd(), standard))
+}
+
+fn become_owner() -> io::Result<()> {
+    process::bound_capabilities(CapabilitySet::empty())?;
+    process::become_user(CODE_OWNER_UID, CODE_OWNER_UID)?;
+    process::hold_capabilities(CapabilitySet::empty())?;
+    process::no_new_privileges()?;
+    process::die_with_parent()
+}
+
+/// A directory on the way down, with the names in it that are still to be removed.
+struct Level {
+    name: std::ffi::CString,
+    directory: OwnedFd,
+}
+
+/// Empties a directory without ever following a link, however deep it goes.
+fn empty(top: BorrowedFd<'_>) -> io::Result<()> {
+    // Depth lives on the heap, and only one descriptor a level is held.
+    let mut path: Vec<Level> = Vec::new();
+    loop {
+        let current = path.last().map_or(top, |level| level.directory.as_fd());
+        match remove_files(current)? {
+            Some(name) => {
+                let directory = open_writable(current, &name)?;
+                path.push(Level { name, directory });
+            }
+            None => {
+                let Some(Level { name, .. }) = path.pop() else { return Ok(()) };
+                let parent = path.last().map_or(top, |level| level.directory.as_fd());
+                rustix::fs::unlinkat(parent, &name, AtFlags::REMOVEDIR)?;
+            }
+        }
+    }
+}
+
+/// Removes what is no directory; the first directory it meets.
+fn remove_files(directory: BorrowedFd<'_>) -> io::Result<Option<std::ffi::CString>> {
+    for entry in Dir::read_from(directory)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if matches!(name.to_bytes(), b"." | b"..") {
+            continue;
+        }
+        let found = rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        if FileType::from_raw_mode(found.st_mode) == FileType::Directory {
+            return Ok(Some(name.to_owned()));
+        }
+        rustix::fs::unlinkat(directory, name, AtFlags::empty())?;
+    }
+    Ok(None)
+}
+
+/// Opens a directory whatever mode its archive gave it; its owner may change that.
+fn open_writable(parent: BorrowedFd<'_>, name: &std::ffi::CStr) -> io::Result<OwnedFd> {
+    rustix::fs::chmodat(parent, name, Mode::RWXU, AtFlags::empty())?;
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(rustix::fs::openat(parent, name, flags, Mode::empty())?)
+}

@@ -1,0 +1,200 @@
+//! Lambda's control plane and the synchronous Invoke.
+
+mod activation;
+mod checks;
+mod create;
+mod errors;
+mod invoke;
+mod json;
+pub mod links;
+mod names;
+mod read;
+mod render;
+pub mod runtimes;
+mod settings;
+mod update;
+
+use std::sync::Arc;
+
+use access::{Gate, Guarded, Vault};
+use artifact::Artifacts;
+use async_trait::async_trait;
+use base::arn::FunctionArn;
+use base::clock::Clock;
+use base::random::Dice;
+use catalogue::{Catalogue, Version};
+use engine::{Engine, Invocation, InvokeError, Reply};
+use wire::answer::Answer;
+use wire::error::ServiceError;
+use wire::lambda as api;
+
+use self::errors::Failure;
+use self::names::Target;
+use crate::Context;
+
+/// Runs functions: the engine, or what tests put in its place.
+#[async_trait]
+pub trait Runner: Send + Sync + 'static {
+    /// Runs one and answers as soon as the function did.
+    async fn invoke(&self, invocation: access::Authorized<Invocation>) -> Result<Reply, InvokeError>;
+}
+
+#[async_trait]
+impl Runner for Engine {
+    async fn invoke(&self, invocation: access::Authorized<Invocation>) -> Result<Reply, InvokeError> {
+        Engine::invoke(self, invocation).await
+    }
+}
+
+/// What Lambda is made of.
+pub struct LambdaSetup {
+    /// What exists.
+    pub catalogue: Catalogue,
+    /// Code.
+    pub artifacts: Artifacts,
+    /// Runs functions.
+    pub runner: Arc<dyn Runner>,
+    /// Seals and opens environment variables, and signs links.
+    pub vault: Vault,
+    /// Who may do what.
+    pub gate: Gate,
+    /// The clock.
+    pub clock: Clock,
+    /// The dice.
+    pub dice: Dice,
+}
+
+/// The Lambda API. Cheap to clone; clones share everything.
+#[derive(Clone)]
+pub struct Lambda {
+    parts: Arc<LambdaSetup>,
+}
+
+impl Lambda {
+    /// A Lambda of these parts. [`Lambda::resume`] finishes what an earlier process left.
+    pub fn new(setup: LambdaSetup) -> Self {
+        Self { parts: Arc::new(setup) }
+    }
+
+    /// The function that a request names, if its sender may do `action` to it.
+    fn target(
+        &self,
+        context: &Context,
+        name: &str,
+        qualifier: Option<&str>,
+        action: &'static str,
+    ) -> Result<Target, Failure> {
+        let target = Target::read(&context.scope, name, qualifier)?;
+        let resource = target.arn().unwrap_or_else(|| target.function.clone());
+        self.parts.gate.authorize(&context.principal, Act { action, resource })?;
+        Ok(target)
+    }
+
+    /// A version's environment variables as answers show them; absent when none were ever given.
+    fn environment(&self, version: &Version) -> Option<api::EnvironmentResponse> {
+        let sealed = version.configuration.environment.as_ref()?;
+        Some(match self.parts.vault.open_environment(&version.key(), sealed) {
+            Ok(variables) => api::EnvironmentResponse { variables: Some(variables), error: None },
+            Err(error) => {
+                tracing::error!(%error, function = %version.arn, "environment variables do not open");
+                let error = api::EnvironmentError {
+                    error_code: Some("KMSInvalidStateException".to_owned()),
+                    message: Some(format!("Lambda was unable to decrypt the environment variables: {error}")),
+                };
+                api::EnvironmentResponse { variables: None, error: Some(error) }
+            }
+        })
+    }
+
+    /// A version whole, under the ARN that the request asked for.
+    fn shown(&self, version: &Version, arn: &FunctionArn) -> api::FunctionConfiguration {
+        render::configuration(version, arn.to_string(), self.environment(version))
+    }
+}
+
+/// A control-plane action on a function.
+struct Act {
+    action: &'static str,
+    resource: FunctionArn,
+}
+
+impl Guarded for Act {
+    fn action(&self) -> &'static str {
+        self.action
+    }
+
+    fn resource(&self) -> &FunctionArn {
+        &self.resource
+    }
+}
+
+impl api::Lambda for Lambda {
+    type Context = Context;
+
+    async fn create_function(
+        &self,
+        context: &Context,
+        input: api::CreateFunctionRequest,
+    ) -> Result<Answer<api::FunctionConfiguration>, ServiceError> {
+        Ok(self.create(context, input).await?.into())
+    }
+
+    async fn delete_function(
+        &self,
+        context: &Context,
+        input: api::DeleteFunctionRequest,
+    ) -> Result<Answer<api::DeleteFunctionResponse>, ServiceError> {
+        Ok(self.delete(context, input).await?.into())
+    }
+
+    async fn get_function(
+        &self,
+        context: &Context,
+        input: api::GetFunctionRequest,
+    ) -> Result<Answer<api::GetFunctionResponse>, ServiceError> {
+        Ok(self.get(context, input).await?.into())
+    }
+
+    async fn get_function_configuration(
+        &self,
+        context: &Context,
+        input: api::GetFunctionConfigurationRequest,
+    ) -> Result<Answer<api::FunctionConfiguration>, ServiceError> {
+        Ok(self.get_configuration(context, input).await?.into())
+    }
+
+    async fn invoke(
+        &self,
+        context: &Context,
+        input: api::InvocationRequest,
+    ) -> Result<Answer<api::InvocationResponse>, ServiceError> {
+        Ok(self.run(context, input).await?)
+    }
+
+    async fn list_functions(
+        &self,
+        context: &Context,
+        input: api::ListFunctionsRequest,
+    ) -> Result<Answer<api::ListFunctionsResponse>, ServiceError> {
+        Ok(self.list(context, input)?.into())
+    }
+
+    async fn update_function_code(
+        &self,
+        context: &Context,
+        input: api::UpdateFunctionCodeRequest,
+    ) -> Result<Answer<api::FunctionConfiguration>, ServiceError> {
+        Ok(self.update_code(context, input).await?.into())
+    }
+
+    async fn update_function_configuration(
+        &self,
+        context: &Context,
+        input: api::UpdateFunctionConfigurationRequest,
+    ) -> Result<Answer<api::FunctionConfiguration>, ServiceError> {
+        Ok(self.update_configuration(context, input).await?.into())
+    }
+}
+
+#[cfg(test)]
+mod tests;

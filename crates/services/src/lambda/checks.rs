@@ -1,0 +1,118 @@
+//! What Lambda's back end refuses, after the front end has checked a request against the model.
+
+pub(crate) mod rules;
+
+use base::limits::{CLIENT_CONTEXT_BYTES, ENVIRONMENT_BYTES};
+
+use super::runtimes::SUPPORTED;
+
+/// A request that the back end refuses, in the words of AWS.
+///
+/// Texts are recorded unless their comment says otherwise (`Ours`: Samovar speaks of itself).
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Refusal {
+    /// Bounds that the back end keeps tighter than the model, in the front end's words.
+    #[error(
+        "1 validation error detected: Value '{value}' at '{member}' failed to satisfy constraint: {constraint}"
+    )]
+    Constraint {
+        /// The value as text.
+        value: String,
+        /// The member's path.
+        member: &'static str,
+        /// What it must satisfy.
+        constraint: String,
+    },
+    /// No runtime has this id.
+    #[error(
+        "Value {0} at 'runtime' failed to satisfy constraint: Member must satisfy enum value set: [{list}] or be a \
+         valid ARN",
+        list = SUPPORTED.join(", ")
+    )]
+    UnknownRuntime(String),
+    /// The runtime has ended.
+    #[error(
+        "The runtime parameter of {0} is no longer supported for creating or updating AWS Lambda functions. We \
+         recommend you use a supported runtime while creating or updating functions."
+    )]
+    DeprecatedRuntime(String),
+    /// A zip package names no runtime or no handler.
+    #[error("Runtime and Handler are mandatory parameters for functions created with deployment packages.")]
+    RuntimeAndHandler,
+    /// There is no code in the request.
+    #[error("Please provide a source for function code.")]
+    NoCode,
+    /// Code from two places.
+    #[error("Please do not provide other FunctionCode parameters when providing a ZipFile.")]
+    TwoSources,
+    /// An image for a function that is a zip.
+    #[error("Please don't provide ImageUri when updating a function with packageType Zip.")]
+    ImageForZip,
+    /// Too many or too long environment variables.
+    #[error(
+        "Lambda was unable to configure your environment variables because the environment variables you have \
+         provided exceeded the 4KB limit. String measured: {measured}"
+    )]
+    LargeEnvironment {
+        /// The variables as compact JSON, longer than [`ENVIRONMENT_BYTES`].
+        measured: String,
+    },
+    /// Environment variables that Lambda sets itself.
+    #[error(
+        "Lambda was unable to configure your environment variables because the environment variables you have \
+         provided contains reserved keys that are currently not supported for modification. Reserved keys used in \
+         this request: {}",
+        .0.join(", ")
+    )]
+    ReservedKeys(Vec<String>),
+    /// A log level needs JSON.
+    #[error(
+        "LogLevel is not supported when LogFormat is set to \"Text\". Remove LogLevel from your request or change \
+         the LogFormat to \"JSON\" and try again."
+    )]
+    LevelWithText,
+    /// Snapshots are for some runtimes.
+    #[error("{0} is not supported for SnapStart enabled functions.")]
+    NoSnapshots(String),
+    /// More layers than a function may have.
+    #[error("Cannot reference more than 5 layers.")]
+    TooManyLayers,
+    /// A layer of another region.
+    #[error("Layers are not in the same region as the function. Layers are expected to be in region {0}.")]
+    LayerRegion(String),
+    /// A layer that is not there.
+    #[error("Layer version {0} does not exist.")]
+    UnknownLayer(String),
+    /// Aliases have an operation of their own.
+    #[error("Deletion of aliases is not currently supported.")]
+    DeleteAlias,
+    /// `$LATEST` lives as long as its function.
+    #[error("$LATEST version cannot be deleted without deleting the function.")]
+    DeleteLatest,
+    /// A list cannot go on from there. Ours.
+    #[error("Invalid Marker")]
+    Marker,
+    /// A tenant for a function without tenants.
+    #[error(
+        "The invoked function is not enabled with tenancy configuration. Remove the tenant ID from your request and \
+         try again."
+    )]
+    Tenant,
+    /// The client context is not base64 of JSON.
+    #[error("Client context must be a valid Base64-encoded JSON object.")]
+    ClientContext,
+    /// The client context is longer than [`CLIENT_CONTEXT_BYTES`]. Ours.
+    #[error("Client context must not be longer than {CLIENT_CONTEXT_BYTES} bytes.")]
+    LargeClientContext,
+    /// The payload is not JSON; the parser's words.
+    #[error("Could not parse request body into json: Could not parse payload into json: {0}")]
+    Payload(String),
+    /// Something that Lambda has and Samovar has not. Ours.
+    #[error("Samovar does not implement {0}")]
+    NotBuilt(&'static str),
+}
+
+/// Whether `measured`, the variables as compact JSON, is too long.
+fn too_long(measured: &str) -> bool {
+    measured.len() > ENVIRONMENT_BYTES
+}

@@ -1,0 +1,315 @@
+//! The back end's checks of functions' settings. Pure.
+
+use std::collections::BTreeMap;
+
+use base::arn::Region;
+use wire::lambda::{FunctionCode, LogFormat, LoggingConfig, PackageType, UpdateFunctionCodeRequest};
+
+use super::{Refusal, too_long};
+use crate::lambda::runtimes::{self, Known};
+
+/// Longest name of a function, in characters; the model lets ARNs of 140 pass. Source: recorded refusal.
+const NAME_CHARS: usize = 64;
+
+/// Most memory of a function without a capacity provider, in MB. Source: Lambda quotas.
+const MEMORY_MB: i32 = 10_240;
+
+/// Longest timeout of a function without a capacity provider, in seconds. Source: Lambda quotas.
+const TIMEOUT_SECONDS: i32 = 900;
+
+/// Largest `/tmp` of a function without an accelerator, in MB. Source: Lambda quotas.
+const EPHEMERAL_MB: i32 = 10_240;
+
+/// Most layers of a function. Source: Lambda quotas.
+const LAYERS: usize = 5;
+
+/// Variables that only Lambda sets. Source: Lambda Developer Guide, "Defined runtime environment variables".
+const RESERVED: &[&str] = &[
+    "_HANDLER",
+    "_X_AMZN_TRACE_ID",
+    "AWS_DEFAULT_REGION",
+    "AWS_REGION",
+    "AWS_EXECUTION_ENV",
+    "AWS_LAMBDA_FUNCTION_NAME",
+    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+    "AWS_LAMBDA_FUNCTION_VERSION",
+    "AWS_LAMBDA_INITIALIZATION_TYPE",
+    "AWS_LAMBDA_LOG_GROUP_NAME",
+    "AWS_LAMBDA_LOG_STREAM_NAME",
+    "AWS_ACCESS_KEY",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_LAMBDA_RUNTIME_API",
+    "LAMBDA_TASK_ROOT",
+    "LAMBDA_RUNTIME_DIR",
+    "AWS_LAMBDA_MAX_CONCURRENCY",
+    "AWS_LAMBDA_METADATA_API",
+    "AWS_LAMBDA_METADATA_TOKEN",
+];
+
+/// A new function's name is at most 64 characters long.
+pub(crate) fn name(name: &str) -> Result<(), Refusal> {
+    if name.len() <= NAME_CHARS {
+        return Ok(());
+    }
+    Err(Refusal::Constraint {
+        value: name.to_owned(),
+        member: "functionName",
+        constraint: format!("Member must have length less than or equal to {NAME_CHARS}"),
+    })
+}
+
+/// The runtime may be used.
+pub(crate) fn runtime(id: &str) -> Result<(), Refusal> {
+    match runtimes::known(id) {
+        Known::Supported => Ok(()),
+        Known::Deprecated => Err(Refusal::DeprecatedRuntime(id.to_owned())),
+        Known::Custom => Err(Refusal::NotBuilt("the runtime custom")),
+        Known::Unknown => Err(Refusal::UnknownRuntime(id.to_owned())),
+    }
+}
+
+/// Memory, timeout and `/tmp` are within what a function on no hardware of its own may have.
+pub(crate) fn sizes(
+    memory: Option<i32>,
+    timeout: Option<i32>,
+    ephemeral: Option<i32>,
+) -> Result<(), Refusal> {
+    for (value, member, most) in [
+        (memory, "memorySize", MEMORY_MB),
+        (timeout, "timeout", TIMEOUT_SECONDS),
+        (ephemeral, "ephemeralStorage.size", EPHEMERAL_MB),
+    ] {
+        if let Some(value) = value.filter(|value| *value > most) {
+            return Err(Refusal::Constraint {
+                value: value.to_string(),
+                member,
+                constraint: format!("Member must have value less than or equal to {most}"),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Environment variables fit, and none is Lambda's own.
+pub(crate) fn environment(variables: &BTreeMap<String, String>) -> Result<(), Refusal> {
+    let reserved: Vec<String> =
+        variables.keys().filter(|key| RESERVED.contains(&key.as_str())).cloned().collect();
+    if !reserved.is_empty() {
+        return Err(Refusal::ReservedKeys(reserved));
+    }
+    let measured = serde_json::to_string(variables).expect("a map of strings is JSON");
+    if too_long(&measured) { Err(Refusal::LargeEnvironment { measured }) } else { Ok(()) }
+}
+
+/// Log levels go with JSON only. A request that leaves the format out means text, whatever is stored.
+pub(crate) fn logging(config: &LoggingConfig) -> Result<(), Refusal> {
+    let levels = config.application_log_level.is_some() || config.system_log_level.is_some();
+    let text = config.log_format != Some(LogFormat::Json);
+    if levels && text { Err(Refusal::LevelWithText) } else { Ok(()) }
+}
+
+/// Layers are of the function's region and exist: Samovar holds none.
+pub(crate) fn layers(arns: &[String], region: &Region) -> Result<(), Refusal> {
+    if arns.len() > LAYERS {
+        return Err(Refusal::TooManyLayers);
+    }
+    let Some(first) = arns.first() else { return Ok(()) };
+    let elsewhere =
+        |arn: &String| arn.split(':').nth(3).is_some_and(|of| !of.is_empty() && of != region.as_str());
+    if arns.iter().any(elsewhere) {
+        return Err(Refusal::LayerRegion(region.to_string()));
+    }
+    Err(Refusal::UnknownLayer(first.clone()))
+}
+
+/// Snapshots are asked for where they exist.
+pub(crate) fn snapshots(runtime: &str) -> Result<(), Refusal> {
+    if runtimes::snapshots(runtime) { Ok(()) } else { Err(Refusal::NoSnapshots(runtime.to_owned())) }
+}
+
+/// Where the code of a request is, before anything is looked at.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Sources {
+    zip: bool,
+    s3: bool,
+    image: bool,
+}
+
+impl From<&FunctionCode> for Sources {
+    fn from(code: &FunctionCode) -> Self {
+        Self {
+            zip: code.zip_file.is_some(),
+            s3: code.s3_bucket.is_some() || code.s3_key.is_some() || code.s3_object_version.is_some(),
+            image: code.image_uri.is_some(),
+        }
+    }
+}
+
+impl From<&UpdateFunctionCodeRequest> for Sources {
+    fn from(request: &UpdateFunctionCodeRequest) -> Self {
+        Self {
+            zip: request.zip_file.is_some(),
+            s3: request.s3_bucket.is_some()
+                || request.s3_key.is_some()
+                || request.s3_object_version.is_some(),
+            image: request.image_uri.is_some(),
+        }
+    }
+}
+
+/// A new function's code is a zip archive in the request.
+pub(crate) fn new_code(sources: Sources, package: Option<PackageType>) -> Result<(), Refusal> {
+    if sources.image || package == Some(PackageType::Image) {
+        return Err(Refusal::NotBuilt("functions from container images"));
+    }
+    inline_zip(sources)
+}
+
+/// An update's code is a zip archive in the request.
+pub(crate) fn changed_code(sources: Sources) -> Result<(), Refusal> {
+    if sources.image {
+        return Err(Refusal::ImageForZip);
+    }
+    inline_zip(sources)
+}
+
+fn inline_zip(sources: Sources) -> Result<(), Refusal> {
+    match (sources.zip, sources.s3) {
+        (true, false) => Ok(()),
+        (true, true) => Err(Refusal::TwoSources),
+        (false, true) => Err(Refusal::NotBuilt("code in S3; send it as ZipFile")),
+        (false, false) => Err(Refusal::NoCode),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn variables(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[track_caller]
+    fn refused(result: Result<(), Refusal>, words: &str) {
+        assert_eq!(result.expect_err(words).to_string(), words);
+    }
+
+    #[test]
+    fn names_end_at_64_characters() {
+        assert_eq!(name(&"x".repeat(64)), Ok(()));
+        let long = "x".repeat(65);
+        refused(
+            name(&long),
+            &format!(
+                "1 validation error detected: Value '{long}' at 'functionName' failed to satisfy constraint: Member \
+                 must have length less than or equal to 64"
+            ),
+        );
+    }
+
+    #[test]
+    fn sizes_end_below_the_models() {
+        assert_eq!(sizes(Some(10_240), Some(900), Some(10_240)), Ok(()));
+        assert_eq!(sizes(None, None, None), Ok(()));
+        refused(
+            sizes(None, Some(901), None),
+            "1 validation error detected: Value '901' at 'timeout' failed to satisfy constraint: Member must have \
+             value less than or equal to 900",
+        );
+    }
+
+    #[test]
+    fn an_environment_is_measured_as_compact_json_in_utf8() {
+        let fits = "é".repeat((4096 - r#"{"K":""}"#.len()) / 2);
+        assert_eq!(environment(&variables(&[("K", &fits)])), Ok(()));
+        let long = variables(&[("K", &format!("{fits}e"))]);
+        refused(
+            environment(&long),
+            &format!(
+                "Lambda was unable to configure your environment variables because the environment variables you \
+                 have provided exceeded the 4KB limit. String measured: {{\"K\":\"{fits}e\"}}"
+            ),
+        );
+    }
+
+    #[test]
+    fn reserved_keys_are_named() {
+        refused(
+            environment(&variables(&[("PATH", "x"), ("AWS_REGION", "x"), ("LAMBDA_TASK_ROOT", "x")])),
+            "Lambda was unable to configure your environment variables because the environment variables you have \
+             provided contains reserved keys that are currently not supported for modification. Reserved keys used \
+             in this request: AWS_REGION, LAMBDA_TASK_ROOT",
+        );
+    }
+
+    #[test]
+    fn levels_need_json_in_the_same_request() {
+        let level = Some(wire::lambda::ApplicationLogLevel::Info);
+        for (format, level, good) in [
+            (None, None, true),
+            (Some(LogFormat::Text), None, true),
+            (Some(LogFormat::Json), level, true),
+            (Some(LogFormat::Text), level, false),
+            (None, level, false),
+        ] {
+            let config =
+                LoggingConfig { log_format: format, application_log_level: level, ..Default::default() };
+            assert_eq!(logging(&config).is_ok(), good, "{config:?}");
+        }
+    }
+
+    #[test]
+    fn code_comes_from_one_place() {
+        let sources = |zip, s3, image| Sources { zip, s3, image };
+        for (given, creating, updating) in [
+            (sources(true, false, false), Ok(()), Ok(())),
+            (sources(false, false, false), Err(Refusal::NoCode), Err(Refusal::NoCode)),
+            (sources(true, true, false), Err(Refusal::TwoSources), Err(Refusal::TwoSources)),
+            (
+                sources(false, true, false),
+                Err(Refusal::NotBuilt("code in S3; send it as ZipFile")),
+                Err(Refusal::NotBuilt("code in S3; send it as ZipFile")),
+            ),
+            (
+                sources(false, false, true),
+                Err(Refusal::NotBuilt("functions from container images")),
+                Err(Refusal::ImageForZip),
+            ),
+        ] {
+            assert_eq!(new_code(given, None), creating, "{given:?}");
+            assert_eq!(changed_code(given), updating, "{given:?}");
+        }
+    }
+
+    #[test]
+    fn layers_are_refused_truthfully() {
+        let region: Region = "us-east-1".parse().unwrap();
+        let arn =
+            |region: &str, number: u32| format!("arn:aws:lambda:{region}:000000000000:layer:l{number}:1");
+        assert_eq!(layers(&[], &region), Ok(()));
+        refused(
+            layers(&[arn("us-east-1", 1)], &region),
+            "Layer version arn:aws:lambda:us-east-1:000000000000:layer:l1:1 does not exist.",
+        );
+        refused(
+            layers(&[arn("eu-west-1", 1)], &region),
+            "Layers are not in the same region as the function. Layers are expected to be in region us-east-1.",
+        );
+        let six: Vec<_> = (0..6).map(|number| arn("us-east-1", number)).collect();
+        refused(layers(&six, &region), "Cannot reference more than 5 layers.");
+    }
+
+    #[test]
+    fn runtimes_are_refused_in_words_of_their_own() {
+        assert_eq!(runtime("python3.13"), Ok(()));
+        assert_eq!(runtime("python2.7"), Err(Refusal::DeprecatedRuntime("python2.7".into())));
+        let words = runtime("cobol85").expect_err("unknown").to_string();
+        assert!(words.starts_with(
+            "Value cobol85 at 'runtime' failed to satisfy constraint: Member must satisfy enum value set: [nodejs20.x, "
+        ));
+        assert!(words.ends_with("] or be a valid ARN"), "{words}");
+    }
+}

@@ -1,0 +1,128 @@
+//! Invoke: one run, awaited.
+
+use base::limits::{CLIENT_CONTEXT_BYTES, INLINE_BYTES, SYNC_REQUEST_BYTES};
+use base64::Engine;
+use base64::alphabet::STANDARD as ALPHABET;
+use base64::engine::general_purpose::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use bytes::Bytes;
+use catalogue::{CatalogueError, State};
+use engine::{Invocation, Reply, TraceHeader};
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use serde::de::IgnoredAny;
+use wire::answer::Answer;
+use wire::lambda as api;
+
+use super::checks::Refusal;
+use super::create::refuse_first;
+use super::errors::{Failure, fault, not_now};
+use super::{Lambda, json, render};
+use crate::Context;
+
+const TRACE: HeaderName = HeaderName::from_static("x-amzn-trace-id");
+const REMAPPED_LENGTH: HeaderName = HeaderName::from_static("x-amzn-remapped-content-length");
+
+/// SDKs in other languages leave base64's padding out.
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &ALPHABET,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+impl Lambda {
+    pub(super) async fn run(
+        &self,
+        context: &Context,
+        input: api::InvocationRequest,
+    ) -> Result<Answer<api::InvocationResponse>, Failure> {
+        refuse_first(&[
+            (input.invocation_type == Some(api::InvocationType::Event), "Invoke with InvocationType Event"),
+            (input.durable_execution_name.is_some(), "durable executions"),
+        ])?;
+        let target =
+            self.target(context, &input.function_name, input.qualifier.as_deref(), "lambda:InvokeFunction")?;
+        let (Some(qualifier), Some(requested)) = (target.qualifier(), target.arn()) else {
+            return Err(target.unknown_to_invoke().into());
+        };
+        let version = match self.parts.catalogue.resolve(&target.key(), Some(&qualifier)).await {
+            Err(CatalogueError::NotFound { .. }) => return Err(target.unknown_to_invoke().into()),
+            other => other?,
+        };
+        if input.tenant_id.is_some() {
+            return Err(Refusal::Tenant.into());
+        }
+        if input.invocation_type == Some(api::InvocationType::DryRun) {
+            return Ok(api::InvocationResponse { status_code: Some(204), ..Default::default() }.into());
+        }
+        let payload = payload(input.payload).await?;
+        let client_context = input.client_context.as_deref().map(client_context).transpose()?;
+        if version.state != State::Active {
+            return Err(Failure(not_now(version.state.as_str())));
+        }
+        let tail = input.log_type == Some(api::LogType::Tail);
+        let now = self.parts.clock.now();
+        let trace = TraceHeader::of_invoke(context.trace.as_deref(), &version.arn, now, &self.parts.dice);
+        let invocation = Invocation {
+            id: context.request_id,
+            version,
+            requested,
+            payload,
+            trace,
+            client_context,
+            cognito_identity: None,
+            tail,
+        };
+        let invocation = self.parts.gate.authorize(&context.principal, invocation)?;
+        answer(self.parts.runner.invoke(invocation).await?, tail).await
+    }
+}
+
+/// The event: JSON of any kind, as it came. No body stands for an empty object.
+async fn payload(body: Option<Bytes>) -> Result<Bytes, Failure> {
+    let Some(payload) = body.filter(|body| !body.is_empty()) else { return Ok(Bytes::from_static(b"{}")) };
+    if payload.len() > SYNC_REQUEST_BYTES {
+        return Err(Failure(wire::request::too_large("Invoke", SYNC_REQUEST_BYTES)));
+    }
+    let checked = if payload.len() > INLINE_BYTES {
+        // Megabytes take longer to read than others on this thread may wait.
+        let payload = payload.clone();
+        let checked = tokio::task::spawn_blocking(move || json::check(&payload)).await;
+        checked.map_err(|error| Failure(fault(&error)))?
+    } else {
+        json::check(&payload)
+    };
+    checked.map_err(|fault| Refusal::Payload(fault.to_string()))?;
+    Ok(payload)
+}
+
+/// The client context's JSON.
+fn client_context(text: &str) -> Result<String, Refusal> {
+    if text.len() > CLIENT_CONTEXT_BYTES {
+        return Err(Refusal::LargeClientContext);
+    }
+    let bytes = LENIENT.decode(text).map_err(|_| Refusal::ClientContext)?;
+    let text = String::from_utf8(bytes).map_err(|_| Refusal::ClientContext)?;
+    match serde_json::from_str::<IgnoredAny>(&text) {
+        Ok(_) if text.trim_start().starts_with('{') => Ok(text),
+        _ => Err(Refusal::ClientContext),
+    }
+}
+
+async fn answer(reply: Reply, tail: bool) -> Result<Answer<api::InvocationResponse>, Failure> {
+    // An environment that broke has no tail; its caller still gets the function's answer.
+    let log = if tail { reply.end.await.ok().map(|ended| STANDARD.encode(&ended.tail)) } else { None };
+    let output = api::InvocationResponse {
+        status_code: Some(200),
+        function_error: reply.function_error.map(|error| error.as_str().to_owned()),
+        log_result: log,
+        payload: Some(reply.payload),
+        executed_version: Some(render::version(&reply.executed_version)),
+        durable_execution_arn: None,
+    };
+    let mut answer = Answer::from(output)
+        .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
+        .header(REMAPPED_LENGTH, HeaderValue::from_static("0"));
+    if let Ok(trace) = HeaderValue::try_from(reply.trace) {
+        answer = answer.header(TRACE, trace);
+    }
+    Ok(answer)
+}
