@@ -174,7 +174,7 @@ def test_a_runtime_that_ends(lam, name, body, words):
     request_id = answer["ResponseMetadata"]["RequestId"]
     assert answer["payload"] == {"errorType": "Runtime.ExitError", "errorMessage": f"RequestId: {request_id} Error: {words}"}
     assert answer["FunctionError"] == "Unhandled"
-    assert report(answer["log"])[7:9] if False else report(answer["log"])[8] == "Runtime.ExitError"
+    assert report(answer["log"])[8] == "Runtime.ExitError"
     assert invoke(lam, name, {})["payload"] == 1
 
 
@@ -209,7 +209,7 @@ def test_an_oversize_request_is_refused(lam, name):
     error = caught.value.response
     assert error["Error"]["Code"] == "RequestEntityTooLargeException"
     assert error["ResponseMetadata"]["HTTPStatusCode"] == 413
-    assert error["Message"] == "Request must be smaller than 6291456 bytes for the InvokeFunction operation"
+    assert error["Error"]["Message"] == "Request must be smaller than 6291456 bytes for the InvokeFunction operation"
 
 
 def test_the_context_carries_what_the_caller_sent(lam, name):
@@ -363,12 +363,11 @@ def test_the_walls_hold(lam, name):
         "def handler(e, c):\n"
         "    libc = ctypes.CDLL(None, use_errno=True)\n"
         "    return {\n"
-        "        'uid': os.getuid(), 'root': attempt(lambda: os.listdir('/root')), 'shadow': attempt(lambda: open('/etc/shadow').read()),\n"
+        "        'uid': os.getuid(), 'root': attempt(lambda: open('/root/.profile').read()), 'shadow': attempt(lambda: open('/etc/shadow').read()),\n"
         "        'task': attempt(lambda: open('/var/task/x', 'w')), 'slash': attempt(lambda: open('/x', 'w')),\n"
         "        'shm': attempt(lambda: open('/dev/shm/x', 'w').write('x')), 'tmp': attempt(lambda: open('/tmp/y', 'w').write('x')),\n"
         "        'mount': libc.mount(b'none', b'/tmp', b'tmpfs', 0, None), 'unshare': libc.unshare(0x10000000),\n"
         "        'host': attempt(lambda: socket.create_connection(('127.0.0.1', e['port']), 2)),\n"
-        "        'pids': sorted(int(p) for p in os.listdir('/proc') if p.isdigit())[0] if True else 0,\n"
         "        'procs': len([p for p in os.listdir('/proc') if p.isdigit()]),\n"
         "        'cwd': os.getcwd(), 'caps': [l for l in open('/proc/self/status') if l.startswith('CapEff')][0].split()[1],\n"
         "        'nnp': [l for l in open('/proc/self/status') if l.startswith('NoNewPrivs')][0].split()[1],\n"
@@ -376,8 +375,6 @@ def test_the_walls_hold(lam, name):
         "    }\n",
         Timeout=20,
     )
-    import os
-
     seen = invoke(lam, name, {"port": int(lam.meta.endpoint_url.rsplit(":", 1)[1])})["payload"]
     assert seen["uid"] == 993
     for key in ("root", "shadow", "task", "slash", "host"):

@@ -10,17 +10,19 @@ use crate::setup;
 use crate::shell::{cache, quiet, root, step};
 
 const FUNCTION: &str = "lotto";
+/// Debian's Python; the AWS CLI brings it along.
+const PYTHON: &str = "/usr/bin/python3";
 
 /// Runs the demo; with `keep`, leaves the server up until it is ended.
 pub fn run(keep: bool) -> Result<()> {
     let binary = setup::binary()?;
-    let clients = setup::clients()?;
+    let aws = setup::aws_v2()?;
     let sdk = setup::sdk(&binary)?;
     step("starting samovar in a fresh data directory");
     let server = Server::start(&binary, "demo", Some(&sdk), &[])?;
     println!("ready at http://{}", server.address);
-    let demo = Demo { server: &server, binary: &binary, aws: &clients.aws };
-    demo.deploy(&clients.python)?;
+    let demo = Demo { server: &server, binary: &binary, aws: &aws };
+    demo.deploy()?;
     step("the first invocation starts an environment, the second finds it warm");
     demo.samovar(&["invoke", FUNCTION, "--payload", r#"{"games": 2}"#])?;
     demo.samovar(&["invoke", FUNCTION, "--payload", "{}"])?;
@@ -47,11 +49,11 @@ struct Demo<'a> {
 }
 
 impl Demo<'_> {
-    fn deploy(&self, python: &Path) -> Result<()> {
+    fn deploy(&self) -> Result<()> {
         step("deploying examples/lotto through the public API");
         let package = cache().join("lotto.zip");
         let example = root().join("examples/lotto/index.py");
-        quiet(Command::new(python).args(["-m", "zipfile", "-c"]).arg(&package).arg(example))?;
+        quiet(Command::new(PYTHON).args(["-m", "zipfile", "-c"]).arg(&package).arg(example))?;
         let runtime = installed_python()?;
         let code = format!("fileb://{}", package.display());
         self.aws(&[
@@ -86,10 +88,14 @@ impl Demo<'_> {
     fn run(&self, name: &str, program: &Path, arguments: &[&str]) -> Result<()> {
         println!("$ {name} {}", arguments.join(" "));
         let endpoint = format!("http://{}", self.server.address);
+        let mut command = Command::new(program);
+        if name == "aws" {
+            // Debian's is older than AWS_ENDPOINT_URL.
+            command.args(["--endpoint-url", &endpoint]);
+        }
         let said = quiet(
-            Command::new(program)
+            command
                 .args(arguments)
-                .env("AWS_ENDPOINT_URL", &endpoint)
                 .env("SAMOVAR_ENDPOINT", &endpoint)
                 .env("AWS_ACCESS_KEY_ID", "000000000000")
                 .env("AWS_SECRET_ACCESS_KEY", "any")
@@ -103,7 +109,7 @@ impl Demo<'_> {
 
 /// The Lambda name of the Python that is here, so that the demo shows an exact match.
 fn installed_python() -> Result<String> {
-    let said = quiet(Command::new("/usr/bin/python3").arg("--version"))?;
+    let said = quiet(Command::new(PYTHON).arg("--version"))?;
     let version = said.trim().strip_prefix("Python ").context("python3 tells its version")?;
     let mut parts = version.split('.');
     let (major, minor) = (parts.next().unwrap_or("3"), parts.next().unwrap_or("12"));

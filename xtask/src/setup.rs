@@ -23,9 +23,12 @@ const NODE_RIC_PARTS: &[&str] = &["package.json", "bin", "dist"];
 pub struct Clients {
     /// Python of the virtual environment that holds boto3, the AWS CLI and pytest.
     pub python: PathBuf,
-    /// The AWS CLI.
+    /// Version 1 of the AWS CLI.
     pub aws: PathBuf,
 }
+
+/// Where Debian puts version 2 of the AWS CLI: the one with `logs tail`.
+const AWS_V2: &str = "/usr/bin/aws";
 
 /// Builds the release binary.
 pub fn binary() -> Result<PathBuf> {
@@ -44,6 +47,12 @@ pub fn clients() -> Result<Clients> {
         Ok(())
     })?;
     Ok(Clients { python: venv.join("bin/python"), aws: venv.join("bin/aws") })
+}
+
+/// Version 2 of the AWS CLI.
+pub fn aws_v2() -> Result<PathBuf> {
+    apt(&[(AWS_V2, "awscli")])?;
+    Ok(AWS_V2.into())
 }
 
 /// The SDKs that functions may import without packaging them, as `samovar runtimes install` lays them out.

@@ -45,6 +45,7 @@ fn house() -> Result<()> {
 fn clients(arguments: &[String]) -> Result<()> {
     let binary = setup::binary()?;
     let clients = setup::clients()?;
+    setup::aws_v2()?;
     let sdk = setup::sdk(&binary)?;
     let node = setup::node_clients()?;
     let official = setup::official_clients()?;

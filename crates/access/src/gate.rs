@@ -15,6 +15,7 @@ use crate::secret::Secret;
 pub struct Gate {
     mode: Mode,
     account: AccountId,
+    region: Option<Region>,
     issued: Ledger,
 }
 
@@ -75,13 +76,18 @@ pub enum Stranger<E> {
 impl Gate {
     /// Takes any key: one of twelve digits names its account, every other stands for `account`.
     pub fn open(account: AccountId) -> Self {
-        Self { mode: Mode::Open, account, issued: Ledger::default() }
+        Self { mode: Mode::Open, account, region: None, issued: Ledger::default() }
     }
 
     /// Takes the configured keys only, each with a verified signature.
     pub fn closed(account: AccountId, keys: impl IntoIterator<Item = AccessKey>) -> Self {
         let keys = keys.into_iter().map(|key| (key.id.clone(), key)).collect();
-        Self { mode: Mode::Closed(Arc::new(keys)), account, issued: Ledger::default() }
+        Self { mode: Mode::Closed(Arc::new(keys)), account, region: None, issued: Ledger::default() }
+    }
+
+    /// The region of requests whose signature's scope leaves it empty; without one they are refused.
+    pub fn with_region(self, region: Region) -> Self {
+        Self { region: Some(region), ..self }
     }
 
     /// Whether any key is taken.
@@ -95,7 +101,10 @@ impl Gate {
         shown: Shown<'_>,
         verify: impl FnOnce(&Secret) -> Result<(), E>,
     ) -> Result<Caller, Stranger<E>> {
-        let region: Region = shown.region.parse().map_err(|_| Stranger::Region)?;
+        let region = match &self.region {
+            Some(region) if shown.region.is_empty() => region.clone(),
+            _ => shown.region.parse().map_err(|_| Stranger::Region)?,
+        };
         if let Some(temporary) = self.issued.find(shown.access_key) {
             if !shown.token.is_some_and(|token| temporary.token.is(token)) {
                 return Err(Stranger::WrongToken);

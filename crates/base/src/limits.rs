@@ -144,6 +144,12 @@ pub const CONNECTION_IDLE: Duration = Duration::from_secs(75);
 /// Time a client may let pass between two pieces of a request's body. Ours.
 pub const BODY_STALL: Duration = Duration::from_secs(30);
 
+/// Bytes a second that the body of a request must come with, after [`BODY_STALL`]. Ours: half a megabit.
+pub const BODY_RATE: u64 = 64 * 1024;
+
+/// Large bodies that are read and parsed at once, in bytes; more wait at the door. Ours: fifteen of the largest.
+pub const BODIES_BYTES: usize = 1024 * 1024 * 1024;
+
 /// Headers of one request. Ours: SDKs send about twenty.
 pub const REQUEST_HEADERS: usize = 100;
 
@@ -153,8 +159,8 @@ pub const REQUEST_BYTES: usize = 6 * 1024 * 1024;
 /// Bytes of a refused body that are still read, so that the client sees the refusal and no reset. Ours.
 pub const REFUSED_BODY_BYTES: usize = 16 * 1024 * 1024;
 
-/// Time that connections get to end when a door closes. Ours: longer than any synchronous invocation may still need
-/// is the engine's concern; a door waits for answers that are already on their way.
+/// Time that connections get to end when a door closes. Ours: invocations were awaited before; what is left are answers
+/// on their way.
 pub const DOOR_DRAIN: Duration = Duration::from_secs(10);
 
 /// Values in one request body. Ours: a few bytes of JSON may become many bytes of memory.
@@ -195,9 +201,6 @@ pub const ZIP_DEPTH: usize = 128;
 
 /// Packages that are taken in or unpacked again at once; more wait. Ours: each holds its archive in memory twice.
 pub const PACKAGES_AT_ONCE: usize = 4;
-
-/// Time between two sweeps of packages that no function holds. Ours.
-pub const PACKAGE_SWEEP: Duration = Duration::from_secs(60);
 
 /// Attempts to write down that a function is active. Ours; what fails is resumed at the next start.
 pub const ACTIVATION_ATTEMPTS: u32 = 5;

@@ -71,20 +71,23 @@ where
         body: Incoming,
         id: RequestId,
     ) -> (Protocol, Result<Call, ServiceError>) {
-        let unsigned = route::service(&head, None).map_or(Protocol::RestJson, |service| service.protocol);
         let papers = match entry.papers(&head) {
             Ok(papers) => papers,
-            Err(error) => return (unsigned, Err(error.told(unsigned))),
+            Err(error) => {
+                let protocol = unsigned(&head);
+                return (protocol, Err(error.told(protocol)));
+            }
         };
         let service = match route::service(&head, Some(papers.service())) {
             Ok(service) => service,
-            Err(error) => return (unsigned, Err(error)),
+            Err(error) => return (unsigned(&head), Err(error)),
         };
         let protocol = service.protocol;
         let read = async {
             let route = route::operation(service, &head)?;
-            let body =
-                body::read(body, limit(&route, &head)).await.map_err(|error| unread(&route, &error))?;
+            let limit = limit(&route, &head);
+            let _room = entry.room().take(body::most(&body, limit)).await;
+            let body = body::read(body, limit).await.map_err(|error| unread(&route, &error))?;
             let (entry, now) = (Arc::clone(entry), self.clock.now());
             let large = body.len() > INLINE_BYTES;
             let work = move || {
@@ -128,6 +131,11 @@ where
     }
 }
 
+/// How a service that only the address tells wants to be answered.
+fn unsigned(head: &Head) -> Protocol {
+    route::service(head, None).map_or(Protocol::RestJson, |service| service.protocol)
+}
+
 fn broken(error: &tokio::task::JoinError) -> ServiceError {
     tracing::error!(%error, "an operation broke");
     lambda::exception::SERVICE.with("An internal error occurred; the server's log says more.")
@@ -146,7 +154,7 @@ fn limit(route: &Route, head: &Head) -> usize {
 fn unread(route: &Route, error: &BodyError) -> ServiceError {
     match error {
         BodyError::TooLarge { limit } => request::too_large(route.operation.name, *limit),
-        BodyError::Stalled => {
+        BodyError::Stalled | BodyError::Slow => {
             ServiceError::plain(StatusCode::REQUEST_TIMEOUT, "RequestTimeoutException", error.to_string())
         }
         BodyError::Broken(_) => {

@@ -1,9 +1,12 @@
 //! Request bodies, read with a limit.
 
-use base::limits::{BODY_STALL, REFUSED_BODY_BYTES};
+use std::time::Duration;
+
+use base::limits::{BODIES_BYTES, BODY_RATE, BODY_STALL, INLINE_BYTES, REFUSED_BODY_BYTES};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// Why a body could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -17,15 +20,54 @@ pub(crate) enum BodyError {
     /// The client stopped sending.
     #[error("no byte of the body came for {} s", BODY_STALL.as_secs())]
     Stalled,
+    /// The client sends too slowly.
+    #[error("the body came more slowly than {BODY_RATE} bytes a second")]
+    Slow,
     /// The connection ended or the framing is broken.
     #[error("the body ended before its end")]
     Broken(#[source] hyper::Error),
 }
 
+/// Room for large bodies that are being read and parsed; the others wait.
+#[derive(Debug)]
+pub(crate) struct Room {
+    /// One permit a KiB.
+    free: Semaphore,
+}
+
+const KIB: usize = 1024;
+
+impl Default for Room {
+    fn default() -> Self {
+        Self { free: Semaphore::new(BODIES_BYTES / KIB) }
+    }
+}
+
+impl Room {
+    /// Room for a body of so many bytes, where that is many.
+    pub(crate) async fn take(&self, bytes: usize) -> Option<SemaphorePermit<'_>> {
+        if bytes <= INLINE_BYTES {
+            return None;
+        }
+        let permits = u32::try_from(bytes / KIB).unwrap_or(u32::MAX);
+        Some(self.free.acquire_many(permits).await.expect("nobody closes the room"))
+    }
+}
+
 /// Reads a whole body of at most `limit` bytes.
 ///
 /// A body that came in one piece is passed on as it is, without a copy.
-pub(crate) async fn read(mut body: Incoming, limit: usize) -> Result<Bytes, BodyError> {
+pub(crate) async fn read(body: Incoming, limit: usize) -> Result<Bytes, BodyError> {
+    let patience = BODY_STALL + Duration::from_secs(most(&body, limit) as u64 / BODY_RATE);
+    tokio::time::timeout(patience, whole(body, limit)).await.unwrap_or(Err(BodyError::Slow))
+}
+
+/// The most bytes that a body can come to.
+pub(crate) fn most(body: &Incoming, limit: usize) -> usize {
+    body.size_hint().exact().and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(limit).min(limit)
+}
+
+async fn whole(mut body: Incoming, limit: usize) -> Result<Bytes, BodyError> {
     let announced = body.size_hint().exact();
     if announced.is_some_and(|bytes| bytes > limit as u64) {
         discard(body).await;

@@ -28,6 +28,7 @@ use wire::sigv4::{Claim, Presented, SignatureError};
 use wire::{codec, lambda, logs};
 
 use crate::api::{Apis, sent};
+use crate::body::Room;
 use crate::entry::rules::HostList;
 use crate::entry::{Entry, Papers};
 use crate::serve::{Answerer, Door, Response};
@@ -72,6 +73,7 @@ pub struct Endpoint<L, G> {
 struct Entrance {
     gate: Gate,
     address: String,
+    room: Room,
 }
 
 impl<L, G> Endpoint<L, G>
@@ -82,7 +84,8 @@ where
     /// Serves `listener`. The endpoint is ready when this returns.
     pub fn open(listener: TcpListener, setup: EndpointSetup<L, G>) -> Door {
         let address = listener.local_addr().map(|address| address.to_string()).unwrap_or_default();
-        let entrance = Arc::new(Entrance { gate: setup.gate.clone(), address: address.clone() });
+        let entrance =
+            Arc::new(Entrance { gate: setup.gate.clone(), address: address.clone(), room: Room::default() });
         Door::open(listener, ENDPOINT_CONNECTIONS, None, Arc::new(Self { setup, address, entrance }))
     }
 
@@ -109,10 +112,9 @@ where
 
     async fn respond(&self, parts: Parts, body: Incoming, peer: SocketAddr, id: RequestId) -> Response {
         let surface = parts.uri.path() == SURFACE || parts.uri.path().starts_with("/_samovar/");
-        if self.setup.gate.is_open() || parts.uri.path() == surface::RESET {
-            if let Err(reason) = self.admits(&parts) {
-                return refused(surface, reason, id);
-            }
+        let guarded = self.setup.gate.is_open() || parts.uri.path() == surface::RESET;
+        if guarded && let Err(reason) = self.admits(&parts) {
+            return refused(surface, reason, id);
         }
         if surface {
             return self.surface(&parts, peer, id).await;
@@ -172,6 +174,10 @@ impl Entry for Entrance {
         now: Timestamp,
     ) -> Result<(Caller, Bytes), SignatureError> {
         papers.identify(&self.gate, head, body, now)
+    }
+
+    fn room(&self) -> &Room {
+        &self.room
     }
 
     fn host<'a>(&'a self, head: &'a Head) -> &'a str {

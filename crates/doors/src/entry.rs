@@ -3,10 +3,13 @@
 pub(crate) mod rules;
 
 use access::{Caller, Gate, Shown, Stranger};
+use base::arn::Region;
 use base::clock::Timestamp;
 use bytes::Bytes;
 use wire::http::Head;
 use wire::sigv4::{Claim, Presented, SignatureError};
+
+use crate::body::Room;
 
 /// A way into the APIs: it reads who a request says it is from, and decides whether that is so.
 pub(crate) trait Entry: Send + Sync + 'static {
@@ -21,6 +24,9 @@ pub(crate) trait Entry: Send + Sync + 'static {
         body: Bytes,
         now: Timestamp,
     ) -> Result<(Caller, Bytes), SignatureError>;
+
+    /// Room for the bodies that come in this way.
+    fn room(&self) -> &Room;
 
     /// Host and port that links in answers lead to.
     fn host<'a>(&'a self, head: &'a Head) -> &'a str;
@@ -39,6 +45,11 @@ impl Papers {
     /// The service in the signature's scope.
     pub(crate) fn service(&self) -> &str {
         &self.presented().scope.service
+    }
+
+    /// The region in the signature's scope, where it is one.
+    pub(crate) fn region(&self) -> Option<Region> {
+        self.presented().scope.region.parse().ok()
     }
 
     fn presented(&self) -> &Presented {

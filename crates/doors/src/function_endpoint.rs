@@ -18,29 +18,27 @@ use wire::sigv4::{Presented, SignatureError};
 use wire::{lambda, logs};
 
 use crate::api::{Apis, sent};
+use crate::body::Room;
 use crate::entry::{Entry, Papers};
 use crate::serve::{Answerer, Door, Response};
 
 /// Serves AWS APIs inside sandboxes. Nothing of `/_samovar/` is there.
 ///
-/// Account and identity come from the socket, whatever key the function shows.
+/// Account and identity come from the socket, whatever key the function shows; the region is the one it speaks to.
 pub struct FunctionEndpoints<L, G> {
     apis: Arc<Apis<L, G>>,
     dice: Dice,
     host: Arc<str>,
     slots: Arc<Semaphore>,
+    room: Arc<Room>,
 }
 
 impl<L, G> FunctionEndpoints<L, G> {
     /// Endpoints for these services. Links in their answers lead to `host`, the endpoint outside: who follows one is
     /// whoever the function hands it to.
     pub fn new(apis: Arc<Apis<L, G>>, host: &str, dice: Dice) -> Self {
-        Self {
-            apis,
-            dice,
-            host: host.into(),
-            slots: Arc::new(Semaphore::new(FUNCTION_ENDPOINTS_CONNECTIONS)),
-        }
+        let slots = Arc::new(Semaphore::new(FUNCTION_ENDPOINTS_CONNECTIONS));
+        Self { apis, dice, host: host.into(), slots, room: Arc::default() }
     }
 }
 
@@ -58,7 +56,11 @@ where
                 let answerer = Inside {
                     apis: Arc::clone(&self.apis),
                     dice: self.dice.clone(),
-                    entrance: Arc::new(Entrance { identity, host: Arc::clone(&self.host) }),
+                    entrance: Arc::new(Entrance {
+                        identity,
+                        host: Arc::clone(&self.host),
+                        room: Arc::clone(&self.room),
+                    }),
                 };
                 let shared = Some(Arc::clone(&self.slots));
                 Box::new(Door::open(listener, FUNCTION_ENDPOINT_CONNECTIONS, shared, Arc::new(answerer)))
@@ -81,6 +83,8 @@ struct Inside<L, G> {
 struct Entrance {
     identity: Arc<FunctionIdentity>,
     host: Arc<str>,
+    /// Shared by all functions, and not with the endpoint outside.
+    room: Arc<Room>,
 }
 
 impl<L, G> Answerer for Inside<L, G>
@@ -114,7 +118,11 @@ impl Entry for Entrance {
         _now: Timestamp,
     ) -> Result<(Caller, Bytes), SignatureError> {
         let body = papers.believe(body)?;
-        Ok((Caller::function(Arc::clone(&self.identity), None), body))
+        Ok((Caller::function(Arc::clone(&self.identity), papers.region()), body))
+    }
+
+    fn room(&self) -> &Room {
+        &self.room
     }
 
     fn host<'a>(&'a self, _head: &'a Head) -> &'a str {

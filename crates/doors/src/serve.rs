@@ -91,10 +91,10 @@ async fn closed(stopped: &mut watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stop| *stop).await;
 }
 
-/// The right to hold one connection.
-struct Slot(
-    #[allow(dead_code, reason = "held, and given back when it is dropped")] Vec<OwnedSemaphorePermit>,
-);
+/// The right to hold one connection, given back when it is dropped.
+struct Slot {
+    _permits: Vec<OwnedSemaphorePermit>,
+}
 
 impl Slot {
     async fn take(slots: &[Arc<Semaphore>]) -> Self {
@@ -103,7 +103,7 @@ impl Slot {
             let slot = Arc::clone(slots).acquire_owned().await;
             taken.push(slot.expect("the slots of a door are never closed"));
         }
-        Self(taken)
+        Self { _permits: taken }
     }
 }
 

@@ -1,8 +1,8 @@
 //! Runs one invocation: [`Engine::invoke`] admits it, finds or starts an environment, and answers.
 //!
-//! The path is a chain of types: [`Invocation`], `Authorized`, [`admission::Permit`], [`pool::Lease`], [`Reply`]
-//! and at last [`Ended`]. Permit and lease live in the environment's own task; callers hold only receivers, so
-//! one that goes away stops nothing and frees nothing.
+//! The path is a chain of types: [`Invocation`], `Authorized`, `Permit`, `Lease`, [`Reply`] and at last [`Ended`].
+//! Permit and lease live in the environment's own task; callers hold only receivers, so one that goes away stops
+//! nothing and frees nothing.
 
 pub mod admission;
 mod environment;

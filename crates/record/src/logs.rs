@@ -76,7 +76,7 @@ pub enum LogError {
     #[error("the token is not one of this listing")]
     InvalidToken,
     /// The store refused.
-    #[error("the log's storage")]
+    #[error("the storage of logs refused")]
     Store(#[from] StoreError),
 }
 

@@ -36,8 +36,9 @@ const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
 /// Serves until SIGTERM or SIGINT, then lets what runs finish.
 pub async fn serve(side: ServerSide, config: Config, interpreters: Vec<Interpreter>) -> Result<()> {
-    let listener =
-        TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
+    let listener = TcpListener::bind(config.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}", config.listen))?;
     let house = House::build(side, &config, interpreters).await?;
     house.lambda.resume();
     tokio::spawn(sweep(house.artifacts.clone(), house.catalogue.clone(), house.clock));
@@ -153,10 +154,11 @@ fn gate(config: &Config) -> Gate {
         secret: Secret::new(secret.as_str()),
         account: None,
     };
-    match &config.keys {
+    let gate = match &config.keys {
         None => Gate::open(config.account.clone()),
         Some(keys) => Gate::closed(config.account.clone(), keys.iter().map(key)),
-    }
+    };
+    gate.with_region(config.region.clone())
 }
 
 /// Removes packages some time after their last reference went.

@@ -15,12 +15,17 @@ pub mod runtimes;
 
 /// AWS Lambda on your own machines.
 #[derive(Debug, Parser)]
-#[command(name = "samovar", version, about, after_help = "\
+#[command(
+    name = "samovar",
+    version,
+    about,
+    after_help = "\
 Examples:
   samovar serve                                   start on 127.0.0.1:4566
   samovar doctor                                  what this host gives, and what to do about what is missing
   samovar invoke my-function --payload '{\"a\": 1}'
-  samovar logs my-function --follow")]
+  samovar logs my-function --follow"
+)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -136,11 +141,13 @@ pub enum RuntimesCommand {
 /// Rows as left-aligned columns.
 pub fn columns(rows: &[Vec<String>]) -> String {
     let count = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
+    let width =
+        |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
     let widths: Vec<usize> = (0..count).map(|column| width(column).unwrap_or(0)).collect();
     let mut text = String::new();
     for row in rows {
-        let line: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        let line: Vec<String> =
+            row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
         text.push_str(line.join("  ").trim_end());
         text.push('\n');
     }

@@ -164,11 +164,15 @@ impl Settings {
 
     fn check(self) -> Result<Config> {
         let listen = self.listen.as_deref().unwrap_or(LISTEN);
-        let listen: SocketAddr =
-            listen.parse().with_context(|| format!("listen: {listen:?} is not ADDRESS:PORT, such as {LISTEN}"))?;
-        let keys = self.keys.map(|keys| keys.iter().map(|key| pair(key)).collect::<Result<Vec<_>>>()).transpose()?;
+        let listen: SocketAddr = listen
+            .parse()
+            .with_context(|| format!("listen: {listen:?} is not ADDRESS:PORT, such as {LISTEN}"))?;
+        let keys =
+            self.keys.map(|keys| keys.iter().map(|key| pair(key)).collect::<Result<Vec<_>>>()).transpose()?;
         if self.require_keys == Some(true) && keys.is_none() {
-            bail!("require_keys needs access keys: set {KEYS_VARIABLE}=KEY:SECRET or `keys` in the configuration file");
+            bail!(
+                "require_keys needs access keys: set {KEYS_VARIABLE}=KEY:SECRET or `keys` in the configuration file"
+            );
         }
         let closed = !listen.ip().is_loopback() || self.require_keys == Some(true);
         Ok(Config {
@@ -227,7 +231,13 @@ mod tests {
 
     #[test]
     fn what_cannot_be_meant_is_refused() {
-        for text in ["listen = 'nowhere'", "account = '12'", "region = 'A B'", "keys = ['no-secret']", "require_keys = true"] {
+        for text in [
+            "listen = 'nowhere'",
+            "account = '12'",
+            "region = 'A B'",
+            "keys = ['no-secret']",
+            "require_keys = true",
+        ] {
             assert!(settings(text).check().is_err(), "{text}");
         }
         assert!(toml::from_str::<Settings>("regoin = 'x'").is_err());

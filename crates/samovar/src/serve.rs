@@ -38,7 +38,8 @@ fn server(side: ServerSide, config: Config, interpreters: Vec<Interpreter>) -> E
 }
 
 fn serve(side: ServerSide, config: Config, interpreters: Vec<Interpreter>) -> Result<()> {
-    let filter = EnvFilter::try_new(&config.log).with_context(|| format!("log: {:?} is not a level", config.log))?;
+    let filter =
+        EnvFilter::try_new(&config.log).with_context(|| format!("log: {:?} is not a level", config.log))?;
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     raise_descriptor_limit()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -49,5 +50,6 @@ fn serve(side: ServerSide, config: Config, interpreters: Vec<Interpreter>) -> Re
 fn raise_descriptor_limit() -> Result<()> {
     let mut limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
     limit.current = limit.maximum;
-    rustix::process::setrlimit(rustix::process::Resource::Nofile, limit).context("cannot raise the descriptor limit")
+    rustix::process::setrlimit(rustix::process::Resource::Nofile, limit)
+        .context("cannot raise the descriptor limit")
 }

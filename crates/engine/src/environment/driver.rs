@@ -236,8 +236,11 @@ impl Driver {
         }
     }
 
-    /// Tries the next place where a bootstrap may be.
+    /// Tries the next place where a bootstrap may be. News of a start that was overtaken by a reset is none.
     fn start_failed(&mut self, errno: i32) -> Option<Event> {
+        if !self.rules.is_starting() {
+            return None;
+        }
         if ABSENT.contains(&errno) && self.candidate + 1 < self.recipe.commands.len() {
             self.candidate += 1;
             self.start();

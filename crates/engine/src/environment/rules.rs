@@ -230,7 +230,12 @@ impl Environment {
         matches!(self.state, State::Closed)
     }
 
-    /// The moment until which the current call may run.
+    /// Whether a runtime is being started.
+    pub const fn is_starting(&self) -> bool {
+        matches!(self.state, State::Init(_))
+    }
+
+    /// The call that a runtime has or is started for.
     pub const fn call(&self) -> Option<&Call> {
         match &self.state {
             State::Running(call) | State::Responded(call, _) => Some(call),

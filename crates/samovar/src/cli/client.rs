@@ -60,7 +60,8 @@ impl Api {
         if !base.starts_with("http://") {
             bail!("--endpoint {base}: only http:// is spoken");
         }
-        let variable = |name: &str, otherwise: &str| std::env::var(name).unwrap_or_else(|_| otherwise.to_owned());
+        let variable =
+            |name: &str, otherwise: &str| std::env::var(name).unwrap_or_else(|_| otherwise.to_owned());
         Ok(Self {
             client: Client::builder(TokioExecutor::new()).build_http(),
             base,
@@ -93,8 +94,11 @@ impl Api {
 
     /// Invokes and waits.
     pub async fn invoke(&self, name: &str, payload: Vec<u8>, log: bool) -> Result<Answer> {
-        let mut request =
-            Request::builder().method(Method::POST).uri(format!("{}/2015-03-31/functions/{}/invocations", self.base, encode(name)));
+        let mut request = Request::builder().method(Method::POST).uri(format!(
+            "{}/2015-03-31/functions/{}/invocations",
+            self.base,
+            encode(name)
+        ));
         if log {
             request = request.header("x-amz-log-type", "Tail");
         }
@@ -136,7 +140,8 @@ impl Api {
 fn refusal(answer: &Response<Bytes>) -> ApiError {
     let body: Value = serde_json::from_slice(answer.body()).unwrap_or_default();
     let text = |value: &Value| value.as_str().map(str::to_owned);
-    let header = answer.headers().get("x-amzn-errortype").and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let header =
+        answer.headers().get("x-amzn-errortype").and_then(|value| value.to_str().ok()).map(str::to_owned);
     let code = header.or_else(|| text(&body["__type"])).unwrap_or_else(|| answer.status().to_string());
     let message = text(&body["message"]).or_else(|| text(&body["Message"]));
     ApiError { code, message: message.unwrap_or_else(|| String::from_utf8_lossy(answer.body()).into_owned()) }

@@ -18,7 +18,8 @@ const OVERLAP_MILLIS: i64 = 5_000;
 /// Prints the whole log; with `--follow`, goes on until it is ended.
 pub async fn run(args: &LogsArgs) -> Result<()> {
     let api = Api::new(&args.endpoint)?;
-    let group = if args.name.starts_with('/') { args.name.clone() } else { format!("/aws/lambda/{}", args.name) };
+    let group =
+        if args.name.starts_with('/') { args.name.clone() } else { format!("/aws/lambda/{}", args.name) };
     let mut seen = Seen::default();
     loop {
         match page_through(&api, &group, &mut seen).await {
@@ -74,7 +75,8 @@ async fn page_through(api: &Api, group: &str, seen: &mut Seen) -> Result<()> {
         let page = api.filter_log_events(group, since, token.as_deref()).await?;
         let mut out = std::io::stdout().lock();
         for event in page["events"].as_array().into_iter().flatten() {
-            let (id, timestamp) = (event["eventId"].as_str().unwrap_or_default(), event["timestamp"].as_i64());
+            let (id, timestamp) =
+                (event["eventId"].as_str().unwrap_or_default(), event["timestamp"].as_i64());
             if seen.is_new(id, timestamp.unwrap_or_default()) {
                 print(&mut out, event)?;
             }

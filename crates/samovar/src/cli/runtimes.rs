@@ -40,7 +40,9 @@ fn row(runtime: &str, interpreters: &[Interpreter]) -> Vec<String> {
         Ok(Choice::Provided) => ("the package's own bootstrap".to_owned(), String::new()),
         Ok(Choice::Interpreter { interpreter, warning }) => (
             format!("{} {}", interpreter.family, interpreter.version_text()),
-            warning.map_or_else(String::new, |_| "nearest installed; a warning in the function's log".to_owned()),
+            warning.map_or_else(String::new, |_| {
+                "nearest installed; a warning in the function's log".to_owned()
+            }),
         ),
         Err(error) => ("-".to_owned(), error.to_string()),
     };

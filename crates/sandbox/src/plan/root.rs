@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::identity::{FUNCTION_GID, FUNCTION_UID, FUNCTION_USER, HOST_NAME, INSIDE_ADDRESS, SDK_INSIDE};
+use crate::interpreters::ROOT_LINKS;
 use crate::setup::{HostMount, InterpreterRoot, RuntimeFile};
 
 /// One step towards the root. Paths of what is made are relative to it, without a leading slash.
@@ -107,6 +108,7 @@ pub fn steps(
     if let Some(sdk_dir) = sdk_dir {
         steps.push(RootStep::Show { host: sdk_dir.to_owned(), at: below_root(Path::new(SDK_INSIDE)) });
     }
+    steps.extend(ROOT_LINKS.map(|(at, to)| RootStep::Link { at: below_root(Path::new(at)), to: to.into() }));
     let mounts = interpreters.iter().flat_map(|interpreter| &interpreter.mounts);
     steps.extend(
         mounts

@@ -2,10 +2,13 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
+use base::random::Dice;
 use base::units::Mib;
-use sandbox::protocol::Exit;
+use sandbox::identity::FIRST_ENVIRONMENT_UID;
+use sandbox::protocol::{Exit, FromInit};
 use sandbox::{SandboxSpec, ServerSide};
 
 use crate::driver::{Boxed, Scenario, inside, spec};
@@ -206,7 +209,7 @@ fn memory(side: ServerSide) {
         "-c",
         "x = b'x' * (60 << 20); print('held', flush=True); import time; time.sleep(60)",
     ]);
-    assert!(matches!(held, sandbox::protocol::FromInit::Started { .. }));
+    assert!(matches!(held, FromInit::Started { .. }));
     assert!(crate::driver::comes_true(|| sandbox.log().contains("held")));
     let memory = sandbox.built.meter.max_memory() >> 20;
     assert!((60..90).contains(&memory), "{memory} MB");
@@ -245,26 +248,25 @@ fn two_users(side: ServerSide) {
     let (one, other) = (Boxed::new(&side), Boxed::new(&side));
     one.sh("echo secret > /tmp/secret; echo shared > /dev/shm/shared");
     assert_eq!(other.sh("ls -A /tmp /dev/shm"), "/dev/shm:\n\n/tmp:\n");
-    let started = one.start(&["/bin/sleep", "61"]);
-    assert!(matches!(started, sandbox::protocol::FromInit::Started { .. }));
-    assert_eq!(other.sh("ls /proc | grep -cE '^[0-9]+$'").trim().parse::<u32>().unwrap().min(4), 3);
-    let owners = |name: &str| {
-        let mut owners = Vec::new();
-        for entry in std::fs::read_dir("/proc").unwrap().flatten() {
-            let text = std::fs::read_to_string(entry.path().join("status")).unwrap_or_default();
-            if text.starts_with(&format!("Name:\t{name}\n")) {
-                let uids = text.lines().find(|line| line.starts_with("Uid:")).unwrap();
-                owners.push(uids.split_whitespace().nth(1).unwrap().parse::<u32>().unwrap());
-            }
-        }
-        owners
-    };
-    assert!(matches!(other.start(&["/bin/sleep", "61"]), sandbox::protocol::FromInit::Started { .. }));
-    let users = owners("sleep");
-    let ours: Vec<_> =
-        users.into_iter().filter(|uid| *uid >= sandbox::identity::FIRST_ENVIRONMENT_UID).collect();
-    assert_eq!(ours.len(), 2);
-    assert_ne!(ours[0], ours[1]);
+    let unique = format!("61.{}", u32::from_ne_bytes(Dice::system().bytes()));
+    for sandbox in [&one, &other] {
+        assert!(matches!(sandbox.start(&["/bin/sleep", &unique]), FromInit::Started { .. }));
+    }
+    let mut users: Vec<_> = std::fs::read_dir("/proc")
+        .unwrap()
+        .flatten()
+        .filter(|process| {
+            std::fs::read_to_string(process.path().join("cmdline")).unwrap_or_default().contains(&unique)
+        })
+        .map(|process| std::fs::metadata(process.path().join("task")).unwrap().uid())
+        .collect();
+    users.dedup();
+    assert_eq!(users.len(), 2, "{users:?}");
+    assert!(users.iter().all(|user| *user >= FIRST_ENVIRONMENT_UID), "{users:?}");
+    one.reset();
+    one.start(&["/bin/sleep", &unique]);
+    other.reset();
+    assert_eq!(other.sh("ls /proc | grep -cE '^[0-9]+$'"), "3\n", "the shell, ls and grep");
 }
 
 fn interpreters(side: ServerSide) {

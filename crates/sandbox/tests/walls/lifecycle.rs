@@ -33,6 +33,11 @@ pub const SCENARIOS: &[Scenario] = &[
         server: linger,
         outside: Some(killed),
     },
+    Scenario {
+        name: "a_launcher_killed_at_any_moment_is_swept_up",
+        server: churn,
+        outside: Some(killed_often),
+    },
     Scenario { name: "a_killed_server_takes_everything_down", server: linger, outside: Some(server_killed) },
     Scenario { name: "a_termination_reaches_the_server_once", server: await_term, outside: Some(terminated) },
     Scenario { name: "a_second_launcher_is_refused", server: linger, outside: Some(second) },
@@ -241,6 +246,38 @@ fn linger(side: ServerSide) {
     std::thread::sleep(Duration::from_secs(60));
 }
 
+/// Builds and destroys without a pause.
+fn churn(side: ServerSide) {
+    drop(Boxed::new(&side));
+    println!("ready {} {}", side.data_dir.file_name().unwrap().to_str().unwrap(), std::process::id());
+    let (sender, receiver) = mpsc::channel();
+    loop {
+        for _ in 0..8 {
+            let (sender, spec) = (sender.clone(), spec());
+            side.client.build(spec, move |built| drop(sender.send(built)));
+        }
+        for _ in 0..8 {
+            drop(receiver.recv());
+        }
+    }
+}
+
+fn killed_often(scenario: &Scenario, data_dir: &Path) {
+    let moments = Dice::seeded(11).bytes::<6>();
+    for moment in moments {
+        let mut running = start(scenario, data_dir);
+        std::thread::sleep(Duration::from_micros(u64::from(moment) * 100));
+        let family = running.family();
+        signal(running.pid(), Signal::KILL);
+        running.launcher.wait().unwrap();
+        assert!(comes_true(|| family.iter().all(|pid| is_gone(*pid))), "{family:?}");
+    }
+    let mut last = start(scenario, data_dir);
+    signal(last.server, Signal::KILL);
+    last.launcher.wait().unwrap();
+    assert_nothing_left(&last.instance);
+}
+
 fn await_term(side: ServerSide) {
     let terms = std::fs::read_to_string("/proc/self/status").unwrap();
     assert!(terms.contains("SigBlk:\t0000000000000000"), "{terms}");
@@ -364,13 +401,16 @@ fn second(scenario: &Scenario, data_dir: &Path) {
 }
 
 fn without_root(scenario: &Scenario, data_dir: &Path) {
+    use std::os::unix::fs::PermissionsExt;
     use std::os::unix::process::CommandExt;
-    let refused = Command::new(std::env::current_exe().unwrap())
-        .args(["--scenario", scenario.name])
-        .arg(data_dir)
-        .uid(65_534)
-        .output()
-        .unwrap();
+    // The build's directory may be closed to others.
+    let program = data_dir.with_extension("program");
+    std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let mut command = Command::new(&program);
+    let output = command.args(["--scenario", scenario.name]).arg(data_dir).uid(65_534).output();
+    std::fs::remove_file(&program).unwrap();
+    let refused = output.unwrap();
     let text = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert_eq!(refused.status.code(), Some(77), "{text}");
     assert!(text.contains("sudo"), "{text}");

@@ -1,11 +1,10 @@
-//! Brings about what was accepted: a created function becomes active, an update comes into force. Sweeps what that
-//! leaves behind.
+//! Brings about what was accepted: a created function becomes active, an update comes into force.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use artifact::ArtifactError;
-use base::limits::{ACTIVATION_ATTEMPTS, PACKAGE_SWEEP};
+use base::limits::ACTIVATION_ATTEMPTS;
 use catalogue::{CatalogueError, Reason, Version};
 
 use super::Lambda;
@@ -14,12 +13,11 @@ use super::Lambda;
 const PAUSE: Duration = Duration::from_secs(1);
 
 impl Lambda {
-    /// Finishes what an earlier process accepted, and sweeps packages from now on. Needs a tokio runtime.
+    /// Finishes what an earlier process accepted. Needs a tokio runtime.
     pub fn resume(&self) {
         for unfinished in self.parts.catalogue.unfinished() {
             self.activate(unfinished.version);
         }
-        self.sweep();
     }
 
     /// Brings a version about in a task of its own: the answer to its request does not wait for it.
@@ -47,21 +45,6 @@ impl Lambda {
             }
             self.parts.clock.sleep(PAUSE).await;
         }
-    }
-
-    /// Removes packages that no function holds any more, for as long as there is a Lambda.
-    fn sweep(&self) {
-        let parts = Arc::downgrade(&self.parts);
-        let clock = self.parts.clock;
-        tokio::spawn(async move {
-            while let Some(parts) = parts.upgrade() {
-                if let Err(error) = parts.artifacts.sweep(|package| parts.catalogue.holds(package)).await {
-                    tracing::warn!(%error, "a package could not be removed");
-                }
-                drop(parts);
-                clock.sleep(PACKAGE_SWEEP).await;
-            }
-        });
     }
 }
 

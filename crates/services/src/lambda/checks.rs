@@ -83,6 +83,9 @@ pub(crate) enum Refusal {
     /// A layer that is not there.
     #[error("Layer version {0} does not exist.")]
     UnknownLayer(String),
+    /// More tags than a resource may have.
+    #[error("Number of tags exceeds resource tag limit.")]
+    TooManyTags,
     /// Aliases have an operation of their own.
     #[error("Deletion of aliases is not currently supported.")]
     DeleteAlias,

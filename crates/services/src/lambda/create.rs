@@ -106,6 +106,9 @@ fn check(input: &api::CreateFunctionRequest, key: &FunctionKey) -> Result<(), Re
     {
         rules::environment(variables)?;
     }
+    if let Some(tags) = &input.tags {
+        rules::tags(tags)?;
+    }
     if let Some(config) = &input.logging_config {
         rules::logging(config)?;
     }

@@ -57,6 +57,7 @@ impl From<Refusal> for Failure {
             | Refusal::TooManyLayers
             | Refusal::LayerRegion(_)
             | Refusal::UnknownLayer(_)
+            | Refusal::TooManyTags
             | Refusal::DeleteAlias
             | Refusal::DeleteLatest
             | Refusal::Marker

@@ -16,7 +16,7 @@ use wire::lambda as api;
 use super::checks::Refusal;
 use super::create::refuse_first;
 use super::errors::{Failure, fault, not_now};
-use super::{Lambda, json, render};
+use super::{Lambda, json};
 use crate::Context;
 
 const TRACE: HeaderName = HeaderName::from_static("x-amzn-trace-id");
@@ -115,7 +115,7 @@ async fn answer(reply: Reply, tail: bool) -> Result<Answer<api::InvocationRespon
         function_error: reply.function_error.map(|error| error.as_str().to_owned()),
         log_result: log,
         payload: Some(reply.payload),
-        executed_version: Some(render::version(&reply.executed_version)),
+        executed_version: Some(reply.executed_version.to_string()),
         durable_execution_arn: None,
     };
     let mut answer = Answer::from(output)

@@ -212,8 +212,10 @@ impl Reader<'_> {
             }
             Some(b'0'..=b'9') => self.digits(),
             other => {
-                return Err(self
-                    .bad_number(other, "expected digit (0-9) to follow minus sign, for valid numeric value"));
+                return Err(self.bad_number(
+                    other,
+                    "expected digit (0-9) to follow minus sign, for valid numeric value",
+                ));
             }
         }
         if self.peek() == Some(b'.') {

@@ -3,15 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use base::arn::{Qualifier, Region};
+use base::arn::Region;
 use catalogue::{Configuration, LogFormat, Version};
 use sha2::{Digest, Sha256};
 use wire::lambda as api;
-
-/// `$LATEST` and numbers of versions, as answers name them.
-pub(crate) fn version(qualifier: &Qualifier) -> String {
-    qualifier.to_string()
-}
 
 /// A version whole, under the ARN `arn`, with its variables opened.
 pub(crate) fn configuration(
@@ -59,7 +54,7 @@ pub(crate) fn listed(
         memory_size: i32::try_from(configuration.memory.0).ok(),
         last_modified: Some(version.last_modified.last_modified()),
         code_sha256: Some(version.code.sha256()),
-        version: Some(self::version(&version.qualifier)),
+        version: Some(version.qualifier.to_string()),
         vpc_config: configuration.vpc.as_ref().map(vpc),
         dead_letter_config: dead_letter
             .as_ref()

@@ -46,8 +46,11 @@ struct Bench {
 #[derive(Default)]
 struct Script {
     seen: Mutex<Vec<Invocation>>,
-    answer: Mutex<Option<Result<(Bytes, Option<FunctionError>), InvokeError>>>,
+    answer: Mutex<Option<Result<Ran, InvokeError>>>,
 }
+
+/// What a function answered, and whether it failed.
+type Ran = (Bytes, Option<FunctionError>);
 
 #[async_trait]
 impl Runner for Script {

@@ -26,7 +26,12 @@ pub fn read(shape: &'static Shape, body: &[u8]) -> Result<Value, ServiceError> {
     let mut parser = serde_json::Deserializer::from_slice(body);
     let place = Place { shape, format: None, reading: &reading };
     let read = place.deserialize(&mut parser).and_then(|value| parser.end().map(|()| value));
-    read.map_err(|error| {
+    // `null` says of a structure no more than `{}`: what it lacks is for validation to tell.
+    let whole = |value| match (value, &shape.kind) {
+        (Value::Null, Kind::Structure { .. }) => Value::Structure(Structure::of(shape)),
+        (value, _) => value,
+    };
+    read.map(whole).map_err(|error| {
         let refusal = reading.refusal.take();
         serialization(refusal.unwrap_or_else(|| format!("Could not parse request body into json: {error}")))
     })

@@ -23,6 +23,9 @@ const EPHEMERAL_MB: i32 = 10_240;
 /// Most layers of a function. Source: Lambda quotas.
 const LAYERS: usize = 5;
 
+/// Most tags of a function. Source: Lambda quotas; recorded refusal.
+const TAGS: usize = 50;
+
 /// Variables that only Lambda sets. Source: Lambda Developer Guide, "Defined runtime environment variables".
 const RESERVED: &[&str] = &[
     "_HANDLER",
@@ -122,6 +125,11 @@ pub(crate) fn layers(arns: &[String], region: &Region) -> Result<(), Refusal> {
         return Err(Refusal::LayerRegion(region.to_string()));
     }
     Err(Refusal::UnknownLayer(first.clone()))
+}
+
+/// Tags fit.
+pub(crate) fn tags(tags: &BTreeMap<String, String>) -> Result<(), Refusal> {
+    if tags.len() > TAGS { Err(Refusal::TooManyTags) } else { Ok(()) }
 }
 
 /// Snapshots are asked for where they exist.

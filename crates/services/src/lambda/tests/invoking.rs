@@ -40,7 +40,8 @@ async fn a_run_is_answered_with_the_functions_bytes() {
         content-type: application/json
         x-amz-executed-version: $LATEST
         x-amzn-remapped-content-length: 0
-         {"b": 1,  "a": [2]}"#]].assert_eq(&bench.invoke("f", &[], b" {\"b\": 1,  \"a\": [2]}").await);
+         {"b": 1,  "a": [2]}"#]]
+    .assert_eq(&bench.invoke("f", &[], b" {\"b\": 1,  \"a\": [2]}").await);
     let [seen] = &bench.seen()[..] else { panic!("one run") };
     assert_eq!(&seen.payload[..], b" {\"b\": 1,  \"a\": [2]}");
     assert_eq!(seen.requested.to_string(), "arn:aws:lambda:us-east-1:000000000000:function:f");
@@ -53,7 +54,8 @@ async fn a_run_is_answered_with_the_functions_bytes() {
         x-amz-function-error: Unhandled
         x-amz-log-result: U1RBUlQKRU5ECg==
         x-amzn-remapped-content-length: 0
-        {"errorType":"E"}"#]].assert_eq(&bench.invoke("f:$LATEST", &[("x-amz-log-type", "Tail")], b"").await);
+        {"errorType":"E"}"#]]
+    .assert_eq(&bench.invoke("f:$LATEST", &[("x-amz-log-type", "Tail")], b"").await);
     let [seen] = &bench.seen()[..] else { panic!("one run") };
     assert_eq!(&seen.payload[..], b"{}", "no payload is an empty object");
     assert_eq!(seen.requested.to_string(), "arn:aws:lambda:us-east-1:000000000000:function:f:$LATEST");

@@ -51,7 +51,8 @@ async fn a_function_is_pending_then_active_then_gone() {
             "Mode": "PassThrough"
           },
           "Version": "$LATEST"
-        }"#]].assert_eq(&bench.ask("POST", FUNCTIONS, new("f")).await);
+        }"#]]
+    .assert_eq(&bench.ask("POST", FUNCTIONS, new("f")).await);
     expect![[r#"
         200
         {
@@ -91,14 +92,16 @@ async fn a_function_is_pending_then_active_then_gone() {
             "Mode": "PassThrough"
           },
           "Version": "$LATEST"
-        }"#]].assert_eq(&bench.settle("f").await);
+        }"#]]
+    .assert_eq(&bench.settle("f").await);
     expect!["204"].assert_eq(&bench.ask("DELETE", &format!("{FUNCTIONS}/f"), Value::Null).await);
     expect![[r#"
         404 ResourceNotFoundException
         {
           "Message": "Function not found: arn:aws:lambda:us-east-1:000000000000:function:f",
           "Type": "User"
-        }"#]].assert_eq(&bench.ask("GET", &format!("{FUNCTIONS}/f"), Value::Null).await);
+        }"#]]
+    .assert_eq(&bench.ask("GET", &format!("{FUNCTIONS}/f"), Value::Null).await);
     bench.create("f").await;
 }
 
@@ -193,7 +196,8 @@ async fn everything_that_was_chosen_is_shown() {
           "Tags": {
             "team": "tea"
           }
-        }"#]].assert_eq(&bench.ask("GET", &format!("{FUNCTIONS}/f"), Value::Null).await);
+        }"#]]
+    .assert_eq(&bench.ask("GET", &format!("{FUNCTIONS}/f"), Value::Null).await);
     let latest = bench.ask("GET", &format!("{FUNCTIONS}/f?Qualifier=%24LATEST"), Value::Null).await;
     assert!(latest.contains("function:f:$LATEST\"") && !latest.contains("Tags"), "{latest}");
 }
@@ -275,7 +279,7 @@ async fn an_update_of_configuration_changes_what_it_names() {
             "VpcId": "vpc-09fb161df20f21d72"
           }
         }"#]]
-        .assert_eq(&bench.ask("PUT", &address, json!({ "Timeout": 9, "DeadLetterConfig": {} })).await);
+    .assert_eq(&bench.ask("PUT", &address, json!({ "Timeout": 9, "DeadLetterConfig": {} })).await);
     bench.settle("f").await;
     let cleared = json!({
         "KMSKeyArn": "",
@@ -335,7 +339,8 @@ async fn an_update_of_configuration_changes_what_it_names() {
             "SubnetIds": [],
             "VpcId": ""
           }
-        }"#]].assert_eq(&bench.settle("f").await);
+        }"#]]
+    .assert_eq(&bench.settle("f").await);
 }
 
 #[tokio::test]
@@ -423,7 +428,8 @@ async fn lists_are_pages_that_survive_inserts_and_deletes() {
             }
           ],
           "NextMarker": "MTphLW5ld2NvbWVy"
-        }"#]].assert_eq(&one);
+        }"#]]
+    .assert_eq(&one);
     assert_eq!(
         names(&bench.ask("GET", &format!("{FUNCTIONS}?MasterRegion=eu-west-1"), Value::Null).await).len(),
         0

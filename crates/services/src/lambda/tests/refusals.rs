@@ -85,6 +85,10 @@ async fn what_create_refuses() {
                 .to_owned(),
         ),
         (
+            json!({ "Tags": (0..51).map(|n| (n.to_string(), json!(""))).collect::<serde_json::Map<_, _>>() }),
+            "400 InvalidParameterValueException: Number of tags exceeds resource tag limit.".to_owned(),
+        ),
+        (
             json!({ "Layers": ["arn:aws:lambda:us-east-1:000000000000:layer:l:1"] }),
             "400 InvalidParameterValueException: Layer version arn:aws:lambda:us-east-1:000000000000:layer:l:1 does \
              not exist."
