@@ -113,7 +113,7 @@ async fn a_function_is_known_by_its_socket_and_reaches_aws_apis_only() {
     let mine = ask(WHO, &format!("{OPEN}Host: sandbox.localdomain:4566\r\n")).await;
     assert!(
         mine.contains(
-            "arn:aws:sts::999999999999:assumed-role/worker/inside\",\"Description\":\"999999999999 eu-west-1 \
+            "arn:aws:sts::999999999999:assumed-role/worker/inside\",\"Description\":\"999999999999 us-east-1 \
              127.0.0.1:4566"
         ),
         "{mine}"
