@@ -13,6 +13,8 @@ use crate::shell::cache;
 
 /// How long a server may take to answer its first health request.
 const READY_TRIES: u32 = 300;
+/// Of `/proc/<pid>/stat`. Source: Linux, `USER_HZ` on x86-64.
+const TICKS_PER_SECOND: u64 = 100;
 const READY_STEP: Duration = Duration::from_millis(50);
 
 /// Ends with its value.
@@ -66,9 +68,34 @@ impl Server {
         ask().is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"))
     }
 
-    /// The process, to ask the kernel about.
-    pub fn pid(&self) -> u32 {
-        self.child.id()
+    /// Processor time of the server's own process so far, without launcher and functions.
+    pub fn cpu(&self) -> Result<Duration> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process()?))?;
+        let fields = stat.rsplit_once(')').context("a process's stat")?.1;
+        let ticks: u64 =
+            fields.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+        Ok(Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND))
+    }
+
+    /// Memory of the server's own process.
+    pub fn memory_kib(&self) -> Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process()?))?;
+        let resident =
+            status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("a resident size")?;
+        Ok(resident.trim().trim_end_matches(" kB").parse()?)
+    }
+
+    /// The server's process: the launcher's first child.
+    fn process(&self) -> Result<u32> {
+        let launcher = format!("PPid:\t{}", self.child.id());
+        let mut children = Vec::new();
+        for process in std::fs::read_dir("/proc")? {
+            let path = process?.path();
+            let status = std::fs::read_to_string(path.join("status")).unwrap_or_default();
+            let pid = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
+            children.extend(pid.filter(|_: &u32| status.lines().any(|line| line == launcher)));
+        }
+        children.into_iter().min().context("the launcher has a child")
     }
 
     /// Waits for the server to end by itself.
