@@ -16,6 +16,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
 use self::model::Model;
+use crate::shell::root;
 
 /// What `models/built.toml` says about one service.
 #[derive(Debug, Deserialize)]
@@ -34,7 +35,7 @@ struct Built {
 
 /// Writes the generated files; with `check`, only makes sure that they are what would be written.
 pub fn run(check: bool) -> Result<()> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask lies in the repository")?;
+    let root = &root();
     let built = fs::read_to_string(root.join("models/built.toml")).context("read models/built.toml")?;
     let built: BTreeMap<String, Built> = toml::from_str(&built).context("read models/built.toml")?;
     let mut stale = Vec::new();

@@ -86,7 +86,7 @@ impl Demo<'_> {
     }
 
     fn run(&self, name: &str, program: &Path, arguments: &[&str]) -> Result<()> {
-        println!("$ {name} {}", arguments.join(" "));
+        println!("$ {name} {}", arguments.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" "));
         let endpoint = format!("http://{}", self.server.address);
         let mut command = Command::new(program);
         if name == "aws" {
@@ -105,6 +105,12 @@ impl Demo<'_> {
         print!("{said}");
         Ok(())
     }
+}
+
+/// As a shell wants it.
+fn quoted(word: &str) -> String {
+    let plain = word.chars().all(|c| c.is_ascii_alphanumeric() || "-_./:=,".contains(c));
+    if plain { word.to_owned() } else { format!("'{word}'") }
 }
 
 /// The Lambda name of the Python that is here, so that the demo shows an exact match.

@@ -12,11 +12,11 @@ use access::{AccessKey, Gate, Secret, Vault};
 use anyhow::{Context, Result};
 use artifact::Artifacts;
 use base::clock::Clock;
-use base::limits::DOOR_DRAIN;
+use base::limits::{DOOR_DRAIN, DRAIN_TIME};
 use base::random::Dice;
 use catalogue::Catalogue;
 use doors::{Apis, Door, Endpoint, EndpointSetup, FunctionEndpoints, HostList};
-use engine::{DRAIN_TIME, Engine, EngineSetup, RuntimeMatch};
+use engine::{Engine, EngineSetup, RuntimeMatch};
 use record::Logs;
 use sandbox::ServerSide;
 use sandbox::interpreters::Interpreter;
@@ -24,7 +24,7 @@ use services::lambda::{Lambda, LambdaSetup};
 use store::{Blobs, Store};
 use store_sqlite::SqliteStore;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::inside::LateEndpoints;
 use self::reset::Resettable;
@@ -39,12 +39,14 @@ pub async fn serve(side: ServerSide, config: Config, interpreters: Vec<Interpret
     let listener = TcpListener::bind(config.listen)
         .await
         .with_context(|| format!("cannot listen on {}", config.listen))?;
+    // Before anybody can know that the server is there: who starts it may end it at once.
+    let stop = [signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?];
     let house = House::build(side, &config, interpreters).await?;
     house.lambda.resume();
     tokio::spawn(sweep(house.artifacts.clone(), house.catalogue.clone(), house.clock));
     let door = house.open(listener, &config);
     announce(&door, &config);
-    told_to_stop().await?;
+    told_to_stop(stop).await;
     tracing::info!("finishing what runs");
     // The door lets answers under way finish while the engine runs them.
     let (_, ()) = tokio::join!(door.drain(DRAIN_TIME + DOOR_DRAIN), house.engine.drain(DRAIN_TIME));
@@ -182,11 +184,9 @@ fn announce(door: &Door, config: &Config) {
     }
 }
 
-async fn told_to_stop() -> Result<()> {
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+async fn told_to_stop([mut terminate, mut interrupt]: [Signal; 2]) {
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
-    Ok(())
 }

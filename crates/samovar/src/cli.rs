@@ -1,7 +1,9 @@
 //! The command line: what each command takes, with examples that work.
 
+use std::io::Write;
 use std::path::PathBuf;
 
+use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::Settings;
@@ -152,4 +154,9 @@ pub fn columns(rows: &[Vec<String>]) -> String {
         text.push('\n');
     }
     text
+}
+
+/// Prints; a reader that goes away is an error to return, not a panic.
+pub fn show(text: &str) -> Result<()> {
+    Ok(std::io::stdout().lock().write_all(text.as_bytes())?)
 }

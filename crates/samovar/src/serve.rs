@@ -41,15 +41,6 @@ fn serve(side: ServerSide, config: Config, interpreters: Vec<Interpreter>) -> Re
     let filter =
         EnvFilter::try_new(&config.log).with_context(|| format!("log: {:?} is not a level", config.log))?;
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    raise_descriptor_limit()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(assemble::serve(side, config, interpreters))
-}
-
-/// Hundreds of environments hold about ten descriptors each, and busy log files stay open.
-fn raise_descriptor_limit() -> Result<()> {
-    let mut limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
-    limit.current = limit.maximum;
-    rustix::process::setrlimit(rustix::process::Resource::Nofile, limit)
-        .context("cannot raise the descriptor limit")
 }

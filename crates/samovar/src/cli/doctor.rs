@@ -1,5 +1,6 @@
 //! `samovar doctor`: what this host gives.
 
+use std::fmt::Write;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -8,21 +9,25 @@ use sandbox::doctor::{State, probe};
 /// Prints every wall; the status is 1 when sandboxes cannot be built here.
 pub fn run() -> Result<ExitCode> {
     let findings = probe();
+    let missing = findings.iter().any(|finding| finding.state == State::Missing);
+    let mut text = String::new();
     for finding in &findings {
         let state = match finding.state {
             State::Holds => "ok     ",
             State::Weaker => "weaker ",
             State::Missing => "MISSING",
         };
-        println!("{state}  {}: {}", finding.wall, finding.detail);
+        writeln!(text, "{state}  {}: {}", finding.wall, finding.detail)?;
         if !finding.advice.is_empty() {
-            println!("         -> {}", finding.advice);
+            writeln!(text, "         -> {}", finding.advice)?;
         }
     }
-    if findings.iter().any(|finding| finding.state == State::Missing) {
-        println!("\nSamovar cannot run functions here until what is missing is there.");
-        return Ok(ExitCode::FAILURE);
-    }
-    println!("\nSamovar can run functions here.");
-    Ok(ExitCode::SUCCESS)
+    text.push_str(if missing {
+        "\nSamovar cannot run functions here until what is missing is there.\n\
+         The commands that speak to a server elsewhere work: functions, invoke, logs.\n"
+    } else {
+        "\nSamovar can run functions here.\n"
+    });
+    super::show(&text)?;
+    Ok(if missing { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

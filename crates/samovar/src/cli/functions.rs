@@ -20,11 +20,9 @@ pub async fn run(endpoint: &Endpoint) -> Result<()> {
         }
     }
     if rows.len() == 1 {
-        println!("no functions in {} of this account", endpoint.region);
-        return Ok(());
+        return super::show(&format!("no functions in {} of this account\n", endpoint.region));
     }
-    print!("{}", super::columns(&rows));
-    Ok(())
+    super::show(&super::columns(&rows))
 }
 
 fn row(function: &Value) -> Vec<String> {

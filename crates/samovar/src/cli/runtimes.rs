@@ -1,5 +1,6 @@
 //! `samovar runtimes`: what can run here, and installing what functions may import.
 
+use std::fmt::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -15,24 +16,26 @@ use crate::config::installed_sdk;
 /// Lists runtimes, or installs the SDKs.
 pub fn run(args: RuntimesArgs) -> Result<ExitCode> {
     match args.command {
-        None => list(&discover()),
+        None => super::show(&list(&discover())?)?,
         Some(RuntimesCommand::Install { sdk_dir }) => install(&sdk_dir)?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn list(interpreters: &[Interpreter]) {
+fn list(interpreters: &[Interpreter]) -> Result<String> {
     let mut rows = vec![["RUNTIME", "RUNS ON", "NOTE"].map(str::to_owned).to_vec()];
     rows.extend(SUPPORTED.iter().map(|runtime| row(runtime, interpreters)));
-    print!("{}", super::columns(&rows));
-    println!("\nInterpreters found:");
+    let mut text = super::columns(&rows);
+    text.push_str("\nInterpreters found:\n");
     for interpreter in interpreters {
-        println!("  {} {} at {}", interpreter.family, interpreter.version_text(), interpreter.host.display());
+        let (family, version) = (interpreter.family, interpreter.version_text());
+        writeln!(text, "  {family} {version} at {}", interpreter.host.display())?;
     }
     match installed_sdk() {
-        Some(dir) => println!("SDKs for functions: {}", dir.display()),
-        None => println!("SDKs for functions: none; `samovar runtimes install` installs them"),
+        Some(dir) => writeln!(text, "SDKs for functions: {}", dir.display())?,
+        None => text.push_str("SDKs for functions: none; `samovar runtimes install` installs them\n"),
     }
+    Ok(text)
 }
 
 fn row(runtime: &str, interpreters: &[Interpreter]) -> Vec<String> {
@@ -52,8 +55,6 @@ fn row(runtime: &str, interpreters: &[Interpreter]) -> Vec<String> {
 fn install(sdk_dir: &Path) -> Result<()> {
     let have = sdk::install(sdk_dir, &discover(), &mut |step| eprintln!("{step} ..."))?;
     let state = |there: bool| if there { "installed" } else { "not installed (no interpreter for it here)" };
-    println!("boto3: {}", state(have.python));
-    println!("@aws-sdk clients: {}", state(have.node));
-    println!("in {}", sdk_dir.display());
-    Ok(())
+    let (python, node) = (state(have.python), state(have.node));
+    super::show(&format!("boto3: {python}\n@aws-sdk clients: {node}\nin {}\n", sdk_dir.display()))
 }
