@@ -311,7 +311,7 @@ function main() {
   const id = /nodejs(\d+)\.x$/.exec(env.AWS_EXECUTION_ENV || '');
   const major = Number((id || /^v(\d+)/.exec(process.version))[1]);
   const runtime = new Runtime(new Connection(env.AWS_LAMBDA_RUNTIME_API), major >= FIRST_MODERN);
-  patch(runtime.modern ? '-' : 'undefined');
+  patch(runtime.modern ? '-' : undefined);
   setUpGlobals(runtime);
   process.on('beforeExit', () => runtime.whenIdle());
   if (!runtime.modern) {

@@ -312,7 +312,7 @@ class Runtime:
             value, end = self._scan(text, 0)
             if end == len(text):
                 return value
-        except (StopIteration, ValueError, SystemError):
+        except (StopIteration, ValueError, RecursionError, SystemError):
             # SystemError: the scanner of some versions cannot name an error before `json` is loaded.
             pass
         # Not plain JSON: the full module says what is wrong, or reads UTF-16 after all.

@@ -64,7 +64,7 @@ def _frames(error):
 def _log(runtime, body):
     if os.environ.get("AWS_LAMBDA_LOG_FORMAT", "").upper() == "JSON":
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        record = {"timestamp": now, "level": "ERROR"}
+        record = {"timestamp": now, "log_level": "ERROR"}
         record.update(body)
         text = runtime.encode(record)
         if runtime.sink.descriptor is None:

@@ -227,8 +227,8 @@ def handler(event, context):
     assert caught["location"] == "%s/app.py:handler:7" % python.folder
     assert caught["order"] == 7 and caught["odd"] == "<class 'object'>" and caught["tenantId"] == "blue"
     assert plain["message"] == {"a": "é"} and "é" in out.frames[1][1]
-    assert list(dump)[:4] == ["timestamp", "level", "errorMessage", "errorType"]
-    assert (dump["level"], dump["errorMessage"], dump["errorType"]) == ("ERROR", "out", "RuntimeError")
+    assert list(dump)[:4] == ["timestamp", "log_level", "errorMessage", "errorType"]
+    assert (dump["log_level"], dump["errorMessage"], dump["errorType"]) == ("ERROR", "out", "RuntimeError")
 
 
 def test_without_a_descriptor_for_frames_everything_is_lines(python):

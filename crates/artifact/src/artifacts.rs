@@ -19,8 +19,6 @@ use base::clock::{Clock, Timestamp};
 use base::id::Digest;
 use base::limits::{CODE_LINK_LIFE, PACKAGES_AT_ONCE};
 use base::random::Dice;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use rustix::fs::MemfdFlags;
 use sha2::{Digest as _, Sha256};
@@ -94,13 +92,6 @@ pub struct Package {
     pub size: u64,
     /// What is in it.
     pub contents: Arc<Unpacked>,
-}
-
-impl Package {
-    /// `CodeSha256` as the API shows it: base64.
-    pub fn sha256(&self) -> String {
-        STANDARD.encode(self.digest.0)
-    }
 }
 
 /// An unpacked package. Its directory stays as long as somebody has one of these.
@@ -209,7 +200,7 @@ impl Artifacts {
     ///
     /// To be called every minute or so: a package goes at the first call after its time.
     pub async fn sweep(&self, holds: impl Fn(&Digest) -> bool + Send + Sync) -> Result<usize, ArtifactError> {
-        let mut removed = 0;
+        let (mut removed, mut failed) = (0, None);
         for digest in self.inner.unheld(&holds) {
             let _lock = self.inner.locks.take(&digest).await;
             if let Some(known) = self.inner.take_unheld(&digest, &holds) {
@@ -217,12 +208,13 @@ impl Artifacts {
                 if let Err(error) = gone {
                     // Its document is still there; so it stays known and its turn comes again.
                     self.inner.known().insert(digest, Known { directory: None, ..known });
-                    return Err(error);
+                    failed = Some(error);
+                } else {
+                    removed += 1;
                 }
-                removed += 1;
             }
         }
-        Ok(removed)
+        failed.map_or(Ok(removed), Err)
     }
 
     /// Removes everything. For `/_samovar/reset`, while nothing is running; the store is cleared by its owner.

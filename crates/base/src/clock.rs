@@ -103,9 +103,4 @@ impl Clock {
     pub async fn sleep(&self, duration: Duration) {
         tokio::time::sleep(duration).await;
     }
-
-    /// Waits until `moment`; returns at once when it has passed.
-    pub async fn sleep_until(&self, moment: Timestamp) {
-        tokio::time::sleep(moment.since(self.now())).await;
-    }
 }

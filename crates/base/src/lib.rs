@@ -1,8 +1,9 @@
-//! Nouns everybody shares: names, units, limits, and the one clock and dice of the house.
+//! Nouns everybody shares: names, units, limits, the one clock and dice of the house, and how its tasks are polled.
 
 pub mod arn;
 pub mod clock;
 pub mod id;
 pub mod limits;
 pub mod random;
+pub mod task;
 pub mod units;

@@ -53,7 +53,25 @@ pub const LOG_EVENT_MESSAGE_BYTES: usize = LOG_EVENT_BYTES - LOG_EVENT_OVERHEAD;
 /// Largest telemetry frame that a runtime may write; what claims to be larger is taken as raw bytes. Ours.
 pub const LOG_FRAME_BYTES: usize = 16 * 1024 * 1024;
 
-/// Memory that is one whole vCPU. Source: Lambda Developer Guide.
+/// Least and most memory of a function. Source: Lambda quotas.
+pub const FUNCTION_MEMORY: (Mib, Mib) = (Mib(128), Mib(10_240));
+
+/// Least and most size of a function's `/tmp`. Source: Lambda quotas.
+pub const FUNCTION_TMP: (Mib, Mib) = (Mib(512), Mib(10_240));
+
+/// Longest timeout of a function. Source: Lambda quotas.
+pub const FUNCTION_TIMEOUT: Duration = Duration::from_secs(900);
+
+/// Longest name of a function, in characters; the service model lets ARNs of 140 pass. Source: recorded refusal.
+pub const FUNCTION_NAME_CHARS: usize = 64;
+
+/// Layers of a function. Source: Lambda quotas.
+pub const FUNCTION_LAYERS: usize = 5;
+
+/// Tags of a resource. Source: Lambda quotas; recorded refusal.
+pub const RESOURCE_TAGS: usize = 50;
+
+/// Memory that is one whole vCPU. Source: Lambda Developer Guide, "Configure Lambda function memory".
 pub const MEMORY_PER_VCPU: Mib = Mib(1769);
 
 /// Concurrent executions of an account in a region. Source: Lambda quotas.
@@ -94,7 +112,7 @@ pub const STORE_COMMIT_BYTES: usize = 16 * 1024 * 1024;
 /// Commits that may wait for the store's writer, in bytes; more wait at the door. Ours.
 pub const STORE_WAITING_BYTES: usize = 64 * 1024 * 1024;
 
-/// Most commits that one fsync makes durable. Ours: latency hardly falls beyond (MEASUREMENTS, durability).
+/// Most commits that one fsync makes durable. Ours: measured latency hardly falls beyond.
 pub const STORE_GROUP: usize = 256;
 
 /// Changes that a follower may be behind before it must load everything again. Ours.
@@ -135,8 +153,12 @@ pub const ENDPOINT_CONNECTIONS: usize = 2048;
 /// Connections that one function holds to its own AWS endpoint at once. Ours: descriptors are budgeted.
 pub const FUNCTION_ENDPOINT_CONNECTIONS: usize = 16;
 
-/// Connections that all functions together hold to their AWS endpoints at once. Ours: descriptors are budgeted.
-pub const FUNCTION_ENDPOINTS_CONNECTIONS: usize = 1024;
+/// Those of them that it has whatever other functions hold. Ours: an SDK's pool begins with one.
+pub const FUNCTION_ENDPOINT_OWN_CONNECTIONS: usize = 2;
+
+/// Connections that all functions together hold to their AWS endpoints at once, beyond
+/// [`FUNCTION_ENDPOINT_OWN_CONNECTIONS`] each. Ours: descriptors are budgeted.
+pub const ALL_FUNCTION_ENDPOINTS_CONNECTIONS: usize = 1024;
 
 /// Time a connection may stay open between two requests. Ours: longer than the pools of SDKs keep theirs.
 pub const CONNECTION_IDLE: Duration = Duration::from_secs(75);
@@ -150,6 +172,9 @@ pub const BODY_RATE: u64 = 64 * 1024;
 /// Large bodies that are read and parsed at once, in bytes; more wait at the door. Ours: fifteen of the largest.
 pub const BODIES_BYTES: usize = 1024 * 1024 * 1024;
 
+/// Those of them that one function may send from inside its environments, in bytes. Ours: holds one of the largest.
+pub const FUNCTION_BODIES_BYTES: usize = 128 * 1024 * 1024;
+
 /// Headers of one request. Ours: SDKs send about twenty.
 pub const REQUEST_HEADERS: usize = 100;
 
@@ -158,6 +183,9 @@ pub const REQUEST_BYTES: usize = 6 * 1024 * 1024;
 
 /// Bytes of a refused body that are still read, so that the client sees the refusal and no reset. Ours.
 pub const REFUSED_BODY_BYTES: usize = 16 * 1024 * 1024;
+
+/// Time that running invocations get when the server ends. Ours: below the 30 s after which supervisors kill.
+pub const DRAIN_TIME: Duration = Duration::from_secs(25);
 
 /// Time that connections get to end when a door closes. Ours: invocations were awaited before; what is left are answers
 /// on their way.
@@ -177,6 +205,10 @@ pub const LOG_ROOM_BYTES: usize = 64 * 1024 * 1024;
 
 /// Events that are appended to a group's log at once, in bytes, unless a single one is larger. Ours.
 pub const LOG_BATCH_BYTES: usize = 256 * 1024;
+
+/// Time that events wait for more of their group to be appended with them, unless somebody reads. Ours: far below
+/// the second within which they are durable, and long enough for one append to do for many invocations.
+pub const LOG_LINGER: Duration = Duration::from_millis(10);
 
 /// Length of the stretches of a group's log of which times and streams are indexed, in bytes. Ours.
 pub const LOG_BLOCK_BYTES: u64 = 128 * 1024;
@@ -219,7 +251,8 @@ pub const RUNTIME_API_READ_BYTES: usize = 128 * 1024;
 /// after it has written all, learns why. Ours; a longer one loses its connection.
 pub const RESPONSE_DISCARD_BYTES: usize = 256 * 1024 * 1024;
 
-/// Time before an environment that could not accept a connection tries again. Ours.
+/// Time before a listener that could not accept a connection tries again. Ours: out of descriptors, it would fail
+/// again at once.
 pub const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 
 /// Bytes of a function's output that may wait for its log before its pipe is left alone. Ours.
@@ -243,7 +276,14 @@ pub const LEASE_PATIENCE: Duration = Duration::from_millis(10);
 /// Time that environments get to be torn down once they must. Ours.
 pub const TEARDOWN_TIME: Duration = Duration::from_secs(5);
 
-/// Long-lived descriptors of one environment: control, log, listeners, connections of its runtime. Ours.
+/// Environments that may stand at once, where descriptors allow. Ours.
+///
+/// Each costs the server five descriptors before its first connection, so this many leave half of a hard limit of
+/// 20,000 for connections.
+pub const ENVIRONMENTS: usize = 2_000;
+
+/// Descriptors that an environment costs the server: control, log, meter and listeners, and as many for connections
+/// into it. Ours.
 pub const ENVIRONMENT_DESCRIPTORS: u64 = 10;
 
 /// Longest trace header that is read, in bytes. Ours; AWS's own have about 150.

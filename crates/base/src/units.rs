@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::limits::MEMORY_PER_VCPU;
+
 /// Mebibytes; what Lambda calls MB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -44,10 +46,8 @@ impl fmt::Display for Concurrency {
 pub struct MilliCpu(pub u32);
 
 impl MilliCpu {
-    /// The share that comes with a function's memory: 1769 MB are one vCPU.
-    ///
-    /// Source: Lambda Developer Guide, "Configure Lambda function memory".
+    /// The share that comes with a function's memory: [`MEMORY_PER_VCPU`] is one vCPU.
     pub const fn of_memory(memory: Mib) -> Self {
-        Self((memory.0 * 1000).div_ceil(1769))
+        Self((memory.0 * 1000).div_ceil(MEMORY_PER_VCPU.0))
     }
 }

@@ -49,14 +49,12 @@ pub struct Configuration {
     pub snap_start: SnapStart,
     /// What overrides the image's own settings.
     pub image: Option<ImageConfig>,
-    /// ARN of the runtime version that runs it; none for images.
-    pub runtime_version: Option<Arc<str>>,
 }
 
 impl Configuration {
     /// A zip function with AWS's defaults for everything else.
     ///
-    /// Source: recorded CreateFunction answers (control plane, 1.3).
+    /// Source: recorded CreateFunction answers.
     pub fn zip(name: &str, runtime: &str, handler: &str, role: &str) -> Self {
         Self {
             package: PackageType::Zip,
@@ -78,7 +76,6 @@ impl Configuration {
             file_systems: Vec::new(),
             snap_start: SnapStart::None,
             image: None,
-            runtime_version: None,
         }
     }
 }

@@ -117,8 +117,14 @@ impl Follower {
     /// Follows until the store closes.
     pub(crate) async fn run(mut self, mut watch: Watch) {
         loop {
+            let mut followed = false;
             while let Some(change) = watch.next().await {
                 self.apply(change);
+                followed = true;
+            }
+            if !followed {
+                // A store that lets itself be watched and then cannot be read must not be asked without pause.
+                self.clock.sleep(RETRY).await;
             }
             watch = loop {
                 match self.resume().await {

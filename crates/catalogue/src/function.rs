@@ -49,7 +49,7 @@ pub struct Function {
     /// `$LATEST` as it runs: while a change is being brought about, or when it failed, what was before it.
     pub live: Arc<Version>,
     /// The number that the next published version gets. Never used twice under one name, not even after the
-    /// function was deleted and made again. Source: recorded by a third party in 2026 (native captures, 7.1).
+    /// function was deleted and made again. Source: recorded by a third party in 2026.
     pub next_version: u64,
     /// Tags.
     pub tags: BTreeMap<Arc<str>, Arc<str>>,
@@ -191,7 +191,7 @@ pub struct Reason {
 impl Reason {
     /// What AWS says while a function is created, and while any update is under way.
     ///
-    /// Source: recorded in November 2025 (control plane, 1.4).
+    /// Source: recorded in November 2025.
     pub fn creating() -> Self {
         Self { code: "Creating".into(), text: "The function is being created.".into() }
     }

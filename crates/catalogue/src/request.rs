@@ -44,8 +44,6 @@ pub struct ConfigurationUpdate {
     pub expected: Option<RevisionId>,
     /// See [`Configuration::runtime`].
     pub runtime: Option<Arc<str>>,
-    /// See [`Configuration::runtime_version`]; goes with a new runtime.
-    pub runtime_version: Option<Arc<str>>,
     /// See [`Configuration::handler`].
     pub handler: Option<Arc<str>>,
     /// See [`Configuration::role`].
@@ -66,7 +64,7 @@ pub struct ConfigurationUpdate {
     pub layers: Option<Vec<Arc<str>>>,
     /// See [`Configuration::tracing`].
     pub tracing: Option<TracingMode>,
-    /// Replaces format, levels and group together. Source: native captures, 7.1.
+    /// Replaces format, levels and group together. Source: recorded in 2026.
     pub logging: Option<LoggingConfig>,
     /// See [`Configuration::dead_letter`].
     pub dead_letter: Option<Option<Arc<str>>>,
@@ -104,7 +102,6 @@ impl ConfigurationUpdate {
             file_systems: self.file_systems.unwrap_or(old.file_systems),
             snap_start: self.snap_start.unwrap_or(old.snap_start),
             image: self.image.unwrap_or(old.image),
-            runtime_version: self.runtime_version.or(old.runtime_version),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The life cycle of a function: what each request and each end of a change makes of it.
 //!
-//! Source: recorded answers (control plane, 1.3 and 1.4; native captures, 7.1).
+//! Source: recorded answers of 2025 and 2026.
 
 use std::sync::Arc;
 

@@ -1,5 +1,6 @@
 //! The AWS APIs behind every door: route, read, verify, validate, dispatch, answer.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use base::clock::Clock;
@@ -8,6 +9,7 @@ use base::limits::{
     ASYNC_REQUEST_BYTES, CREATE_REQUEST_BYTES, INLINE_BYTES, REQUEST_BYTES, SYNC_REQUEST_BYTES,
 };
 use bytes::Bytes;
+use futures_util::FutureExt;
 use http::StatusCode;
 use hyper::body::Incoming;
 use services::Context;
@@ -113,9 +115,13 @@ where
         (protocol, read.await)
     }
 
-    /// Performs an operation in a task of its own: a client that goes away stops nothing half-way, and a panic
-    /// is an answer.
+    /// Performs an operation so that a client that goes away stops nothing half-way, and a panic is an answer: in a
+    /// task of its own, but for Invoke, of which the engine holds everything that must go on without its caller.
     async fn perform(self: &Arc<Self>, call: Call) -> Result<Answer<Value>, ServiceError> {
+        if call.route.operation.name == "Invoke" {
+            let performed = AssertUnwindSafe(self.dispatch(call)).catch_unwind().await;
+            return performed.unwrap_or_else(|_| Err(broken(&"it panicked")));
+        }
         let this = Arc::clone(self);
         let performed = tokio::spawn(async move { this.dispatch(call).await }).await;
         performed.unwrap_or_else(|error| Err(broken(&error)))
@@ -136,9 +142,9 @@ fn unsigned(head: &Head) -> Protocol {
     route::service(head, None).map_or(Protocol::RestJson, |service| service.protocol)
 }
 
-fn broken(error: &tokio::task::JoinError) -> ServiceError {
+fn broken(error: &dyn std::fmt::Display) -> ServiceError {
     tracing::error!(%error, "an operation broke");
-    lambda::exception::SERVICE.with("An internal error occurred; the server's log says more.")
+    ServiceError::internal()
 }
 
 /// Largest body of an operation, in bytes.

@@ -1,8 +1,11 @@
 //! Request bodies, read with a limit.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use base::limits::{BODIES_BYTES, BODY_RATE, BODY_STALL, INLINE_BYTES, REFUSED_BODY_BYTES};
+use base::limits::{
+    BODIES_BYTES, BODY_RATE, BODY_STALL, FUNCTION_BODIES_BYTES, INLINE_BYTES, REFUSED_BODY_BYTES,
+};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
@@ -33,24 +36,44 @@ pub(crate) enum BodyError {
 pub(crate) struct Room {
     /// One permit a KiB.
     free: Semaphore,
+    /// What this is a part of.
+    whole: Option<Arc<Room>>,
 }
+
+/// Room taken for one body: of a part, and of the whole.
+pub(crate) type Taken<'a> = (SemaphorePermit<'a>, Option<SemaphorePermit<'a>>);
 
 const KIB: usize = 1024;
 
 impl Default for Room {
     fn default() -> Self {
-        Self { free: Semaphore::new(BODIES_BYTES / KIB) }
+        Self { free: Semaphore::new(BODIES_BYTES / KIB), whole: None }
     }
 }
 
 impl Room {
+    /// The part of `whole` that one function may fill. Who sends slowly holds it for long.
+    pub(crate) fn of_function(whole: Arc<Self>) -> Self {
+        Self { free: Semaphore::new(FUNCTION_BODIES_BYTES / KIB), whole: Some(whole) }
+    }
+
     /// Room for a body of so many bytes, where that is many.
-    pub(crate) async fn take(&self, bytes: usize) -> Option<SemaphorePermit<'_>> {
+    pub(crate) async fn take(&self, bytes: usize) -> Option<Taken<'_>> {
         if bytes <= INLINE_BYTES {
             return None;
         }
         let permits = u32::try_from(bytes / KIB).unwrap_or(u32::MAX);
-        Some(self.free.acquire_many(permits).await.expect("nobody closes the room"))
+        // Its own part first: who waits for that keeps nobody else from the whole.
+        let part = self.acquire(permits).await;
+        let whole = match &self.whole {
+            Some(whole) => Some(whole.acquire(permits).await),
+            None => None,
+        };
+        Some((part, whole))
+    }
+
+    async fn acquire(&self, permits: u32) -> SemaphorePermit<'_> {
+        self.free.acquire_many(permits).await.expect("nobody closes the room")
     }
 }
 

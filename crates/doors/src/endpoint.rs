@@ -122,13 +122,7 @@ where
         if self.setup.gate.is_open() && is_cross_site(&parts) {
             return refused(surface, "pages of other sites may not call this endpoint".to_owned(), id);
         }
-        let head = Head {
-            method: parts.method,
-            path: parts.uri.path().to_owned(),
-            query: parts.uri.query().unwrap_or_default().to_owned(),
-            headers: parts.headers,
-        };
-        sent(self.setup.apis.answer(&self.entrance, head, body, id).await)
+        sent(self.setup.apis.answer(&self.entrance, Head::from(parts), body, id).await)
     }
 }
 

@@ -1,12 +1,14 @@
 //! The AWS endpoint inside a sandbox: the same services, under the function's own identity.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, Weak};
 
 use access::{Caller, FunctionIdentity};
+use base::arn::FunctionArn;
 use base::clock::Timestamp;
 use base::id::RequestId;
-use base::limits::{FUNCTION_ENDPOINT_CONNECTIONS, FUNCTION_ENDPOINTS_CONNECTIONS};
+use base::limits::{ALL_FUNCTION_ENDPOINTS_CONNECTIONS, FUNCTION_ENDPOINT_CONNECTIONS};
 use base::random::Dice;
 use bytes::Bytes;
 use engine::EndpointHost;
@@ -31,14 +33,29 @@ pub struct FunctionEndpoints<L, G> {
     host: Arc<str>,
     slots: Arc<Semaphore>,
     room: Arc<Room>,
+    /// Each function's part of the room.
+    parts: Mutex<HashMap<FunctionArn, Weak<Room>>>,
 }
 
 impl<L, G> FunctionEndpoints<L, G> {
     /// Endpoints for these services. Links in their answers lead to `host`, the endpoint outside: who follows one is
     /// whoever the function hands it to.
     pub fn new(apis: Arc<Apis<L, G>>, host: &str, dice: Dice) -> Self {
-        let slots = Arc::new(Semaphore::new(FUNCTION_ENDPOINTS_CONNECTIONS));
-        Self { apis, dice, host: host.into(), slots, room: Arc::default() }
+        let slots = Arc::new(Semaphore::new(ALL_FUNCTION_ENDPOINTS_CONNECTIONS));
+        Self { apis, dice, host: host.into(), slots, room: Arc::default(), parts: Mutex::default() }
+    }
+
+    /// The part of the room that all environments of a function share, whatever version they run.
+    fn part(&self, version: &FunctionArn) -> Arc<Room> {
+        let function = FunctionArn::new(version.scope.clone(), version.name.clone());
+        let mut parts = self.parts.lock().expect("nobody panics while holding the parts");
+        parts.retain(|_, part| part.strong_count() > 0);
+        let known = parts.get(&function).and_then(Weak::upgrade);
+        known.unwrap_or_else(|| {
+            let part = Arc::new(Room::of_function(Arc::clone(&self.room)));
+            parts.insert(function, Arc::downgrade(&part));
+            part
+        })
     }
 }
 
@@ -57,9 +74,9 @@ where
                     apis: Arc::clone(&self.apis),
                     dice: self.dice.clone(),
                     entrance: Arc::new(Entrance {
+                        room: self.part(&identity.function),
                         identity,
                         host: Arc::clone(&self.host),
-                        room: Arc::clone(&self.room),
                     }),
                 };
                 let shared = Some(Arc::clone(&self.slots));
@@ -83,7 +100,7 @@ struct Inside<L, G> {
 struct Entrance {
     identity: Arc<FunctionIdentity>,
     host: Arc<str>,
-    /// Shared by all functions, and not with the endpoint outside.
+    /// The function's part of what all functions share, which is not the endpoint's outside.
     room: Arc<Room>,
 }
 
@@ -94,14 +111,8 @@ where
 {
     async fn answer(self: Arc<Self>, request: http::Request<Incoming>, _peer: SocketAddr) -> Response {
         let (parts, body) = request.into_parts();
-        let head = Head {
-            method: parts.method,
-            path: parts.uri.path().to_owned(),
-            query: parts.uri.query().unwrap_or_default().to_owned(),
-            headers: parts.headers,
-        };
         let id = RequestId::fresh(&self.dice);
-        sent(self.apis.answer(&self.entrance, head, body, id).await)
+        sent(self.apis.answer(&self.entrance, Head::from(parts), body, id).await)
     }
 }
 

@@ -7,7 +7,10 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use base::limits::{CONNECTION_IDLE, HEADER_BYTES, REQUEST_HEADERS};
+use base::limits::{
+    ACCEPT_RETRY, CONNECTION_IDLE, FUNCTION_ENDPOINT_OWN_CONNECTIONS, HEADER_BYTES, REQUEST_HEADERS,
+};
+use base::task::Insistent;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -33,9 +36,6 @@ pub(crate) trait Answerer: Send + Sync + 'static {
     ) -> impl Future<Output = Response> + Send;
 }
 
-/// How long to wait after an error of `accept`: out of descriptors, it would fail again at once.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-
 /// A listener being served. Dropping it stops it without waiting for anybody.
 #[derive(Debug)]
 pub struct Door {
@@ -47,8 +47,8 @@ pub struct Door {
 }
 
 impl Door {
-    /// Serves `listener` with at most `connections` connections at once, each of which also takes one of the `shared`
-    /// slots; more wait in its backlog.
+    /// Serves `listener` with at most `connections` connections at once; more wait in its backlog. Where there are
+    /// `shared` slots, those beyond the first [`FUNCTION_ENDPOINT_OWN_CONNECTIONS`] also take one of these.
     pub(crate) fn open<A: Answerer>(
         listener: TcpListener,
         connections: usize,
@@ -58,7 +58,8 @@ impl Door {
         let (stop, stopped) = watch::channel(false);
         let slots = Arc::new(Semaphore::new(connections));
         let address = listener.local_addr().ok();
-        let all = std::iter::once(Arc::clone(&slots)).chain(shared).collect();
+        let own = Arc::new(Semaphore::new(FUNCTION_ENDPOINT_OWN_CONNECTIONS));
+        let all = Slots { door: Arc::clone(&slots), own, shared };
         let accepting = tokio::spawn(accept(listener, all, stopped, answerer));
         let connections = u32::try_from(connections).unwrap_or(u32::MAX);
         Self { stop, accepting, slots, connections, address }
@@ -93,29 +94,49 @@ async fn closed(stopped: &mut watch::Receiver<bool>) {
 
 /// The right to hold one connection, given back when it is dropped.
 struct Slot {
-    _permits: Vec<OwnedSemaphorePermit>,
+    _door: OwnedSemaphorePermit,
+    _further: Option<OwnedSemaphorePermit>,
 }
 
-impl Slot {
-    async fn take(slots: &[Arc<Semaphore>]) -> Self {
-        let mut taken = Vec::with_capacity(slots.len());
-        for slots in slots {
-            let slot = Arc::clone(slots).acquire_owned().await;
-            taken.push(slot.expect("the slots of a door are never closed"));
-        }
-        Self { _permits: taken }
+/// The connections that a door may hold.
+struct Slots {
+    /// Of this door.
+    door: Arc<Semaphore>,
+    /// Those of them that it need not share: a door that only waits keeps nothing from the others, and none of them
+    /// can keep it from being heard.
+    own: Arc<Semaphore>,
+    /// Of all doors of its kind together.
+    shared: Option<Arc<Semaphore>>,
+}
+
+impl Slots {
+    async fn take(&self) -> Slot {
+        let door = permit(&self.door).await;
+        let further = match &self.shared {
+            None => None,
+            Some(shared) => tokio::select! {
+                biased;
+                permit = permit(&self.own) => Some(permit),
+                permit = permit(shared) => Some(permit),
+            },
+        };
+        Slot { _door: door, _further: further }
     }
+}
+
+async fn permit(slots: &Arc<Semaphore>) -> OwnedSemaphorePermit {
+    Arc::clone(slots).acquire_owned().await.expect("the slots of a door are never closed")
 }
 
 async fn accept<A: Answerer>(
     listener: TcpListener,
-    slots: Vec<Arc<Semaphore>>,
+    slots: Slots,
     mut stopped: watch::Receiver<bool>,
     answerer: Arc<A>,
 ) {
     loop {
         let slot = tokio::select! {
-            slot = Slot::take(&slots) => slot,
+            slot = slots.take() => slot,
             () = closed(&mut stopped) => return,
         };
         let accepted = tokio::select! {
@@ -125,11 +146,11 @@ async fn accept<A: Answerer>(
         match accepted {
             Ok((stream, peer)) => {
                 let (answerer, stopped) = (Arc::clone(&answerer), stopped.clone());
-                tokio::spawn(converse(stream, peer, slot, stopped, answerer));
+                tokio::spawn(Insistent::new(converse(stream, peer, slot, stopped, answerer)));
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
+                tokio::time::sleep(ACCEPT_RETRY).await;
             }
         }
     }

@@ -154,7 +154,7 @@ impl Job {
     /// An admitted invocation and the place where its caller waits.
     pub fn new(invocation: Invocation, permit: Permit) -> (Box<Self>, Answered) {
         let (sender, answered) = oneshot::channel();
-        let span = tracing::info_span!(
+        let span = tracing::debug_span!(
             "invoke",
             request_id = %invocation.id,
             function = %invocation.version.arn,

@@ -23,12 +23,13 @@ use artifact::Artifacts;
 use base::arn::Scope;
 use base::clock::Clock;
 use base::random::Dice;
+use base::task::Insistent;
 use base::units::Concurrency;
 use catalogue::{Catalogue, Event, FunctionKey};
 use record::Logs;
 use sandbox::LauncherClient;
 use sandbox::interpreters::Interpreter;
-pub use sandbox::interpreters::rules::RuntimeMatch;
+pub use sandbox::interpreters::rules::{RuntimeMatch, runtime_version};
 
 use self::admission::Admission;
 use self::admission::budget::Budget;
@@ -41,9 +42,6 @@ use self::pool::PoolKey;
 use self::pool::pools::Pools;
 use self::starter::Starter;
 pub use self::trace::TraceHeader;
-
-/// Time that running invocations get when the server ends. Ours: below the 30 s after which supervisors kill.
-pub const DRAIN_TIME: Duration = Duration::from_secs(25);
 
 /// What an engine is made of.
 pub struct EngineSetup {
@@ -112,7 +110,8 @@ impl Engine {
     fn of(kit: Kit, account: Concurrency, budget: Budget, dice: Dice) -> Self {
         let clock = kit.clock;
         let kit = Arc::new(kit);
-        let spawn = move |newcomer| drop(tokio::spawn(driver::run(Arc::clone(&kit), newcomer)));
+        let spawn =
+            move |newcomer| drop(tokio::spawn(Insistent::new(driver::run(Arc::clone(&kit), newcomer))));
         let pools = Pools::new(budget, clock, dice, Box::new(spawn));
         Self { admission: Admission::new(account), pools }
     }

@@ -10,28 +10,15 @@ use std::os::fd::OwnedFd;
 use std::task::{Context, Poll};
 
 use async_trait::async_trait;
-use base::id::EnvironmentId;
-use base::units::Mib;
+use sandbox::SandboxSpec;
 
 use crate::admission::budget::Place;
 
 /// What a sandbox is to be built from.
 #[derive(Debug)]
 pub struct Order {
-    /// The environment it is for.
-    pub id: EnvironmentId,
-    /// Memory of the function and all its processes.
-    pub memory: Mib,
-    /// Size of /tmp.
-    pub tmp: Mib,
-    /// The interpreter that is mounted; none for `provided.*`.
-    pub interpreter: Option<String>,
-    /// The unpacked code's directory.
-    pub code: String,
-    /// The unpacked layers' directories, in order.
-    pub layers: Vec<String>,
-    /// Whether the function's own AWS endpoint is wanted.
-    pub endpoint: bool,
+    /// What it is made of.
+    pub spec: SandboxSpec,
     /// The machine's place for it, free again once the sandbox is gone.
     pub place: Place,
 }

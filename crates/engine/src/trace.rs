@@ -44,12 +44,6 @@ impl TraceHeader {
             lineage,
         }
     }
-
-    /// How often `function` has run in this chain of events, this run included.
-    pub fn runs_of(&self, function: &FunctionArn) -> u32 {
-        let name = hash(&FunctionArn { qualifier: None, ..function.clone() }.to_string());
-        self.lineage.iter().find(|hop| hop.function == name).map_or(0, |hop| hop.runs)
-    }
 }
 
 impl fmt::Display for TraceHeader {

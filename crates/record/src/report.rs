@@ -444,12 +444,6 @@ pub fn crash_line(request: RequestId, cause: &str, error_type: &str) -> Bytes {
     format!("RequestId: {request} Error: {cause}\n{error_type}\n").into()
 }
 
-/// The event that tells of a timeout, with the empty line behind it that AWS writes.
-pub fn timeout_line(time: Timestamp, request: RequestId, limit: Duration) -> Bytes {
-    let limit = limit.as_secs_f64();
-    format!("{} {request} Task timed out after {limit:.2} seconds\n\n", time.iso_millis()).into()
-}
-
 /// What text lines append for an ending; nothing for success and for failures that the function reported.
 fn text_status(ending: &Ending) -> Option<String> {
     match ending {

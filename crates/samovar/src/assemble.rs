@@ -4,6 +4,7 @@ mod inside;
 mod reset;
 mod unpacker;
 
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -146,7 +147,8 @@ impl House {
 /// The master key's file, in a directory of its own so that a backup can leave it out.
 fn key_file(data: &Path) -> Result<std::path::PathBuf> {
     let directory = data.join("keys");
-    std::fs::create_dir_all(&directory).with_context(|| format!("cannot make {}", directory.display()))?;
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory);
+    made.with_context(|| format!("cannot make {}", directory.display()))?;
     Ok(directory.join("master.key"))
 }
 

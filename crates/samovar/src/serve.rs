@@ -1,5 +1,6 @@
 //! `samovar serve`: discovers, becomes the launcher, and runs the server in its unprivileged child.
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
@@ -40,7 +41,9 @@ fn server(side: ServerSide, config: Config, interpreters: Vec<Interpreter>) -> E
 fn serve(side: ServerSide, config: Config, interpreters: Vec<Interpreter>) -> Result<()> {
     let filter =
         EnvFilter::try_new(&config.log).with_context(|| format!("log: {:?} is not a level", config.log))?;
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    // What cannot be written is dropped: telling so on the same terminal would panic when that has gone.
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    log.with_ansi(std::io::stderr().is_terminal()).log_internal_errors(false).init();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(assemble::serve(side, config, interpreters))
 }

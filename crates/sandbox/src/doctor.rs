@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::Path;
 
+use base::limits::{ENVIRONMENT_DESCRIPTORS, ENVIRONMENTS};
 use rustix::process::{Resource, getrlimit};
 
 use crate::launcher::NEEDED;
-use crate::limits::{DESCRIPTORS_EACH, SANDBOXES};
 use crate::plan::groups::{Controller, Version, hierarchies};
 
 /// One wall, and how it stands on this host.
@@ -123,7 +123,7 @@ fn user_namespaces() -> Finding {
     let detail = format!("{SETTING} is {allowed}");
     match allowed {
         0 => Finding::missing(WALL, detail, format!("sysctl -w {SETTING}=15000")),
-        few if few < SANDBOXES as u64 => {
+        few if few < ENVIRONMENTS as u64 => {
             Finding::weaker(WALL, detail, format!("allow as many as sandboxes: sysctl -w {SETTING}=15000"))
         }
         _ => Finding::holds(WALL, detail),
@@ -210,12 +210,12 @@ fn layers() -> Finding {
 fn open_files() -> Finding {
     const WALL: &str = "open files";
     let hard = getrlimit(Resource::Nofile).maximum;
-    let sandboxes = SANDBOXES.min((hard.unwrap_or(u64::MAX) / DESCRIPTORS_EACH) as usize);
+    let sandboxes = ENVIRONMENTS.min((hard.unwrap_or(u64::MAX) / ENVIRONMENT_DESCRIPTORS) as usize);
     let shown = hard.map_or("unlimited".to_owned(), |hard| hard.to_string());
     let detail = format!("a hard limit of {shown} makes room for {sandboxes} sandboxes");
-    match sandboxes < SANDBOXES {
+    match sandboxes < ENVIRONMENTS {
         true => {
-            let wanted = SANDBOXES as u64 * DESCRIPTORS_EACH;
+            let wanted = ENVIRONMENTS as u64 * ENVIRONMENT_DESCRIPTORS;
             Finding::weaker(WALL, detail, format!("raise it to {wanted}: LimitNOFILE= or ulimit -Hn"))
         }
         false => Finding::holds(WALL, detail),

@@ -4,15 +4,6 @@ use std::time::Duration;
 
 use base::units::Mib;
 
-/// Sandboxes that may stand at once.
-///
-/// Each costs the server five descriptors before its first connection, so this many leave half of a hard
-/// limit of 20,000 for connections.
-pub const SANDBOXES: usize = 2_000;
-
-/// Descriptors that a sandbox costs the server: five of its own, and as many for connections into it.
-pub const DESCRIPTORS_EACH: u64 = 10;
-
 /// Sandboxes under construction at once; more wait in the launcher. Each holds five descriptors there.
 pub const BUILDS_AT_ONCE: usize = 16;
 
@@ -52,14 +43,8 @@ pub const PACKET_DESCRIPTORS: usize = 8;
 /// Longest name of a code directory or interpreter, in bytes.
 pub const NAME_BYTES: usize = 80;
 
-/// Layers of one sandbox. Source: Lambda quotas ("five layers"), doubled for layers of our own.
-pub const LAYERS: usize = 10;
-
-/// Least and most memory of a function. Source: Lambda quotas.
-pub const MEMORY: (Mib, Mib) = (Mib(128), Mib(10_240));
-
-/// Least and most size of `/tmp`. Source: Lambda quotas.
-pub const TMP: (Mib, Mib) = (Mib(512), Mib(10_240));
+/// Layers of one sandbox: a function's, and as many of our own.
+pub const LAYERS: usize = 2 * base::limits::FUNCTION_LAYERS;
 
 /// Size of `/dev/shm`, further limited by the function's memory.
 pub const SHARED_MEMORY: Mib = Mib(64);
@@ -72,6 +57,10 @@ pub const FUNCTION_STACK: u64 = 8 * 1024 * 1024;
 
 /// Memory a function may lock, in bytes. Source: recorded inside a function.
 pub const FUNCTION_LOCKED: u64 = 64 * 1024;
+
+/// Processes and threads that a function's user may have, as `getrlimit` tells it. The documented number, 1,024, bounds
+/// the control group. Source: recorded inside a function.
+pub const FUNCTION_TASKS: u64 = 742;
 
 /// Address space of the unpacking helper, in bytes.
 pub const UNPACK_ADDRESS_SPACE: u64 = 1024 * 1024 * 1024;

@@ -25,11 +25,23 @@ impl Meter {
     ///
     /// The sum, over the processes that run, of each one's highest resident set (`VmHWM`) without the pages of files
     /// and shared memory it maps now: neither page cache nor `/tmp` count. What a process shares with its parent
-    /// counts for both. A process that ended between two calls is not seen.
+    /// counts for both. A process that ended between two calls is not seen; where no call saw any, the kernel's own
+    /// peak stands for them, page cache and all.
     pub fn max_memory(&self) -> u64 {
         let processes = read_file(self.directory.as_fd(), "cgroup.procs").unwrap_or_default();
         let now = processes.lines().filter_map(own_memory).sum();
-        self.highest.fetch_max(now, Ordering::Relaxed).max(now)
+        match self.highest.fetch_max(now, Ordering::Relaxed).max(now) {
+            0 => self.peak(),
+            highest => highest,
+        }
+    }
+
+    fn peak(&self) -> u64 {
+        // The first is version 2's file, the second version 1's.
+        ["memory.peak", "memory.max_usage_in_bytes"]
+            .into_iter()
+            .find_map(|file| read_file(self.directory.as_fd(), file).ok()?.trim().parse().ok())
+            .unwrap_or(0)
     }
 
     /// Processes the kernel killed because the limit was reached.

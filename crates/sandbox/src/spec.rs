@@ -54,7 +54,7 @@ pub enum BuildError {
     /// As many as this machine's descriptors allow are standing.
     #[error("all {limit} sandboxes are in use")]
     Full {
-        /// [`crate::limits::SANDBOXES`].
+        /// [`base::limits::ENVIRONMENTS`], or what descriptors allow.
         limit: usize,
     },
     /// The launcher does not accept the request.

@@ -6,7 +6,8 @@ pub(crate) mod packets;
 pub(crate) mod process;
 pub(crate) mod signals;
 
-use std::io;
+use std::fmt;
+use std::io::{self, Write};
 
 /// A step that failed, named for the person who reads the error.
 #[derive(Debug)]
@@ -41,6 +42,11 @@ impl<T, E: Into<io::Error>> Step<T> for Result<T, E> {
     fn step(self, name: impl FnOnce() -> String) -> Result<T, StepError> {
         self.map_err(|error| StepError { step: name(), source: error.into() })
     }
+}
+
+/// Tells whoever started Samovar. Nothing ends because nobody listens any more.
+pub(crate) fn say(text: fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr(), "samovar: {text}");
 }
 
 /// The result of a raw system call.

@@ -2,6 +2,7 @@
 //!
 //! Both work on what strangers wrote, as the owner of unpacked code and with no other right.
 
+use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -16,7 +17,7 @@ use crate::limits::{UNPACK_ADDRESS_SPACE, UNPACK_CPU_SECONDS, UNPACK_FILE_BYTES,
 use crate::plan::rooms::ROOT;
 use crate::seccomp::Program;
 use crate::setup::Unpack;
-use crate::sys::{mounts, process};
+use crate::sys::{self, mounts, process};
 
 /// Exit status of a helper that did its work.
 pub(crate) const DONE: i32 = 0;
@@ -45,7 +46,7 @@ pub(crate) struct Unpacking<'a> {
 pub(crate) fn unpack(unpacking: Unpacking<'_>) -> i32 {
     // Nobody could tell a failure of these walls from a stranger's crash, so it is told before they stand.
     try_unpack(unpacking).unwrap_or_else(|error| {
-        eprintln!("samovar: a package cannot be unpacked: {error}");
+        sys::say(format_args!("a package cannot be unpacked: {error}"));
         BROKEN
     })
 }
@@ -96,7 +97,7 @@ pub(crate) fn clear(directory: OwnedFd) -> i32 {
     match cleared {
         Ok(()) => DONE,
         Err(error) => {
-            eprintln!("samovar: unpacked code cannot be removed: {error}");
+            sys::say(format_args!("unpacked code cannot be removed: {error}"));
             BROKEN
         }
     }
@@ -117,34 +118,41 @@ fn become_owner() -> io::Result<()> {
     process::die_with_parent()
 }
 
-/// A directory on the way down, with the names in it that are still to be removed.
+/// A directory on the way down, with the directories in it that are still to be removed.
 struct Level {
-    name: std::ffi::CString,
+    name: CString,
     directory: OwnedFd,
+    below: Vec<CString>,
 }
 
 /// Empties a directory without ever following a link, however deep it goes.
 fn empty(top: BorrowedFd<'_>) -> io::Result<()> {
     // Depth lives on the heap, and only one descriptor a level is held.
     let mut path: Vec<Level> = Vec::new();
+    let mut below_top = remove_files(top)?;
     loop {
-        let current = path.last().map_or(top, |level| level.directory.as_fd());
-        match remove_files(current)? {
-            Some(name) => {
-                let directory = open_writable(current, &name)?;
-                path.push(Level { name, directory });
-            }
-            None => {
-                let Some(Level { name, .. }) = path.pop() else { return Ok(()) };
-                let parent = path.last().map_or(top, |level| level.directory.as_fd());
-                rustix::fs::unlinkat(parent, &name, AtFlags::REMOVEDIR)?;
-            }
+        let (current, below) = match path.last_mut() {
+            Some(level) => (level.directory.as_fd(), &mut level.below),
+            None => (top, &mut below_top),
+        };
+        if let Some(name) = below.pop() {
+            let directory = open_writable(current, &name)?;
+            let below = remove_files(directory.as_fd())?;
+            path.push(Level { name, directory, below });
+        } else {
+            let Some(Level { name, .. }) = path.pop() else { return Ok(()) };
+            let parent = path.last().map_or(top, |level| level.directory.as_fd());
+            rustix::fs::unlinkat(parent, &name, AtFlags::REMOVEDIR)?;
         }
     }
 }
 
-/// Removes what is no directory; the first directory it meets.
-fn remove_files(directory: BorrowedFd<'_>) -> io::Result<Option<std::ffi::CString>> {
+/// Removes what is no directory; the names of the directories.
+///
+/// Each directory is read once: reading a large one again for every name in it keeps a helper busy for minutes, and
+/// strangers choose what is in it.
+fn remove_files(directory: BorrowedFd<'_>) -> io::Result<Vec<CString>> {
+    let mut directories = Vec::new();
     for entry in Dir::read_from(directory)? {
         let entry = entry?;
         let name = entry.file_name();
@@ -153,15 +161,16 @@ fn remove_files(directory: BorrowedFd<'_>) -> io::Result<Option<std::ffi::CStrin
         }
         let found = rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
         if FileType::from_raw_mode(found.st_mode) == FileType::Directory {
-            return Ok(Some(name.to_owned()));
+            directories.push(name.to_owned());
+        } else {
+            rustix::fs::unlinkat(directory, name, AtFlags::empty())?;
         }
-        rustix::fs::unlinkat(directory, name, AtFlags::empty())?;
     }
-    Ok(None)
+    Ok(directories)
 }
 
 /// Opens a directory whatever mode its archive gave it; its owner may change that.
-fn open_writable(parent: BorrowedFd<'_>, name: &std::ffi::CStr) -> io::Result<OwnedFd> {
+fn open_writable(parent: BorrowedFd<'_>, name: &CStr) -> io::Result<OwnedFd> {
     rustix::fs::chmodat(parent, name, Mode::RWXU, AtFlags::empty())?;
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     Ok(rustix::fs::openat(parent, name, flags, Mode::empty())?)

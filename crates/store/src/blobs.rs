@@ -36,13 +36,12 @@ pub enum BlobError {
 #[derive(Debug, Clone)]
 pub struct Blobs {
     objects: Arc<dyn ObjectStore>,
-    directory: Option<Arc<Path>>,
 }
 
 impl Blobs {
     /// Blobs in any object store, each under its digest in hexadecimal.
     pub fn new(objects: Arc<dyn ObjectStore>) -> Self {
-        Self { objects, directory: None }
+        Self { objects }
     }
 
     /// Blobs in memory, for tests.
@@ -63,7 +62,7 @@ impl Blobs {
         let sync = |parent| File::open(parent)?.sync_all();
         whole.parent().map_or(Ok(()), sync).map_err(refused)?;
         let objects = LocalFileSystem::new_with_prefix(directory)?.with_fsync(true);
-        Ok(Self { objects: Arc::new(objects), directory: Some(Arc::from(directory)) })
+        Ok(Self::new(Arc::new(objects)))
     }
 
     /// Stores `bytes`; durable when it answers. Putting what is there already is no error.
@@ -101,11 +100,6 @@ impl Blobs {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(error.into()),
         }
-    }
-
-    /// The file that holds the blob, if it is there, where blobs are local files; else use [`Blobs::get`].
-    pub fn local_path(&self, digest: &Digest) -> Option<PathBuf> {
-        self.directory.as_ref().map(|directory| directory.join(digest.to_string()))
     }
 
     /// Removes every blob.
@@ -181,7 +175,7 @@ mod tests {
         std::fs::write(directory.path().join("00#1"), b"half").unwrap();
         let blobs = Blobs::local(directory.path()).unwrap();
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1, "the cut-off put is swept");
-        let path = blobs.local_path(&digest).unwrap();
+        let path = directory.path().join(digest.to_string());
         assert_eq!(std::fs::read(&path).unwrap(), b"abc");
         std::fs::write(&path, b"abd").unwrap();
         assert!(matches!(blobs.get(&digest).await, Err(BlobError::Damaged(_))));

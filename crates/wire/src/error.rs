@@ -104,13 +104,6 @@ impl ServiceError {
         self
     }
 
-    /// Without `"Type":"User"`, as a few recorded answers of otherwise typed exceptions are.
-    #[must_use]
-    pub fn untyped(mut self) -> Self {
-        self.type_user = false;
-        self
-    }
-
     /// With one more member in the body.
     #[must_use]
     pub fn member(mut self, name: &'static str, value: impl Into<String>) -> Self {

@@ -1,6 +1,8 @@
 //! Requests and answers as HTTP carries them, without the connection.
 
-use ::http::{HeaderMap, Method, request::Parts};
+use ::http::header::HOST;
+use ::http::request::Parts;
+use ::http::{HeaderMap, Method};
 use bytes::Bytes;
 
 /// A request's head as the client wrote it: signatures cover the path and query before any decoding.
@@ -20,21 +22,9 @@ pub struct Head {
 pub type Response = ::http::Response<Bytes>;
 
 impl Head {
-    /// The head of an HTTP request. For HTTP/2 the authority becomes the `host` header that signatures cover.
+    /// The head of an HTTP request that is needed further.
     pub fn of(parts: &Parts) -> Self {
-        let mut headers = parts.headers.clone();
-        if !headers.contains_key(::http::header::HOST)
-            && let Some(authority) = parts.uri.authority()
-            && let Ok(host) = authority.as_str().parse()
-        {
-            headers.insert(::http::header::HOST, host);
-        }
-        Self {
-            method: parts.method.clone(),
-            path: parts.uri.path().to_owned(),
-            query: parts.uri.query().unwrap_or_default().to_owned(),
-            headers,
-        }
+        Self::from(parts.clone())
     }
 
     /// The header's value as text; `None` when it is absent or not visible ASCII.
@@ -45,6 +35,20 @@ impl Head {
     /// The query's pairs in order, decoded; a pair that is not UTF-8 when decoded is left out.
     pub fn query_pairs(&self) -> impl Iterator<Item = (String, String)> {
         pairs(&self.query).filter_map(|(key, value)| Some((form_decoded(key)?, form_decoded(value)?)))
+    }
+}
+
+impl From<Parts> for Head {
+    /// For HTTP/2 the authority becomes the `host` header that signatures cover.
+    fn from(Parts { method, uri, mut headers, .. }: Parts) -> Self {
+        if !headers.contains_key(HOST)
+            && let Some(authority) = uri.authority()
+            && let Ok(host) = authority.as_str().parse()
+        {
+            headers.insert(HOST, host);
+        }
+        let query = uri.query().unwrap_or_default().to_owned();
+        Self { method, path: uri.path().to_owned(), query, headers }
     }
 }
 

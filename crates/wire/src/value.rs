@@ -6,7 +6,7 @@ use std::fmt;
 use base::clock::Timestamp;
 use bytes::Bytes;
 
-use crate::schema::{Kind, Shape};
+use crate::schema::Shape;
 
 /// A value of some shape.
 #[derive(Clone, PartialEq)]
@@ -115,22 +115,6 @@ impl Value {
         match self {
             Self::Structure(structure) => Ok(structure),
             _ => Err(Mismatch { expected: "structure" }),
-        }
-    }
-
-    /// Whether the value has the shape's kind; looks no deeper.
-    pub fn is_of(&self, shape: &Shape) -> bool {
-        match self {
-            Self::Null => false,
-            Self::Boolean(_) => matches!(shape.kind, Kind::Boolean),
-            Self::Integer(_) => matches!(shape.kind, Kind::Integer | Kind::Long),
-            Self::Double(_) => matches!(shape.kind, Kind::Double),
-            Self::String(_) => matches!(shape.kind, Kind::String { .. }),
-            Self::Blob(_) => matches!(shape.kind, Kind::Blob),
-            Self::Timestamp(_) => matches!(shape.kind, Kind::Timestamp),
-            Self::List(_) => matches!(shape.kind, Kind::List(_)),
-            Self::Map(_) => matches!(shape.kind, Kind::Map { .. }),
-            Self::Structure(_) => matches!(shape.kind, Kind::Structure { .. }),
         }
     }
 }

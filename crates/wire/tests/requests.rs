@@ -276,9 +276,9 @@ fn errors_spell_their_message_as_the_exception_does() {
              {\"Type\":\"User\",\"Message\":\"Function not found: f\"}",
         ),
         (
-            exception::INVALID_PARAMETER_VALUE.with("no \"quotes\"").untyped(),
+            exception::INVALID_PARAMETER_VALUE.with("no \"quotes\""),
             "400\ncontent-type: application/json\nx-amzn-errortype: InvalidParameterValueException\n\
-             {\"message\":\"no \\\"quotes\\\"\"}",
+             {\"Type\":\"User\",\"message\":\"no \\\"quotes\\\"\"}",
         ),
         (
             exception::TOO_MANY_REQUESTS

@@ -44,8 +44,6 @@ pub(super) struct ConfigurationRecord {
     snap_start: SnapStart,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     image: Option<ImageRecord>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    runtime_version: Option<Arc<str>>,
 }
 
 impl ConfigurationRecord {
@@ -71,7 +69,6 @@ impl ConfigurationRecord {
             file_systems: it.file_systems.into_iter().map(FileSystemRecord::of).collect(),
             snap_start: it.snap_start,
             image: it.image.map(ImageRecord::of),
-            runtime_version: it.runtime_version,
         }
     }
 
@@ -96,7 +93,6 @@ impl ConfigurationRecord {
             file_systems: self.file_systems.into_iter().map(FileSystemRecord::into_config).collect(),
             snap_start: self.snap_start,
             image: self.image.map(ImageRecord::into_config),
-            runtime_version: self.runtime_version,
         }
     }
 }

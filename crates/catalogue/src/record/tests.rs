@@ -43,7 +43,6 @@ fn full() -> Function {
             command: Some(Vec::new()),
             working_directory: None,
         }),
-        runtime_version: Some("arn".into()),
     };
     let failed = Reason { code: "Broken".into(), text: "It broke.".into() };
     function.latest = Arc::new(Version {

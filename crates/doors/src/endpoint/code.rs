@@ -1,10 +1,11 @@
 //! Serves packages to whoever holds a link, and answers like S3 where the link is no good.
 
+use access::LinkError;
 use base::id::RequestId;
 use http::request::Parts;
 use http::{Method, StatusCode};
 use services::Context;
-use services::lambda::links::{self, BadLink};
+use services::lambda::links;
 use wire::{lambda, logs};
 
 use super::Endpoint;
@@ -25,15 +26,15 @@ where
         };
         let digest = match links::package(&self.setup.vault, parts.method.as_str(), path, query, now) {
             Ok(digest) => digest,
-            Err(BadLink::Expired { .. }) => {
+            Err(LinkError::Expired) => {
                 return refuse(StatusCode::FORBIDDEN, "AccessDenied", "Request has expired");
             }
-            Err(BadLink::Forged) if parts.method == Method::GET => {
+            Err(LinkError::Forged) if parts.method == Method::GET => {
                 let words = "The request signature we calculated does not match the signature you provided. Check \
                              your key and signing method.";
                 return refuse(StatusCode::FORBIDDEN, "SignatureDoesNotMatch", words);
             }
-            Err(BadLink::Forged) => return refuse(StatusCode::FORBIDDEN, "AccessDenied", "Access Denied"),
+            Err(LinkError::Forged) => return refuse(StatusCode::FORBIDDEN, "AccessDenied", "Access Denied"),
         };
         match self.setup.artifacts.blob(&digest).await {
             Ok(Some(archive)) => typed(StatusCode::OK, "application/octet-stream", archive, id),

@@ -1,8 +1,11 @@
 //! What clients send too much of, too slowly, or not as they should; and what they may rely on.
 
-use base::limits::{HEADER_BYTES, SYNC_REQUEST_BYTES};
+use base::limits::{FUNCTION_ENDPOINT_OWN_CONNECTIONS, HEADER_BYTES, SYNC_REQUEST_BYTES};
+use hyper::body::Incoming;
+use tokio::sync::Semaphore;
 
 use super::*;
+use crate::serve::{Answerer, Response};
 
 const INVOKE: &str = "/2015-03-31/functions/f/invocations";
 
@@ -36,7 +39,7 @@ async fn a_connection_serves_many_requests_also_after_a_panic() {
     };
     for (name, expected) in [
         ("f", "200"),
-        ("panic", "500 ServiceException {\"Type\":\"User\",\"Message\":\"An internal error occurred"),
+        ("panic", "500 InternalFailure {\"message\":\"The request processing has failed"),
         ("f", "200"),
     ] {
         stream.write_all(get(name).as_bytes()).await.unwrap();
@@ -173,4 +176,30 @@ async fn a_door_that_drains_finishes_what_it_took_and_takes_no_more() {
     assert!(drained.await.unwrap(), "everything was sent in time");
     assert_eq!(idle.read(&mut [0; 16]).await.unwrap_or_default(), 0, "idle connections are closed");
     assert!(TcpStream::connect(address).await.is_err());
+}
+
+/// Answers everything.
+struct Yes;
+
+impl Answerer for Yes {
+    async fn answer(self: Arc<Self>, _: http::Request<Incoming>, _: SocketAddr) -> Response {
+        Response::default()
+    }
+}
+
+#[tokio::test]
+async fn a_door_is_heard_whatever_the_others_hold() {
+    let none_left = Arc::new(Semaphore::new(0));
+    for _ in 0..3 {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let _door = Door::open(listener, 16, Some(none_left.clone()), Arc::new(Yes));
+        let mut held = Vec::new();
+        for own in 0..FUNCTION_ENDPOINT_OWN_CONNECTIONS {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+            assert!(read_some(&mut stream).await.starts_with("HTTP/1.1 200"), "connection {own}");
+            held.push(stream);
+        }
+    }
 }

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use base::limits::{
-    ENDPOINT_CONNECTIONS, ENVIRONMENT_DESCRIPTORS, FUNCTION_ENDPOINTS_CONNECTIONS, LOG_OPEN_FILES,
+    ALL_FUNCTION_ENDPOINTS_CONNECTIONS, ENDPOINT_CONNECTIONS, ENVIRONMENT_DESCRIPTORS, ENVIRONMENTS,
+    LOG_OPEN_FILES,
 };
 use rustix::process::{Resource, getrlimit};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Descriptors kept for everything else: callers, functions' calls to their endpoints, logs, and the store. Ours.
-const KEPT: u64 = (ENDPOINT_CONNECTIONS + FUNCTION_ENDPOINTS_CONNECTIONS + LOG_OPEN_FILES + 128) as u64;
+const KEPT: u64 = (ENDPOINT_CONNECTIONS + ALL_FUNCTION_ENDPOINTS_CONNECTIONS + LOG_OPEN_FILES + 128) as u64;
 
 /// The machine's environments. Cheap to clone; clones share one count.
 #[derive(Debug, Clone)]
@@ -31,12 +32,13 @@ impl Budget {
         Self { places: Arc::new(Semaphore::new(size)), size }
     }
 
-    /// What this process's limit on open files allows.
+    /// What this process's limit on open files allows, and not more than the launcher builds.
     pub fn of_process() -> Self {
         let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
         // Where there are few, callers share them half and half with environments.
         let environments = (files - KEPT.min(files / 2)) / ENVIRONMENT_DESCRIPTORS;
-        Self::new(usize::try_from(environments.max(1)).unwrap_or(usize::MAX))
+        let environments = usize::try_from(environments.max(1)).unwrap_or(usize::MAX);
+        Self::new(environments.min(ENVIRONMENTS))
     }
 
     /// How many environments there may be.

@@ -5,6 +5,7 @@
 
 use std::future::Future;
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -34,6 +35,12 @@ use crate::outcome::Fault;
 
 /// Bytes read from the pipe at once. Ours.
 const CHUNK: usize = 16 * 1024;
+
+/// What an event costs beside its message, in bytes: a flood of empty lines must fill the queue, too.
+const EVENT_COST: usize = size_of::<LogEvent>();
+
+/// Bytes that a pipe holds unless somebody changed that. Source: pipe(7).
+const PIPE_BYTES: usize = 64 * 1024;
 
 /// Where and how one environment's log is written.
 #[derive(Clone)]
@@ -79,8 +86,6 @@ type Writing = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// One environment's output.
 pub struct Output {
     pipe: pipe::Receiver,
-    /// What the pipe can hold: reading so much after a moment reads all that was written before it.
-    capacity: usize,
     /// The pipe's other end is gone.
     ended: bool,
     splitter: Splitter,
@@ -98,10 +103,8 @@ pub struct Output {
 impl Output {
     /// Reads `pipe` and writes as `plan` says.
     pub fn new(pipe: OwnedFd, plan: LogPlan, clock: Clock) -> io::Result<Self> {
-        let capacity = rustix::pipe::fcntl_getpipe_size(&pipe)?;
         Ok(Self {
             pipe: pipe::Receiver::from_owned_fd(pipe)?,
-            capacity,
             ended: false,
             splitter: Splitter::new(),
             tail: Tail::new(plan.format),
@@ -136,7 +139,7 @@ impl Output {
 
     /// Reads all that was written before this moment, and hands it on.
     pub async fn drain(&mut self) {
-        let mut left = self.capacity;
+        let mut left = self.capacity();
         while left > 0 {
             if self.queued >= OUTPUT_QUEUE_BYTES {
                 self.flush().await;
@@ -233,13 +236,19 @@ impl Output {
 
     /// Reads what is there at once, so that it stands before the next line of the platform.
     fn catch_up(&mut self) {
-        let mut left = self.capacity;
+        let mut left = self.capacity();
         while left > 0 && self.queued < OUTPUT_QUEUE_BYTES {
             match self.read() {
                 0 => return,
                 read => left = left.saturating_sub(read),
             }
         }
+    }
+
+    /// What the pipe can hold now, which its writers may change: reading so much after a moment reads all that was
+    /// written before it.
+    fn capacity(&self) -> usize {
+        rustix::pipe::fcntl_getpipe_size(&self.pipe).unwrap_or(PIPE_BYTES)
     }
 
     fn record(&mut self, record: &Record) {
@@ -253,7 +262,7 @@ impl Output {
     }
 
     fn enqueue(&mut self, message: Bytes) {
-        self.queued += message.len();
+        self.queued += message.len() + EVENT_COST;
         self.queue.push(LogEvent { timestamp: self.clock.now(), message });
     }
 
@@ -265,7 +274,7 @@ impl Output {
                 self.tail.push(&event.message);
             }
             if self.plan.format == Format::Text || application_passes(self.plan.application, &event) {
-                self.queued += event.message.len();
+                self.queued += event.message.len() + EVENT_COST;
                 let timestamp = event.timestamp.unwrap_or(now);
                 self.queue.push(LogEvent { timestamp, message: event.message });
             }
@@ -276,11 +285,11 @@ impl Output {
     /// Bytes read at once; zero when there are none. Asks the kernel, and not tokio, which learns of fresh bytes
     /// later.
     fn read(&mut self) -> usize {
-        let mut chunk = [0; CHUNK];
-        let read = rustix::io::retry_on_intr(|| rustix::io::read(&self.pipe, &mut chunk[..]));
-        let read = read.unwrap_or_default();
-        self.accept(&chunk[..read]);
-        read
+        let mut chunk = [MaybeUninit::uninit(); CHUNK];
+        // It does not wait, so nothing interrupts it.
+        let Ok((read, _)) = rustix::io::read(&self.pipe, &mut chunk[..]) else { return 0 };
+        self.accept(read);
+        read.len()
     }
 
     fn accept(&mut self, bytes: &[u8]) {
@@ -293,8 +302,8 @@ impl Output {
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<usize> {
-        let mut chunk = [0; CHUNK];
-        let mut chunk = ReadBuf::new(&mut chunk);
+        let mut chunk = [MaybeUninit::uninit(); CHUNK];
+        let mut chunk = ReadBuf::uninit(&mut chunk);
         let read = std::task::ready!(Pin::new(&mut self.pipe).poll_read(cx, &mut chunk));
         self.ended = read.is_err() || chunk.filled().is_empty();
         self.accept(chunk.filled());

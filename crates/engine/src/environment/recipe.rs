@@ -14,6 +14,7 @@ use base::units::Mib;
 use catalogue::{Configuration, LogFormat, LogLevel, LoggingConfig, SystemLogLevel, Version};
 use record::Logs;
 use record::level::{Format, Level, SystemLevel};
+use sandbox::SandboxSpec;
 use sandbox::identity::{ENDPOINT_PORT, INSIDE_ADDRESS};
 use sandbox::interpreters::Interpreter;
 use sandbox::interpreters::rules::{Choice, RuntimeMatch, choose, launch_command, runtime_version};
@@ -89,7 +90,7 @@ pub struct Recipe {
 impl Recipe {
     /// The order for its sandbox.
     pub fn order(&self, id: EnvironmentId, endpoint: bool, place: Place) -> Order {
-        Order {
+        let spec = SandboxSpec {
             id,
             memory: self.memory,
             tmp: self.tmp,
@@ -97,8 +98,8 @@ impl Recipe {
             code: self.code.clone(),
             layers: self.layers.clone(),
             endpoint,
-            place,
-        }
+        };
+        Order { spec, place }
     }
 
     /// What it means that a command, the last one tried, could not be executed.

@@ -147,8 +147,10 @@ pub enum RuntimeState {
     Started,
     /// Reported that it could not initialise.
     InitError,
-    /// Asked for work or has it.
+    /// Asked for work.
     Ready,
+    /// Has work.
+    Running,
     /// Posts a response.
     InvocationResponse,
     /// Posts an error.
@@ -374,7 +376,7 @@ fn while_running(limits: Limits, now: Timestamp, call: Call, event: Event) -> (S
         // A runtime whose connection broke asks again and gets the same call again.
         Event::Next => (State::Running(call), vec![Action::Deliver]),
         Event::InitFailed(_) => {
-            (State::Running(call), vec![refuse(RuntimeState::Ready, RuntimeState::InitError)])
+            (State::Running(call), vec![refuse(RuntimeState::Running, RuntimeState::InitError)])
         }
         Event::Exited(exit) => fail(limits, now, call, Some(Fault::Exit(exit)), false),
         Event::TimeUp => fail(limits, now, call, None, false),

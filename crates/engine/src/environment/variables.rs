@@ -4,6 +4,9 @@
 //! interface emulator: defaults that customers may override, customer, credentials, platform.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+use sandbox::identity::{INSIDE_ADDRESS, RUNTIME_API_PORT, TELEMETRY_FD};
 
 /// A runtime's family, where it matters for its variables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,9 +76,6 @@ pub struct Facts<'a> {
     pub interpreter: &'a [(String, String)],
 }
 
-/// The Runtime API's address inside a sandbox.
-pub const RUNTIME_API: &str = "169.254.100.1:9001";
-
 /// The variable whose program wraps the start of a managed runtime.
 pub const EXEC_WRAPPER: &str = "AWS_LAMBDA_EXEC_WRAPPER";
 
@@ -139,7 +139,7 @@ fn reserved(facts: &Facts<'_>, family: Family) -> Pairs {
         ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand".into()),
         ("AWS_LAMBDA_LOG_GROUP_NAME", facts.group.into()),
         ("AWS_LAMBDA_LOG_STREAM_NAME", facts.stream.into()),
-        ("AWS_LAMBDA_RUNTIME_API", RUNTIME_API.into()),
+        ("AWS_LAMBDA_RUNTIME_API", format!("{}:{RUNTIME_API_PORT}", Ipv4Addr::from(INSIDE_ADDRESS))),
         ("LAMBDA_RUNTIME_DIR", "/var/runtime".into()),
         ("LAMBDA_TASK_ROOT", "/var/task".into()),
         ("_AWS_XRAY_DAEMON_ADDRESS", "169.254.100.1".into()),
@@ -159,7 +159,7 @@ fn reserved(facts: &Facts<'_>, family: Family) -> Pairs {
     }
     // Our own clients write frames there, so that a line may hold newlines and carries its level.
     if matches!(family, Family::Python | Family::Node) {
-        pairs.push(("_LAMBDA_TELEMETRY_LOG_FD", "62".into()));
+        pairs.push(("_LAMBDA_TELEMETRY_LOG_FD", TELEMETRY_FD.to_string()));
     }
     pairs
 }

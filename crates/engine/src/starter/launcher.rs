@@ -8,8 +8,8 @@ use std::task::{Context, Poll, ready};
 use async_trait::async_trait;
 use base::id::EnvironmentId;
 use rustix::net::{SendFlags, send};
+use sandbox::LauncherClient;
 use sandbox::protocol::{Exit, FromInit, ToInit};
-use sandbox::{LauncherClient, SandboxSpec};
 use tokio::io::ReadBuf;
 use tokio::net::UnixDatagram;
 use tokio::sync::oneshot;
@@ -23,10 +23,9 @@ const TOLD_BYTES: usize = 256;
 #[async_trait]
 impl Starter for LauncherClient {
     async fn build(&self, order: Order) -> Result<Sandbox, StartError> {
-        let Order { id, memory, tmp, interpreter, code, layers, endpoint, place } = order;
-        let end = End { launcher: self.clone(), id, place: Some(place) };
+        let Order { spec, place } = order;
+        let end = End { launcher: self.clone(), id: spec.id, place: Some(place) };
         let (sender, built) = oneshot::channel();
-        let spec = SandboxSpec { id, memory, tmp, interpreter, code, layers, endpoint };
         LauncherClient::build(self, spec, move |built| drop(sender.send(built)));
         let built = built.await.map_err(|_| StartError("the launcher has gone".into()))?;
         let built = built.map_err(|error| StartError(error.to_string()))?;

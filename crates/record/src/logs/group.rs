@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use base::arn::Scope;
 use base::clock::{Clock, Timestamp};
-use base::limits::{LOG_BATCH_BYTES, LOG_CHECKPOINT_BYTES};
+use base::limits::{LOG_BATCH_BYTES, LOG_CHECKPOINT_BYTES, LOG_LINGER};
 use bytes::Bytes;
 use store::{
     Commit, Document, Key, LogName, LogPosition, LogRecord, Require, Revision, Store, StoreError, Sync,
 };
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, watch};
 
 use super::LogEvent;
 use super::entry::{Encoder, Mark, StreamId};
@@ -46,6 +46,8 @@ pub(super) struct Group {
     state: Mutex<State>,
     /// How many batches have left the queue, appended or not.
     done: watch::Sender<u64>,
+    /// What waits is to be appended now.
+    hurry: Notify,
     /// Held while the index is loaded or stored.
     pub(super) storing: tokio::sync::Mutex<()>,
 }
@@ -64,6 +66,7 @@ pub(super) struct State {
     /// Whether an append failed, so that the log may hold records that the index does not.
     pub unsure: bool,
     waiting: VecDeque<Batch>,
+    waiting_bytes: usize,
     accepted: u64,
     appending: bool,
     closed: bool,
@@ -101,6 +104,7 @@ impl Group {
             log,
             state,
             done: watch::Sender::new(0),
+            hurry: Notify::new(),
             storing: tokio::sync::Mutex::default(),
         }
     }
@@ -152,8 +156,12 @@ impl Group {
             return Err(Closed);
         }
         let batch = state.encode(stream, events, appender.clock.now(), room);
+        state.waiting_bytes += batch.bytes;
         state.waiting.push_back(batch);
         state.accepted += 1;
+        if state.waiting_bytes >= LOG_BATCH_BYTES {
+            self.hurry.notify_one();
+        }
         if !std::mem::replace(&mut state.appending, true) {
             tokio::spawn(self.clone().append_all(appender.clone()));
         }
@@ -163,6 +171,7 @@ impl Group {
     /// Waits until everything queued so far is in the log, or was given up.
     pub(super) async fn settled(&self) {
         let accepted = self.state().accepted;
+        self.hurry.notify_one();
         let mut done = self.done.subscribe();
         // The sender lives as long as `self`.
         let _ = done.wait_for(|done| *done >= accepted).await;
@@ -175,6 +184,7 @@ impl Group {
             state.closed = true;
             let given_up = state.waiting.len() as u64;
             state.waiting.clear();
+            state.waiting_bytes = 0;
             self.done.send_modify(|done| *done += given_up);
         }
         self.settled().await;
@@ -182,8 +192,12 @@ impl Group {
         let _storing = self.storing.lock().await;
     }
 
-    /// Appends what waits until nothing does.
+    /// Appends what waits until nothing does, after a while in which more may come: one append does for all.
     async fn append_all(self: Arc<Self>, appender: Appender) {
+        tokio::select! {
+            () = appender.clock.sleep(LOG_LINGER) => {}
+            () = self.hurry.notified() => {}
+        }
         while let Some((batch, merged)) = self.next_batch() {
             let events = batch.events.len();
             if let Err(error) = self.append(&appender, batch).await {
@@ -235,6 +249,7 @@ impl Group {
             batch.room.extend(next.room);
             merged += 1;
         }
+        state.waiting_bytes -= batch.bytes;
         Some((batch, merged))
     }
 

@@ -10,7 +10,7 @@ use rustix::process::{Pid, Resource};
 use rustix::thread::{CapabilitySet, UnshareFlags};
 
 use crate::identity::{FUNCTION_GID, FUNCTION_UID, TELEMETRY_FD};
-use crate::limits::{FUNCTION_LOCKED, FUNCTION_STACK};
+use crate::limits::{FUNCTION_LOCKED, FUNCTION_STACK, FUNCTION_TASKS};
 use crate::seccomp::Program;
 use crate::sys::process::{self, Executable};
 use crate::sys::{Step, StepError, signals};
@@ -94,10 +94,10 @@ fn report_pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok((report, rustix::io::fcntl_dupfd_cloexec(reporter, TELEMETRY_FD + 1)?))
 }
 
-/// The limits that were recorded inside a function, but for core files, which would end up in `/tmp`.
+/// The limits that were recorded inside a function, but for core files: hosts collect them, and they hold secrets.
 fn set_limits() -> io::Result<()> {
     process::limit(Resource::Nofile, base::limits::FUNCTION_FILES)?;
-    process::limit(Resource::Nproc, base::limits::FUNCTION_PROCESSES)?;
+    process::limit(Resource::Nproc, FUNCTION_TASKS)?;
     process::limit(Resource::Memlock, FUNCTION_LOCKED)?;
     process::limit(Resource::Core, 0)?;
     process::limit_softly(Resource::Stack, Some(FUNCTION_STACK))

@@ -19,7 +19,7 @@ use crate::plan::{names, rooms};
 use crate::requests::Outcome;
 use crate::seccomp::{self, Program};
 use crate::setup::Unpack;
-use crate::sys::process;
+use crate::sys::{self, process};
 use crate::unpack::{self, Unpacking};
 
 /// Every chore of this launcher.
@@ -87,7 +87,7 @@ impl Chores {
         match doomed {
             Ok(None) => {}
             Ok(Some(entry)) => self.waiting.push_back(Task::Clear { entry }),
-            Err(error) => eprintln!("samovar: unpacked code cannot be removed: {error}"),
+            Err(error) => sys::say(format_args!("unpacked code cannot be removed: {error}")),
         }
     }
 
@@ -109,7 +109,7 @@ impl Chores {
                     self.busy.insert(pid, Chore { deadline: now + CHORE_TIME, kind });
                 }
                 (Err(_), Some(ticket)) => outbox.answer(ticket, Outcome::NotUnpacked),
-                (Err(error), None) => eprintln!("samovar: unpacked code cannot be removed: {error}"),
+                (Err(error), None) => sys::say(format_args!("unpacked code cannot be removed: {error}")),
             }
         }
         for (pid, _) in self.busy.iter().filter(|(_, chore)| chore.deadline < now) {

@@ -20,7 +20,7 @@ use crate::limits::{CGROUP_RETRY, REQUEST_BYTES, REQUESTS_WAITING, TEARDOWN_TIME
 use crate::requests::{Answer, Outcome, Request, Work, decode, encode};
 use crate::setup::LauncherSetup;
 use crate::sys::packets::{self, Received};
-use crate::sys::signals;
+use crate::sys::{self, signals};
 
 /// How often deadlines are looked at while something is under way.
 const TICK: Duration = Duration::from_secs(1);
@@ -71,7 +71,7 @@ impl Desk {
     pub(super) fn serve(mut self) -> ExitCode {
         while self.ended.is_none() {
             if let Err(error) = self.turn() {
-                eprintln!("samovar: the launcher stops: {error}");
+                sys::say(format_args!("the launcher stops: {error}"));
                 let _ = rustix::process::kill_process(self.wires.server, Signal::KILL);
                 break;
             }

@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use base::clock::Timestamp;
 use base::id::EnvironmentId;
+use base::limits::{ENVIRONMENT_DESCRIPTORS, ENVIRONMENTS};
 use rustix::pipe::PipeFlags;
 use rustix::process::{Gid, Pid, Resource, Signal, Uid, getrlimit};
 
@@ -15,7 +16,7 @@ use super::tree::Interpreters;
 use crate::cgroups::Groups;
 use crate::identity::{CODE_OWNER_UID, ENVIRONMENT_BLOCK, FUNCTION_GID, FUNCTION_UID};
 use crate::init;
-use crate::limits::{BUILD_TIME, BUILDS_AT_ONCE, CGROUP_RETRIES, DESCRIPTORS_EACH, SANDBOXES};
+use crate::limits::{BUILD_TIME, BUILDS_AT_ONCE, CGROUP_RETRIES};
 use crate::plan::groups::Limits;
 use crate::plan::{names, rooms};
 use crate::requests::Outcome;
@@ -73,7 +74,7 @@ impl Sandboxes {
             interpreters,
             cpu_policy,
             filter: seccomp::compile(&seccomp::function()),
-            capacity: SANDBOXES.min((files / DESCRIPTORS_EACH) as usize),
+            capacity: ENVIRONMENTS.min((files / ENVIRONMENT_DESCRIPTORS) as usize),
             users: Users { first: first_user, next: 0, taken: HashSet::new() },
             waiting: VecDeque::new(),
             live: HashMap::new(),

@@ -15,7 +15,7 @@ use crate::identity::SERVER_UID;
 use crate::seccomp;
 use crate::setup::ServerSide;
 use crate::sys::signals::{self, Mask};
-use crate::sys::{Step, StepError, mounts, process};
+use crate::sys::{self, Step, StepError, mounts, process};
 
 /// What the server's process is born with.
 pub(super) struct Birth {
@@ -38,13 +38,13 @@ pub(super) fn run(birth: Birth, server: impl FnOnce(ServerSide) -> ExitCode) -> 
     let Birth { data, seen_at, foreign, launcher, go, mask } = birth;
     foreign.into_iter().for_each(process::close);
     if let Err(StepError { step, source }) = step_down(&data, &seen_at, go) {
-        eprintln!("samovar: the server cannot start: {step}: {source}");
+        sys::say(format_args!("the server cannot start: {step}: {source}"));
         return 1;
     }
     let client = match LauncherClient::start(launcher) {
         Ok(client) => client,
         Err(error) => {
-            eprintln!("samovar: the server cannot start a thread: {error}");
+            sys::say(format_args!("the server cannot start a thread: {error}"));
             return 1;
         }
     };

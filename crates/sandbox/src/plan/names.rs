@@ -1,6 +1,8 @@
 //! Which names a server may use. It is not trusted: a name is never a path.
 
-use crate::limits::{LAYERS, MEMORY, NAME_BYTES, TMP};
+use base::limits::{FUNCTION_MEMORY, FUNCTION_TMP};
+
+use crate::limits::{LAYERS, NAME_BYTES};
 use crate::spec::SandboxSpec;
 
 /// Whether a code directory may have this name: lower-case letters, digits and hyphens.
@@ -29,10 +31,10 @@ pub fn refusal(spec: &SandboxSpec, interpreters: &[&str]) -> Option<String> {
     if spec.layers.len() > LAYERS {
         return Some(format!("{} layers are more than {LAYERS}", spec.layers.len()));
     }
-    if !(MEMORY.0..=MEMORY.1).contains(&spec.memory) {
+    if !(FUNCTION_MEMORY.0..=FUNCTION_MEMORY.1).contains(&spec.memory) {
         return Some(format!("{} of memory is out of range", spec.memory));
     }
-    if !(TMP.0..=TMP.1).contains(&spec.tmp) {
+    if !(FUNCTION_TMP.0..=FUNCTION_TMP.1).contains(&spec.tmp) {
         return Some(format!("a /tmp of {} is out of range", spec.tmp));
     }
     let interpreter = spec.interpreter.as_deref()?;

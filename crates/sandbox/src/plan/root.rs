@@ -78,6 +78,12 @@ pub const ETC_FILES: &[&str] = &[
     "services",
 ];
 
+/// A script that functions find at the root. Source: recorded inside functions of every runtime.
+const ENTRYPOINT: &str = "lambda-entrypoint.sh";
+
+/// What it does: there is no runtime to start that is not running already, so it runs what it is given.
+const ENTRYPOINT_SCRIPT: &[u8] = b"#!/bin/sh\nexec \"$@\"\n";
+
 /// Whether a directory of `/etc` belongs to the installed programs: certificates, library paths, fonts, Java.
 pub fn is_shown(etc_name: &str) -> bool {
     const DIRECTORIES: &[&str] =
@@ -100,6 +106,7 @@ pub fn steps(
     }));
     steps.extend(etc(host));
     steps.extend(devices());
+    steps.push(RootStep::File { at: ENTRYPOINT.into(), contents: ENTRYPOINT_SCRIPT.to_vec(), mode: 0o755 });
     for file in runtime_files {
         let mode = if file.executable { 0o755 } else { 0o644 };
         let at = Path::new("var/runtime").join(&file.path);

@@ -41,7 +41,7 @@ fn identity(side: ServerSide) {
     }
     assert!(status.contains("NoNewPrivs:\t1") && status.contains("Seccomp:\t2"), "{status}");
     let limits = "ulimit -n; ulimit -u; ulimit -s; ulimit -l; ulimit -c";
-    assert_eq!(sandbox.run(&["/bin/bash", "-c", limits]).1, "1024\n1024\n8192\n64\n0\n");
+    assert_eq!(sandbox.run(&["/bin/bash", "-c", limits]).1, "1024\n742\n8192\n64\n0\n");
     assert_eq!(sandbox.sh("cat /proc/self/cgroup | cut -d: -f3 | sort -u"), "/\n");
 }
 
@@ -229,7 +229,7 @@ while True:
             import time; time.sleep(60); os._exit(0)
         count += 1
     except OSError as error:
-        print(900 < count < 1024, error.errno); sys.stdout.flush(); os._exit(0)
+        print(600 < count < 742, error.errno); sys.stdout.flush(); os._exit(0)
 ";
     assert_eq!(sandbox.python(bomb), "True 11\n");
     sandbox.reset();

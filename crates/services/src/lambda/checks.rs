@@ -2,7 +2,7 @@
 
 pub(crate) mod rules;
 
-use base::limits::{CLIENT_CONTEXT_BYTES, ENVIRONMENT_BYTES};
+use base::limits::{CLIENT_CONTEXT_BYTES, FUNCTION_LAYERS};
 
 use super::runtimes::SUPPORTED;
 
@@ -54,7 +54,7 @@ pub(crate) enum Refusal {
          provided exceeded the 4KB limit. String measured: {measured}"
     )]
     LargeEnvironment {
-        /// The variables as compact JSON, longer than [`ENVIRONMENT_BYTES`].
+        /// The variables as compact JSON, longer than [`base::limits::ENVIRONMENT_BYTES`].
         measured: String,
     },
     /// Environment variables that Lambda sets itself.
@@ -75,7 +75,7 @@ pub(crate) enum Refusal {
     #[error("{0} is not supported for SnapStart enabled functions.")]
     NoSnapshots(String),
     /// More layers than a function may have.
-    #[error("Cannot reference more than 5 layers.")]
+    #[error("Cannot reference more than {FUNCTION_LAYERS} layers.")]
     TooManyLayers,
     /// A layer of another region.
     #[error("Layers are not in the same region as the function. Layers are expected to be in region {0}.")]
@@ -113,9 +113,4 @@ pub(crate) enum Refusal {
     /// Something that Lambda has and Samovar has not. Ours.
     #[error("Samovar does not implement {0}")]
     NotBuilt(&'static str),
-}
-
-/// Whether `measured`, the variables as compact JSON, is too long.
-fn too_long(measured: &str) -> bool {
-    measured.len() > ENVIRONMENT_BYTES
 }

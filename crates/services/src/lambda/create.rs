@@ -9,7 +9,7 @@ use wire::lambda as api;
 
 use super::checks::{Refusal, rules};
 use super::errors::{Failure, large_archive};
-use super::{Lambda, render, settings};
+use super::{Lambda, settings};
 use crate::Context;
 
 impl Lambda {
@@ -80,7 +80,6 @@ impl Lambda {
                 .and_then(settings::clearable),
             vpc: input.vpc_config.as_ref().map(|config| settings::vpc(config, &key.scope)),
             snap_start: input.snap_start.as_ref().map_or(default.snap_start, settings::snap_start),
-            runtime_version: Some(render::runtime_version(&key.scope.region, runtime).into()),
             ..default
         })
     }

@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use base::arn::Region;
 use catalogue::{Configuration, LogFormat, Version};
-use sha2::{Digest, Sha256};
 use wire::lambda as api;
 
 /// A version whole, under the ARN `arn`, with its variables opened.
@@ -24,11 +22,10 @@ pub(crate) fn configuration(
         last_update_status: update.and_then(|update| api::LastUpdateStatus::parse(update.as_str())),
         last_update_status_reason: update_reason.map(|reason| reason.text.to_string()),
         last_update_status_reason_code: update_reason.map(|reason| reason.code.to_string()),
-        runtime_version_config: version
-            .configuration
-            .runtime_version
-            .as_ref()
-            .map(|arn| api::RuntimeVersionConfig { runtime_version_arn: Some(arn.to_string()), error: None }),
+        runtime_version_config: version.configuration.runtime.as_deref().map(|runtime| {
+            let arn = engine::runtime_version(runtime).arn(version.arn.scope.region.as_str());
+            api::RuntimeVersionConfig { runtime_version_arn: Some(arn), error: None }
+        }),
         ..listed(version, arn, environment)
     }
 }
@@ -84,12 +81,6 @@ pub(crate) fn tags(tags: &BTreeMap<Arc<str>, Arc<str>>) -> Option<BTreeMap<Strin
     let shown: BTreeMap<_, _> =
         tags.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
     (!shown.is_empty()).then_some(shown)
-}
-
-/// The ARN of the runtime version that stands for a runtime id: as stable as what it names.
-pub(crate) fn runtime_version(region: &Region, runtime: &str) -> String {
-    let digest: [u8; 32] = Sha256::digest(runtime.as_bytes()).into();
-    format!("arn:aws:lambda:{region}::runtime:{}", base::id::Digest(digest))
 }
 
 fn text(shared: &Option<Arc<str>>) -> Option<String> {

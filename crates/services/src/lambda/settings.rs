@@ -11,7 +11,7 @@ use wire::lambda as api;
 
 /// The log settings that a request's `LoggingConfig` means; what it leaves out gets its default.
 ///
-/// A present object replaces everything that was set before. Source: recorded in 2026 (native captures, 7.1).
+/// A present object replaces everything that was set before. Source: recorded in 2026.
 pub(crate) fn logging(config: &api::LoggingConfig, function: &str) -> kept::LoggingConfig {
     let format = match config.log_format {
         Some(api::LogFormat::Json) => kept::LogFormat::Json {

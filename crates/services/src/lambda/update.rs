@@ -11,7 +11,7 @@ use super::checks::{Refusal, rules};
 use super::create::{refuse_first, seconds};
 use super::errors::Failure;
 use super::names::Target;
-use super::{Lambda, render, settings};
+use super::{Lambda, settings};
 use crate::Context;
 
 impl Lambda {
@@ -100,15 +100,10 @@ impl Lambda {
         let seal = |environment: api::Environment| {
             self.parts.vault.seal_environment(key, &environment.variables.unwrap_or_default())
         };
-        let runtime_version = input
-            .runtime
-            .as_deref()
-            .map(|runtime| render::runtime_version(&key.scope.region, runtime).into());
         let dead_letter = input.dead_letter_config.and_then(|config| config.target_arn);
         ConfigurationUpdate {
             expected: None,
             runtime: input.runtime.map(Into::into),
-            runtime_version,
             handler: input.handler.map(Into::into),
             role: input.role.map(Into::into),
             description: input.description.map(Into::into),

@@ -68,10 +68,13 @@ impl Syncer {
             self.more.notify_one();
             waiting = self.taken.wait(waiting).expect("nobody panics while holding what waits");
         }
+        // Once it has a file the thread waits for more of them, and not for this.
+        if waiting.files.is_empty() {
+            self.more.notify_one();
+        }
         let unsynced =
             waiting.files.entry(path).or_insert_with(|| Unsynced { file, directories: Vec::new() });
         unsynced.directories.extend(directories);
-        self.more.notify_one();
     }
 
     /// Takes a file back, to be made durable by the caller: answers the directories that still have to be.

@@ -35,7 +35,7 @@ pub fn write(value: &Value, format: TimestampFormat) -> Option<String> {
     })
 }
 
-/// Decimals are cut off, and what does not fit 32 bits becomes the nearest that does (native captures, 7.7).
+/// Decimals are cut off, and what does not fit 32 bits becomes the nearest that does. Source: recorded in 2026.
 pub fn saturated_integer(number: f64) -> i64 {
     i64::from(number as i32)
 }

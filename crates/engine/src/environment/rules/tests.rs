@@ -300,7 +300,7 @@ fn calls_out_of_place_are_refused() {
             5 init-error: refuse(Ready to InitError)
             6 call 1: startline, deliver, timer@3006
             7 response 2: refuse(requestid)
-            8 init-error: refuse(Ready to InitError)
+            8 init-error: refuse(Running to InitError)
             9 next: deliver
             10 response 1: reply(result), accept
             11 response 1: refuse(ResponseSent to InvocationResponse)

@@ -103,6 +103,7 @@ const fn name(state: RuntimeState) -> &'static str {
         RuntimeState::Started => "Started",
         RuntimeState::InitError => "InitError",
         RuntimeState::Ready => "Ready",
+        RuntimeState::Running => "Running",
         RuntimeState::InvocationResponse => "InvocationResponse",
         RuntimeState::InvocationErrorResponse => "InvocationErrorResponse",
         RuntimeState::ResponseSent => "ResponseSent",

@@ -3,28 +3,14 @@
 use std::collections::BTreeMap;
 
 use base::arn::Region;
+use base::limits::{
+    ENVIRONMENT_BYTES, FUNCTION_LAYERS, FUNCTION_MEMORY, FUNCTION_NAME_CHARS, FUNCTION_TIMEOUT, FUNCTION_TMP,
+    RESOURCE_TAGS,
+};
 use wire::lambda::{FunctionCode, LogFormat, LoggingConfig, PackageType, UpdateFunctionCodeRequest};
 
-use super::{Refusal, too_long};
+use super::Refusal;
 use crate::lambda::runtimes::{self, Known};
-
-/// Longest name of a function, in characters; the model lets ARNs of 140 pass. Source: recorded refusal.
-const NAME_CHARS: usize = 64;
-
-/// Most memory of a function without a capacity provider, in MB. Source: Lambda quotas.
-const MEMORY_MB: i32 = 10_240;
-
-/// Longest timeout of a function without a capacity provider, in seconds. Source: Lambda quotas.
-const TIMEOUT_SECONDS: i32 = 900;
-
-/// Largest `/tmp` of a function without an accelerator, in MB. Source: Lambda quotas.
-const EPHEMERAL_MB: i32 = 10_240;
-
-/// Most layers of a function. Source: Lambda quotas.
-const LAYERS: usize = 5;
-
-/// Most tags of a function. Source: Lambda quotas; recorded refusal.
-const TAGS: usize = 50;
 
 /// Variables that only Lambda sets. Source: Lambda Developer Guide, "Defined runtime environment variables".
 const RESERVED: &[&str] = &[
@@ -51,15 +37,15 @@ const RESERVED: &[&str] = &[
     "AWS_LAMBDA_METADATA_TOKEN",
 ];
 
-/// A new function's name is at most 64 characters long.
+/// A new function's name is not longer than names may be.
 pub(crate) fn name(name: &str) -> Result<(), Refusal> {
-    if name.len() <= NAME_CHARS {
+    if name.len() <= FUNCTION_NAME_CHARS {
         return Ok(());
     }
     Err(Refusal::Constraint {
         value: name.to_owned(),
         member: "functionName",
-        constraint: format!("Member must have length less than or equal to {NAME_CHARS}"),
+        constraint: format!("Member must have length less than or equal to {FUNCTION_NAME_CHARS}"),
     })
 }
 
@@ -80,11 +66,11 @@ pub(crate) fn sizes(
     ephemeral: Option<i32>,
 ) -> Result<(), Refusal> {
     for (value, member, most) in [
-        (memory, "memorySize", MEMORY_MB),
-        (timeout, "timeout", TIMEOUT_SECONDS),
-        (ephemeral, "ephemeralStorage.size", EPHEMERAL_MB),
+        (memory, "memorySize", FUNCTION_MEMORY.1.0.into()),
+        (timeout, "timeout", FUNCTION_TIMEOUT.as_secs()),
+        (ephemeral, "ephemeralStorage.size", FUNCTION_TMP.1.0.into()),
     ] {
-        if let Some(value) = value.filter(|value| *value > most) {
+        if let Some(value) = value.filter(|value| i64::from(*value) > most as i64) {
             return Err(Refusal::Constraint {
                 value: value.to_string(),
                 member,
@@ -103,7 +89,7 @@ pub(crate) fn environment(variables: &BTreeMap<String, String>) -> Result<(), Re
         return Err(Refusal::ReservedKeys(reserved));
     }
     let measured = serde_json::to_string(variables).expect("a map of strings is JSON");
-    if too_long(&measured) { Err(Refusal::LargeEnvironment { measured }) } else { Ok(()) }
+    if measured.len() > ENVIRONMENT_BYTES { Err(Refusal::LargeEnvironment { measured }) } else { Ok(()) }
 }
 
 /// Log levels go with JSON only. A request that leaves the format out means text, whatever is stored.
@@ -115,7 +101,7 @@ pub(crate) fn logging(config: &LoggingConfig) -> Result<(), Refusal> {
 
 /// Layers are of the function's region and exist: Samovar holds none.
 pub(crate) fn layers(arns: &[String], region: &Region) -> Result<(), Refusal> {
-    if arns.len() > LAYERS {
+    if arns.len() > FUNCTION_LAYERS {
         return Err(Refusal::TooManyLayers);
     }
     let Some(first) = arns.first() else { return Ok(()) };
@@ -129,7 +115,7 @@ pub(crate) fn layers(arns: &[String], region: &Region) -> Result<(), Refusal> {
 
 /// Tags fit.
 pub(crate) fn tags(tags: &BTreeMap<String, String>) -> Result<(), Refusal> {
-    if tags.len() > TAGS { Err(Refusal::TooManyTags) } else { Ok(()) }
+    if tags.len() > RESOURCE_TAGS { Err(Refusal::TooManyTags) } else { Ok(()) }
 }
 
 /// Snapshots are asked for where they exist.
