@@ -3,7 +3,8 @@ import re
 
 import pytest
 
-from samovar import Samovar
+from recorded import ECHO, Raw
+from samovar import Samovar, create
 
 _numbers = itertools.count(1)
 
@@ -46,3 +47,16 @@ def logs(server):
 def name(request):
     """A function name that no other test uses."""
     return re.sub(r"[^a-zA-Z0-9]+", "-", request.node.name)[:48].strip("-") + f"-{next(_numbers)}"
+
+
+@pytest.fixture(scope="session")
+def raw(server):
+    """Plain HTTP to the shared server."""
+    return Raw(server)
+
+
+@pytest.fixture(scope="session")
+def echo(server):
+    """A function that all read and none change."""
+    create(server.client("lambda"), "fidelity-echo", ECHO)
+    return "fidelity-echo"

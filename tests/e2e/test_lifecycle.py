@@ -314,7 +314,7 @@ def test_what_is_not_built_says_so(lam, name):
 def test_equal_names_in_two_accounts_and_two_regions_never_meet(server):
     clients = {
         (account, region): server.client("lambda", account=account, region=region)
-        for account in ("111111111111", "222222222222")
+        for account in ("101010101010", "202020202020")
         for region in ("us-east-1", "eu-west-1")
     }
     for (account, region), client in clients.items():
@@ -322,10 +322,10 @@ def test_equal_names_in_two_accounts_and_two_regions_never_meet(server):
     for (account, region), client in clients.items():
         assert invoke(client, "twin")["payload"] == [account, f"arn:aws:lambda:{region}:{account}:function:twin"]
         assert [f["FunctionName"] for f in client.list_functions()["Functions"]] == ["twin"]
-    clients["111111111111", "us-east-1"].delete_function(FunctionName="twin")
-    assert invoke(clients["222222222222", "us-east-1"], "twin")["payload"][0] == "222222222222"
-    assert refusal(clients["111111111111", "us-east-1"].get_function, FunctionName="twin")[2] == 404
-    logs = server.client("logs", account="222222222222", region="eu-west-1")
+    clients["101010101010", "us-east-1"].delete_function(FunctionName="twin")
+    assert invoke(clients["202020202020", "us-east-1"], "twin")["payload"][0] == "202020202020"
+    assert refusal(clients["101010101010", "us-east-1"].get_function, FunctionName="twin")[2] == 404
+    logs = server.client("logs", account="202020202020", region="eu-west-1")
     assert until(lambda: [g["logGroupName"] for g in logs.describe_log_groups()["logGroups"]]) == ["/aws/lambda/twin"]
 
 
@@ -335,7 +335,7 @@ def test_secrets_are_ciphertext_on_disk(server, lam, name):
     invoke(lam, name)
     found = [
         path for path in server.data_dir.rglob("*")
-        if path.is_file() and secret.encode() in path.read_bytes()
+        if path.is_file() and not path.is_symlink() and secret.encode() in path.read_bytes()
     ]
     assert found == []
     keys = [path for path in server.data_dir.rglob("*key*") if path.is_file()]

@@ -13,7 +13,9 @@ def test_the_log_of_a_cold_and_a_warm_invoke(lam, logs, name):
     create(lam, name, "import sys\ndef handler(e, c):\n    print('to stdout')\n    print('to stderr', file=sys.stderr)\n    return 1\n")
     ids = [invoke(lam, name)["ResponseMetadata"]["RequestId"] for _ in range(2)]
     lines = until(lambda: (found := messages(logs, name)) and len(found) >= 11 and found)
-    assert re.match(r"INIT_START Runtime Version: \S+\tRuntime Version ARN: arn:aws:lambda:us-east-1::runtime:[0-9a-f]{64}", lines[0])
+    told = re.match(r"INIT_START Runtime Version: \S+\tRuntime Version ARN: (arn:aws:lambda:us-east-1::runtime:[0-9a-f]{64})$", lines[0])
+    shown = lam.get_function(FunctionName=name)["Configuration"]["RuntimeVersionConfig"]["RuntimeVersionArn"]
+    assert told and told[1] == shown
     for number, request_id in enumerate(ids):
         block = lines[1 + number * 5 : 6 + number * 5]
         assert [line.rstrip("\n") for line in block[:4]] == [
