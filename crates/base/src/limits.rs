@@ -184,12 +184,13 @@ pub const REQUEST_BYTES: usize = 6 * 1024 * 1024;
 /// Bytes of a refused body that are still read, so that the client sees the refusal and no reset. Ours.
 pub const REFUSED_BODY_BYTES: usize = 16 * 1024 * 1024;
 
-/// Time that running invocations get when the server ends. Ours: below the 30 s after which supervisors kill.
-pub const DRAIN_TIME: Duration = Duration::from_secs(25);
+/// Time that running invocations get when the server ends. Ours: with [`DOOR_DRAIN`], below the 30 s after which
+/// supervisors kill.
+pub const DRAIN_TIME: Duration = Duration::from_secs(22);
 
 /// Time that connections get to end when a door closes. Ours: invocations were awaited before; what is left are answers
 /// on their way.
-pub const DOOR_DRAIN: Duration = Duration::from_secs(10);
+pub const DOOR_DRAIN: Duration = Duration::from_secs(5);
 
 /// Values in one request body. Ours: a few bytes of JSON may become many bytes of memory.
 pub const JSON_VALUES: usize = 1_000_000;
@@ -233,9 +234,6 @@ pub const ZIP_DEPTH: usize = 128;
 
 /// Packages that are taken in or unpacked again at once; more wait. Ours: each holds its archive in memory twice.
 pub const PACKAGES_AT_ONCE: usize = 4;
-
-/// Attempts to write down that a function is active. Ours; what fails is resumed at the next start.
-pub const ACTIVATION_ATTEMPTS: u32 = 5;
 
 /// Longest body that is hashed and parsed without leaving the reactor's thread, in bytes. Ours: about a millisecond.
 pub const INLINE_BYTES: usize = 256 * 1024;

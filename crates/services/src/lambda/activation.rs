@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use artifact::ArtifactError;
-use base::limits::ACTIVATION_ATTEMPTS;
 use catalogue::{CatalogueError, Reason, Version};
 
 use super::Lambda;
@@ -27,7 +26,8 @@ impl Lambda {
 
     async fn bring_about(self, version: Arc<Version>) {
         let ready = self.parts.artifacts.ready(&version.code.digest).await;
-        for _ in 0..ACTIVATION_ATTEMPTS {
+        // What was accepted must not stay pending: a store that refuses for long is asked for as long.
+        loop {
             let (key, generation) = (version.key(), version.generation);
             let written = match &ready {
                 Ok(_) => self.parts.catalogue.finish(&key, generation).await,
