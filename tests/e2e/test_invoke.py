@@ -400,3 +400,18 @@ def test_the_tail_is_the_last_four_kilobytes(lam, name):
     create(lam, name, "def handler(e, c):\n    for n in range(1000):\n        print('line', n)\n")
     log = invoke(lam, name, LogType="Tail")["log"]
     assert len(log.encode()) == 4096 and "REPORT" in log and "line 999\n" in log and "line 0\n" not in log
+
+
+def test_a_ruby_function_answers_and_fails(lam, name):
+    code = (
+        "def handler(event:, context:)\n  puts 'from ruby'\n  raise 'no tea' if event['fail']\n"
+        "  {got: event, id: context.aws_request_id}\nend\n"
+    )
+    create(lam, name, {"index.rb": code}, runtime="ruby3.3", Timeout=15)
+    answer = invoke(lam, name, {"a": 1}, LogType="Tail")
+    assert answer["payload"] == {"got": {"a": 1}, "id": answer["ResponseMetadata"]["RequestId"]}
+    assert "from ruby\n" in answer["log"]
+    failed = invoke(lam, name, {"fail": True})
+    assert failed["FunctionError"] == "Unhandled"
+    assert (failed["payload"]["errorMessage"], failed["payload"]["errorType"]) == ("no tea", "Function<RuntimeError>")
+    assert failed["payload"]["stackTrace"]

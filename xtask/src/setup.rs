@@ -49,6 +49,11 @@ pub fn clients() -> Result<Clients> {
     Ok(Clients { python: venv.join("bin/python"), aws: venv.join("bin/aws") })
 }
 
+/// A Ruby for functions to run on.
+pub fn ruby() -> Result<()> {
+    apt(&[("/usr/bin/ruby", "ruby")])
+}
+
 /// Version 2 of the AWS CLI.
 pub fn aws_v2() -> Result<PathBuf> {
     apt(&[(AWS_V2, "awscli")])?;

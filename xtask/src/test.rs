@@ -46,6 +46,7 @@ fn clients(arguments: &[String]) -> Result<()> {
     let binary = setup::binary()?;
     let clients = setup::clients()?;
     setup::aws_v2()?;
+    setup::ruby()?;
     let sdk = setup::sdk(&binary)?;
     let node = setup::node_clients()?;
     let official = setup::official_clients()?;
