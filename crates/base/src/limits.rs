@@ -175,6 +175,9 @@ pub const BODIES_BYTES: usize = 1024 * 1024 * 1024;
 /// Those of them that one function may send from inside its environments, in bytes. Ours: holds one of the largest.
 pub const FUNCTION_BODIES_BYTES: usize = 128 * 1024 * 1024;
 
+/// Time for which a client may take nothing of its answer. Ours: as long as a slow client's own patience.
+pub const ANSWER_STALL: Duration = Duration::from_secs(60);
+
 /// Headers of one request. Ours: SDKs send about twenty.
 pub const REQUEST_HEADERS: usize = 100;
 
@@ -286,3 +289,56 @@ pub const ENVIRONMENT_DESCRIPTORS: u64 = 10;
 
 /// Longest trace header that is read, in bytes. Ours; AWS's own have about 150.
 pub const TRACE_HEADER_BYTES: usize = 1024;
+
+/// How far in the future an event of PutLogEvents may be. Source: CloudWatch Logs API reference, PutLogEvents.
+pub const LOG_EVENT_AHEAD: Duration = Duration::from_secs(2 * 60 * 60);
+
+/// Events that may wait for one who follows, in bytes; then it loses events and is told how many. Ours.
+pub const LOG_FOLLOW_BYTES: usize = 4 * 1024 * 1024;
+
+/// Events of one group that may wait to be appended, in bytes: a function that floods its log, however many
+/// environments it has, leaves most of `LOG_ROOM_BYTES` to others. Ours.
+pub const LOG_GROUP_ROOM_BYTES: usize = 4 * 1024 * 1024;
+
+/// Bytes of all logs on disk, unless told otherwise; the oldest events go first. Ours.
+pub const LOG_SPACE_BYTES: u64 = 10 * 1024 * 1024 * 1024;
+
+/// On a disk of less than so many times `LOG_SPACE_BYTES` logs take this part of it. Ours.
+pub const LOG_SPACE_SHARE: u64 = 4;
+
+/// Bytes of a disk that logs leave free. Ours.
+pub const LOG_FREE_BYTES: u64 = 1024 * 1024 * 1024;
+
+/// On a disk of less than so many times `LOG_FREE_BYTES` logs leave this part of it free. Ours.
+pub const LOG_FREE_SHARE: u64 = 20;
+
+/// Growth of all logs after which their limits are looked at, in bytes. Ours.
+pub const LOG_KEEP_BYTES: u64 = 64 * 1024 * 1024;
+
+/// How often the limits of logs are looked at when little is written. Ours.
+pub const LOG_KEEP_EVERY: Duration = Duration::from_secs(30);
+
+/// Time after which the index of a group that nobody used leaves the memory. Ours.
+pub const LOG_INDEX_IDLE: Duration = Duration::from_secs(600);
+
+/// Groups whose indexes stay in memory although nobody is using them. Ours.
+pub const LOG_LOADED_GROUPS: usize = 256;
+
+/// Least time between two warnings of one kind about the room for logs. Ours.
+pub const LOG_WARN_EVERY: Duration = Duration::from_secs(600);
+
+/// Stretches of a log that are read at once while a search goes on, in bytes. Ours.
+pub const LOG_READ_BYTES: u64 = 1024 * 1024;
+
+/// Events that a query gets at once, in bytes. Ours.
+pub const LOG_SCAN_BYTES: usize = 4 * 1024 * 1024;
+
+/// Events that a query gets at once. Ours.
+pub const LOG_SCAN_EVENTS: usize = 50_000;
+
+/// Least that may be set for all logs, in bytes: the keeper looks only so often. Ours.
+pub const LOG_SPACE_LEAST: u64 = 64 * 1024 * 1024;
+
+/// Days that a group may keep its events. Source: CloudWatch Logs API reference, PutRetentionPolicy.
+pub const LOG_RETENTION_DAYS: [u32; 22] =
+    [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653];

@@ -11,7 +11,7 @@ use base::limits::{LOG_WAITING_BYTES, STORE_WAITING_BYTES};
 use rusqlite::Connection;
 use store::{
     Change, Claimed, Commit, Document, History, Key, LeaseToken, LogName, LogPage, LogPosition, LogRecord,
-    Revision, Store, StoreError, Sync, Watch,
+    LogSpace, LogUsage, Revision, Store, StoreError, Sync, Watch,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
@@ -72,6 +72,8 @@ impl SqliteStore {
         let mut threads = Threads::default();
         threads.start("store-checkpoint", move || checkpointer.run())?;
         threads.start("log-syncer", move || syncer.run())?;
+        let sealing = shelf.clone();
+        threads.start("log-sealer", move || logs::seal_segments(&sealing))?;
         let (writer_line, jobs) = mpsc::channel(LINE);
         threads.start("store-writer", move || writer.run(jobs))?;
         let (appender_line, jobs) = mpsc::channel(LINE);
@@ -203,6 +205,20 @@ impl Store for SqliteStore {
     async fn log_end(&self, log: &LogName) -> Result<LogPosition, StoreError> {
         let log = log.clone();
         self.logs.ask(move |shelf| logs::end(shelf, &log)).await
+    }
+
+    async fn trim_log(&self, log: &LogName, before: LogPosition) -> Result<LogUsage, StoreError> {
+        let log = log.clone();
+        self.log(0, |reply| logs::Work::Trim(log, before, reply)).await
+    }
+
+    async fn log_usage(&self, log: &LogName) -> Result<LogUsage, StoreError> {
+        let log = log.clone();
+        self.logs.ask(move |shelf| logs::usage(shelf, &log)).await
+    }
+
+    async fn log_space(&self) -> Result<LogSpace, StoreError> {
+        self.logs.ask(|shelf| logs::space(shelf)).await
     }
 
     async fn drop_log(&self, log: &LogName) -> Result<(), StoreError> {

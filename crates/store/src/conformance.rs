@@ -69,6 +69,7 @@ macro_rules! conformance_tests {
             a_dropped_log_starts_anew
             log_names_are_any_text
             a_long_log_is_read_whole_from_any_position
+            a_trimmed_log_keeps_its_positions
         }
     };
     (@rules $subject:expr; $($rule:ident)*) => {

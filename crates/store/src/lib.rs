@@ -20,7 +20,7 @@ mod watch;
 pub use blobs::{BlobError, Blobs};
 pub use document::{Commit, Document, Key, Require, Revision};
 pub use error::StoreError;
-pub use log::{LogEntry, LogName, LogPage, LogPosition, LogRecord, Sync};
+pub use log::{Disk, LogEntry, LogName, LogPage, LogPosition, LogRecord, LogSpace, LogUsage, Sync};
 pub use queue::{Claimed, Enqueue, LeaseToken};
 pub use watch::{Change, History, Watch};
 
@@ -106,6 +106,16 @@ pub trait Store: Send + std::marker::Sync + 'static {
 
     /// The position that the next record will have; [`LogPosition::START`] for a log that does not exist.
     async fn log_end(&self, log: &LogName) -> Result<LogPosition, StoreError>;
+
+    /// Removes records from the start of a log, as many of those before `before` as can go at once: a backend may
+    /// keep some. Positions stay as they are, the end too; what is read from before the start begins at the start.
+    async fn trim_log(&self, log: &LogName, before: LogPosition) -> Result<LogUsage, StoreError>;
+
+    /// Where a log starts and what it takes; nothing of a log that does not exist.
+    async fn log_usage(&self, log: &LogName) -> Result<LogUsage, StoreError>;
+
+    /// What all logs take. Kept, not counted: cheap enough to ask every second.
+    async fn log_space(&self) -> Result<LogSpace, StoreError>;
 
     /// Removes a log. One made under its name later starts anew.
     async fn drop_log(&self, log: &LogName) -> Result<(), StoreError>;

@@ -94,6 +94,35 @@ pub struct LogPage {
     pub next: LogPosition,
 }
 
+/// Where a log starts, and what it takes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LogUsage {
+    /// Before its first record.
+    pub start: LogPosition,
+    /// Where it would start if the least was trimmed that can be; `start` when there is nothing to trim.
+    pub next: LogPosition,
+    /// Bytes on disk.
+    pub bytes: u64,
+}
+
+/// What all logs take, and the disk that they are on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LogSpace {
+    /// Bytes of all logs on disk.
+    pub logs: u64,
+    /// The disk; `None` where there is none.
+    pub disk: Option<Disk>,
+}
+
+/// The size of a file system, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Disk {
+    /// What may still be written.
+    pub free: u64,
+    /// All of it.
+    pub total: u64,
+}
+
 /// When an append answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sync {

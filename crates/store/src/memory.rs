@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use crate::{
     Change, Claimed, Commit, Document, Enqueue, History, Key, LeaseToken, LogEntry, LogName, LogPage,
-    LogPosition, LogRecord, Require, Revision, Store, StoreError, Sync, Watch,
+    LogPosition, LogRecord, LogSpace, LogUsage, Require, Revision, Store, StoreError, Sync, Watch,
 };
 
 /// What a record takes of a log's positions beside its bytes. Any number would do; nobody may rely on it.
@@ -155,6 +155,26 @@ impl Store for MemoryStore {
         Ok(self.state().logs.get(log).map_or(LogPosition::START, |log| log.end))
     }
 
+    async fn trim_log(&self, log: &LogName, before: LogPosition) -> Result<LogUsage, StoreError> {
+        let mut state = self.state();
+        let Some(log) = state.logs.get_mut(log) else {
+            return Ok(LogUsage::default());
+        };
+        while log.second().is_some_and(|second| second <= before) {
+            log.entries.pop_first();
+        }
+        Ok(log.usage())
+    }
+
+    async fn log_usage(&self, log: &LogName) -> Result<LogUsage, StoreError> {
+        Ok(self.state().logs.get(log).map(Log::usage).unwrap_or_default())
+    }
+
+    async fn log_space(&self) -> Result<LogSpace, StoreError> {
+        let logs = self.state().logs.values().map(|log| log.usage().bytes).sum();
+        Ok(LogSpace { logs, disk: None })
+    }
+
     async fn drop_log(&self, log: &LogName) -> Result<(), StoreError> {
         self.state().logs.remove(log);
         Ok(())
@@ -227,6 +247,19 @@ struct Message {
 struct Log {
     entries: BTreeMap<LogPosition, LogEntry>,
     end: LogPosition,
+}
+
+impl Log {
+    /// Where the second record begins, or the first one would.
+    fn second(&self) -> Option<LogPosition> {
+        let after_first = self.entries.keys().nth(1).copied();
+        (!self.entries.is_empty()).then(|| after_first.unwrap_or(self.end))
+    }
+
+    fn usage(&self) -> LogUsage {
+        let start = self.entries.keys().next().copied().unwrap_or(self.end);
+        LogUsage { start, next: self.second().unwrap_or(start), bytes: self.end.0 - start.0 }
+    }
 }
 
 impl Default for State {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use base::clock::Timestamp;
 use base::limits::{LOG_OPEN_FILES, LOG_SEGMENT_BYTES, STORE_GROUP};
-use store::{LogName, LogPosition, LogRecord, StoreError, Sync};
+use store::{LogName, LogPosition, LogRecord, LogUsage, StoreError, Sync};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use super::frame::encode;
@@ -24,6 +24,8 @@ pub enum Work {
     Append(LogName, Vec<LogRecord>, Timestamp, Sync, Reply<LogPosition>),
     /// See [`store::Store::drop_log`].
     Drop(LogName, Reply<()>),
+    /// See [`store::Store::trim_log`].
+    Trim(LogName, LogPosition, Reply<LogUsage>),
     /// Removes all logs.
     Clear(Reply<()>),
 }
@@ -84,6 +86,7 @@ impl Appender {
             self.finish(group);
         }
         self.syncer.close();
+        self.shelf.sealer.close();
     }
 
     // Nobody may be waiting for an answer any more: what `send` says is of no interest.
@@ -111,6 +114,10 @@ impl Appender {
                 self.finish(std::mem::take(group));
                 let _ = reply.send(self.drop_log(&log).map_err(refused));
             }
+            Work::Trim(log, before, reply) => {
+                self.finish(std::mem::take(group));
+                let _ = reply.send(self.trim(&log, before.0));
+            }
             Work::Clear(reply) => {
                 self.finish(std::mem::take(group));
                 let _ = reply.send(self.clear().map_err(refused));
@@ -131,13 +138,13 @@ impl Appender {
         let mut known = self.shelf.look(name, &slot).map_err(refused)?;
         let mut directories = Vec::new();
         if !matches!(*known, Slot::Present(_)) {
-            let (log, file) = Log::create(&self.shelf.directory(name)).map_err(refused)?;
+            let (log, file) = self.shelf.create(name).map_err(refused)?;
             directories.extend([log.directory().to_owned(), self.shelf.root().to_owned()]);
             self.keep(log.last().path, Arc::new(file));
             *known = Slot::Present(log);
         }
         let Slot::Present(log) = &mut *known else { unreachable!("it was made just now") };
-        self.roll(log, &mut directories)?;
+        self.roll(name, log, &mut directories)?;
         let path = log.last().path;
         let file = self.file(&path).map_err(refused)?;
         let mut bytes = Vec::new();
@@ -150,7 +157,12 @@ impl Appender {
     }
 
     /// Starts a new segment when the last one is long.
-    fn roll(&mut self, log: &mut Log, directories: &mut Vec<PathBuf>) -> Result<(), StoreError> {
+    fn roll(
+        &mut self,
+        name: &LogName,
+        log: &mut Log,
+        directories: &mut Vec<PathBuf>,
+    ) -> Result<(), StoreError> {
         let last = log.last();
         if last.end - last.base < LOG_SEGMENT_BYTES {
             return Ok(());
@@ -162,7 +174,26 @@ impl Appender {
         let file = log.roll().map_err(refused)?;
         self.keep(log.last().path, Arc::new(file));
         directories.push(log.directory().to_owned());
+        self.shelf.sealer.add(name, [last.base]);
         Ok(())
+    }
+
+    fn trim(&mut self, name: &LogName, before: u64) -> Result<LogUsage, StoreError> {
+        let slot = self.shelf.slot(name);
+        let mut known = self.shelf.look(name, &slot).map_err(refused)?;
+        let Slot::Present(log) = &mut *known else { return Ok(LogUsage::default()) };
+        let last = log.last();
+        if before >= last.end && last.base < last.end {
+            // The end of the log is the name of its last segment: that must be durable before the others go.
+            let owed = self.syncer.take(&last.path);
+            self.open.remove(&last.path);
+            let file = Arc::new(log.roll().map_err(refused)?);
+            let directories = owed.into_iter().chain([log.directory().to_owned()]).collect();
+            self.sync(&Unsynced { file: file.clone(), directories })?;
+            self.keep(log.last().path, file);
+        }
+        while log.trim_one(before).map_err(refused)? {}
+        Ok(log.usage())
     }
 
     /// Adds a file, with what the background owes it, to those that are made durable for a group.

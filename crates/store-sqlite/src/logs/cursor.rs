@@ -1,33 +1,33 @@
-//! Reads the records of one segment file, forward.
+//! Reads the records of one segment, forward.
 
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 
+use bytes::Bytes;
 use store::LogEntry;
 
-use super::frame::{Decoded, HEAD, SEGMENT_HEAD, decode, size};
+use super::frame::{Decoded, HEAD, decode, size};
+use super::source::Source;
 
-/// Bytes read at once, unless a record is larger.
-const WINDOW: usize = 64 * 1024;
+/// Bytes read at once, unless a record is larger. Records are parts of what was read at once, not copies.
+const WINDOW: usize = 128 * 1024;
 
 /// A place between two records of a segment.
 pub struct Cursor<'a> {
-    file: &'a File,
+    source: &'a mut Source,
     base: u64,
     /// Where the next record begins.
     position: u64,
     /// What lies beyond does not belong to the log.
     end: u64,
-    buffer: Vec<u8>,
+    buffer: Bytes,
     /// How much of the buffer is used up.
     used: usize,
 }
 
 impl<'a> Cursor<'a> {
     /// Starts at `position` in the segment that begins at `base` and ends at `end`.
-    pub fn new(file: &'a File, base: u64, position: u64, end: u64) -> Self {
-        Self { file, base, position, end, buffer: Vec::new(), used: 0 }
+    pub fn new(source: &'a mut Source, base: u64, position: u64, end: u64) -> Self {
+        Self { source, base, position, end, buffer: Bytes::new(), used: 0 }
     }
 
     /// Where the next record begins.
@@ -42,7 +42,7 @@ impl<'a> Cursor<'a> {
             if !self.fill(wanted)? {
                 return Ok(None);
             }
-            match decode(&self.buffer[self.used..], self.position) {
+            match decode(&self.buffer, self.used, self.position) {
                 Decoded::Record(entry) => {
                     let size = size(entry.bytes.len());
                     self.used += size as usize;
@@ -60,23 +60,24 @@ impl<'a> Cursor<'a> {
         if self.buffer.len() - self.used >= wanted {
             return Ok(true);
         }
-        self.buffer.drain(..self.used);
-        self.used = 0;
-        let held = self.buffer.len();
+        let held = self.buffer.len() - self.used;
         let left = self.end.saturating_sub(self.position + held as u64);
         let more = WINDOW.max(wanted - held).min(usize::try_from(left).unwrap_or(usize::MAX));
-        self.buffer.resize(held + more, 0);
+        let mut fresh = Vec::with_capacity(held + more);
+        fresh.extend_from_slice(&self.buffer[self.used..]);
+        fresh.resize(held + more, 0);
         let mut read = 0;
         while read < more {
-            let at = SEGMENT_HEAD + (self.position - self.base) + (held + read) as u64;
-            match self.file.read_at(&mut self.buffer[held + read..], at) {
+            let at = self.position - self.base + (held + read) as u64;
+            match self.source.read_at(&mut fresh[held + read..], at) {
                 Ok(0) => break,
                 Ok(count) => read += count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }
-        self.buffer.truncate(held + read);
+        fresh.truncate(held + read);
+        (self.buffer, self.used) = (fresh.into(), 0);
         Ok(self.buffer.len() >= wanted)
     }
 }

@@ -53,9 +53,9 @@ pub fn size(told: usize) -> u64 {
     (HEAD + told) as u64
 }
 
-/// What `bytes`, which were read at `position`, start with.
-pub fn decode(bytes: &[u8], position: u64) -> Decoded {
-    let Some((head, rest)) = bytes.split_first_chunk::<HEAD>() else {
+/// What `bytes`, which were read at `position`, start with behind the first `from` of them.
+pub fn decode(bytes: &Bytes, from: usize, position: u64) -> Decoded {
+    let Some((head, rest)) = bytes[from..].split_first_chunk::<HEAD>() else {
         return Decoded::Part(HEAD);
     };
     let length = u32::from_le_bytes(field(head, 0)) as usize;
@@ -68,11 +68,12 @@ pub fn decode(bytes: &[u8], position: u64) -> Decoded {
     if u32::from_le_bytes(field(head, 4)) != checksum(position, head, told) {
         return Decoded::Nothing;
     }
+    let told = from + HEAD..from + HEAD + length;
     Decoded::Record(LogEntry {
         position: LogPosition(position),
         timestamp: Timestamp::from_micros(i64::from_le_bytes(field(head, 8))),
         ingested: Timestamp::from_micros(i64::from_le_bytes(field(head, 16))),
-        bytes: Bytes::copy_from_slice(told),
+        bytes: bytes.slice(told),
     })
 }
 
@@ -93,6 +94,11 @@ fn checksum(position: u64, head: &[u8; HEAD], told: &[u8]) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn decode(bytes: &[u8], position: u64) -> Decoded {
+        let padded = [b"...".as_slice(), bytes].concat();
+        super::decode(&padded.into(), 3, position)
+    }
 
     fn frame() -> (LogRecord, Vec<u8>) {
         let record = LogRecord { timestamp: Timestamp::from_micros(-5), bytes: Bytes::from_static(b"hello") };

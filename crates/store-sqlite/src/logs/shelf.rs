@@ -1,7 +1,7 @@
 //! All logs: where they are, and what is known of those that were used lately.
 
 use std::collections::HashMap;
-use std::fs::DirBuilder;
+use std::fs::{DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -10,9 +10,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use base::limits::LOG_REMEMBERED;
 use sha2::{Digest, Sha256};
-use store::LogName;
+use store::{Disk, LogName, LogSpace};
 
-use super::log::Log;
+use super::log::{Log, Used};
+use super::sealer::Sealer;
 use crate::guard::sync_directory;
 
 /// What is known of one log. Whoever holds its lock may look at its files or change them.
@@ -42,6 +43,9 @@ pub struct Shelf {
     uses: AtomicU64,
     trashed: AtomicU64,
     failed: AtomicBool,
+    used: Arc<Used>,
+    /// What waits to be compressed.
+    pub sealer: Sealer,
 }
 
 impl Shelf {
@@ -54,6 +58,8 @@ impl Shelf {
             uses: AtomicU64::new(0),
             trashed: AtomicU64::new(0),
             failed: AtomicBool::new(false),
+            used: Arc::default(),
+            sealer: Sealer::default(),
         };
         if shelf.trash.exists() {
             std::fs::remove_dir_all(&shelf.trash)?;
@@ -62,6 +68,9 @@ impl Shelf {
             DirBuilder::new().recursive(true).mode(0o700).create(path)?;
         }
         sync_directory(directory)?;
+        for entry in std::fs::read_dir(&shelf.root)? {
+            shelf.used.add(size(&entry?.path())?);
+        }
         Ok(shelf)
     }
 
@@ -85,7 +94,11 @@ impl Shelf {
     pub fn look<'a>(&self, name: &LogName, slot: &'a Mutex<Slot>) -> io::Result<MutexGuard<'a, Slot>> {
         let mut known = slot.lock().expect("nobody panics while holding a slot");
         if matches!(*known, Slot::Unknown) {
-            *known = Log::load(&self.directory(name))?.map_or(Slot::Absent, Slot::Present);
+            let log = Log::load(&self.directory(name), self.used.clone())?;
+            if let Some(log) = &log {
+                self.sealer.add(name, log.unsealed());
+            }
+            *known = log.map_or(Slot::Absent, Slot::Present);
         }
         Ok(known)
     }
@@ -93,6 +106,18 @@ impl Shelf {
     /// The directory of a log, whether it exists or not.
     pub fn directory(&self, name: &LogName) -> PathBuf {
         self.root.join(hex::encode(Sha256::digest(name.as_str())))
+    }
+
+    /// Makes a log that does not exist, with its first segment.
+    pub fn create(&self, name: &LogName) -> io::Result<(Log, File)> {
+        Log::create(&self.directory(name), self.used.clone())
+    }
+
+    /// What all logs take, and the disk.
+    pub fn space(&self) -> io::Result<LogSpace> {
+        let disk = rustix::fs::statvfs(&self.root)?;
+        let disk = Disk { free: disk.f_bavail * disk.f_frsize, total: disk.f_blocks * disk.f_frsize };
+        Ok(LogSpace { logs: self.used.bytes(), disk: Some(disk) })
     }
 
     /// The directory that the directories of logs are in.
@@ -104,7 +129,10 @@ impl Shelf {
     pub fn drop_log(&self, name: &LogName) -> io::Result<Option<PathBuf>> {
         let slot = self.slot(name);
         let mut known = slot.lock().expect("nobody panics while holding a slot");
-        let trash = self.discard(&self.directory(name))?;
+        let directory = self.directory(name);
+        let bytes = size(&directory).unwrap_or_default();
+        let trash = self.discard(&directory)?;
+        self.used.subtract(bytes);
         sync_directory(&self.root)?;
         *known = Slot::Absent;
         Ok(trash)
@@ -114,6 +142,7 @@ impl Shelf {
     pub fn clear(&self) -> io::Result<Option<PathBuf>> {
         let places = self.places.lock().expect("nobody panics while holding the places");
         let trash = self.discard(&self.root)?;
+        self.used.subtract(u64::MAX);
         DirBuilder::new().recursive(true).mode(0o700).create(&self.root)?;
         self.root.parent().map_or(Ok(()), sync_directory)?;
         // Slots stay the same: somebody may be about to use one.
@@ -145,6 +174,11 @@ impl Shelf {
     pub fn fail(&self) {
         self.failed.store(true, Ordering::Relaxed);
     }
+}
+
+/// Bytes of the files in a log's directory.
+fn size(directory: &Path) -> io::Result<u64> {
+    std::fs::read_dir(directory)?.map(|entry| Ok(entry?.metadata()?.len())).sum()
 }
 
 /// Forgets the half of the logs that was not used for longest, but none that is in use.

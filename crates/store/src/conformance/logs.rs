@@ -8,7 +8,7 @@ use base::limits::{LOG_APPEND_BYTES, LOG_RECORD_BYTES, LOG_SEGMENT_BYTES};
 use bytes::Bytes;
 
 use super::{NOW, Subject, bytes};
-use crate::{LogEntry, LogName, LogPage, LogPosition, LogRecord, Store, StoreError, Sync};
+use crate::{LogEntry, LogName, LogPage, LogPosition, LogRecord, LogUsage, Store, StoreError, Sync};
 
 fn record(text: &str) -> LogRecord {
     LogRecord { timestamp: NOW, bytes: bytes(text) }
@@ -190,4 +190,54 @@ pub async fn a_long_log_is_read_whole_from_any_position(subject: &mut dyn Subjec
         from = page.next;
     }
     assert_eq!(from, end(&store, &log).await);
+}
+
+/// What is trimmed is gone, the rest stays where it is; trimming all leaves an empty log that goes on.
+pub async fn a_trimmed_log_keeps_its_positions(subject: &mut dyn Subject) {
+    let store = subject.open().await;
+    let log = LogName::new("trimmed");
+    let size = LOG_RECORD_BYTES / 2;
+    let count = 3 * LOG_SEGMENT_BYTES / size as u64;
+    for number in 0..count {
+        let records = vec![LogRecord { timestamp: NOW, bytes: vec![number as u8; size].into() }];
+        store.append(&log, records, Sync::Background).await.expect("the store appends");
+    }
+    let whole = store.log_usage(&log).await.expect("the store knows");
+    assert_eq!(whole.start, LogPosition::START);
+    // A backend may compress meanwhile, so of sizes only little can be said.
+    assert!(whole.next > whole.start && whole.bytes > 0, "{whole:?}");
+    let places = |usage: LogUsage| (usage.start, usage.next);
+    let before = read(&store, &log, whole.next, 1).await;
+    let end = end(&store, &log).await;
+    let untrimmed = store.trim_log(&log, LogPosition::START).await.expect("nothing to do");
+    assert_eq!(places(untrimmed), places(whole));
+
+    let trimmed = store.trim_log(&log, whole.next).await.expect("the log is trimmed");
+    assert_eq!(trimmed.start, whole.next);
+    assert!(trimmed.bytes < whole.bytes && store.log_space().await.expect("the store knows").logs > 0);
+    for from in [LogPosition::START, LogPosition(1), trimmed.start] {
+        assert_eq!(read(&store, &log, from, 1).await, before);
+    }
+    assert_eq!(read_back(&store, &log, trimmed.start, 1).await.entries, []);
+    let middle = LogPosition((trimmed.start.0 + end.0) / 2);
+    let trimmed = store.trim_log(&log, middle).await.expect("the log is trimmed");
+    assert!(trimmed.start <= middle);
+    drop(store);
+    let store = subject.open().await;
+    assert_eq!(places(store.log_usage(&log).await.expect("the store knows")), places(trimmed));
+
+    let trimmed = store.trim_log(&log, LogPosition(u64::MAX)).await.expect("the log is trimmed");
+    assert_eq!((trimmed.start, trimmed.next), (end, end));
+    let nothing = LogPage { entries: vec![], next: end };
+    assert_eq!(read(&store, &log, LogPosition::START, 1).await, nothing);
+    drop(store);
+    let store = subject.open().await;
+    assert_eq!(store.log_end(&log).await.expect("the store reads"), end);
+    append(&store, &log, &["more"], Sync::Now).await;
+    let page = read(&store, &log, LogPosition::START, 1).await;
+    assert_eq!((texts(&page), page.entries[0].position), (vec!["more".to_owned()], end));
+    store.drop_log(&log).await.expect("the log is dropped");
+    assert_eq!(store.log_usage(&log).await.expect("nothing is there"), LogUsage::default());
+    assert_eq!(store.log_space().await.expect("the store knows").logs, 0);
+    assert_eq!(store.trim_log(&log, end).await.expect("nothing to do"), LogUsage::default());
 }
