@@ -84,6 +84,8 @@ fn imports(text: &str) -> String {
         ("Bytes>", "bytes::Bytes"),
         ("JsonVersion::", "crate::schema::JsonVersion"),
         ("Segment::", "crate::schema::Segment"),
+        (" Event {", "crate::answer::Event"),
+        ("Streaming<", "crate::answer::Streaming"),
     ];
     let mut imports = String::from(
         "use std::future::Future;\nuse crate::answer::Answer;\nuse crate::error::ServiceError;\n\

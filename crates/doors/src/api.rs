@@ -8,7 +8,6 @@ use base::id::RequestId;
 use base::limits::{
     ASYNC_REQUEST_BYTES, CREATE_REQUEST_BYTES, INLINE_BYTES, REQUEST_BYTES, SYNC_REQUEST_BYTES,
 };
-use bytes::Bytes;
 use futures_util::FutureExt;
 use http::StatusCode;
 use hyper::body::Incoming;
@@ -171,5 +170,5 @@ fn unread(route: &Route, error: &BodyError) -> ServiceError {
 
 /// An answer as the connection takes it.
 pub(crate) fn sent(response: Response) -> crate::serve::Response {
-    response.map(|body: Bytes| http_body_util::Full::new(body))
+    response.map(Into::into)
 }

@@ -9,6 +9,7 @@ mod endpoint;
 mod entry;
 mod function_endpoint;
 mod pace;
+mod sent;
 mod serve;
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,4 @@
-//! Cuts clients that send the head of a request slowly, and leaves idle connections alone.
+//! Cuts clients that send the head of a request slowly or stop reading an answer, and leaves idle connections alone.
 
 use std::io;
 use std::pin::Pin;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
-use base::limits::HEADER_TIME;
+use base::limits::{ANSWER_STALL, HEADER_TIME};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
@@ -34,12 +34,15 @@ impl Pace {
     }
 }
 
-/// A stream that fails when a request's head takes longer than [`HEADER_TIME`] from its first byte on.
+/// A stream that fails when a request's head takes longer than [`HEADER_TIME`] from its first byte on, or when nothing
+/// of an answer is taken for [`ANSWER_STALL`].
 #[derive(Debug)]
 pub(crate) struct Paced<S> {
     stream: S,
     pace: Arc<Pace>,
     head: Option<Head>,
+    /// Runs while the client takes nothing.
+    stall: Option<Pin<Box<Sleep>>>,
 }
 
 /// A head whose first byte has come.
@@ -53,7 +56,22 @@ struct Head {
 impl<S> Paced<S> {
     /// Watches `stream`.
     pub(crate) fn new(stream: S, pace: Arc<Pace>) -> Self {
-        Self { stream, pace, head: None }
+        Self { stream, pace, head: None, stall: None }
+    }
+
+    /// What came of a write, or that the client has taken nothing for too long.
+    fn unless_stalled(
+        &mut self,
+        cx: &mut Context<'_>,
+        written: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        if written.is_ready() {
+            self.stall = None;
+            return written;
+        }
+        let stall = self.stall.get_or_insert_with(|| Box::pin(tokio::time::sleep(ANSWER_STALL)));
+        ready!(stall.as_mut().poll(cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
@@ -84,7 +102,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.unless_stalled(cx, written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -100,7 +119,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.unless_stalled(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {

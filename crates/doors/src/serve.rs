@@ -11,8 +11,6 @@ use base::limits::{
     ACCEPT_RETRY, CONNECTION_IDLE, FUNCTION_ENDPOINT_OWN_CONNECTIONS, HEADER_BYTES, REQUEST_HEADERS,
 };
 use base::task::Insistent;
-use bytes::Bytes;
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -22,9 +20,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinHandle;
 
 use crate::pace::{Pace, Paced};
+use crate::sent::Sent;
 
 /// What a door answers with.
-pub(crate) type Response = http::Response<Full<Bytes>>;
+pub(crate) type Response = http::Response<Sent>;
 
 /// Answers the requests of a door.
 pub(crate) trait Answerer: Send + Sync + 'static {
@@ -168,13 +167,17 @@ async fn converse<A: Answerer>(
     let _ = stream.set_nodelay(true);
     let pace = Arc::new(Pace::default());
     let stream = TokioIo::new(Paced::new(stream, Arc::clone(&pace)));
+    let closing = stopped.clone();
     let service = service_fn(move |request| {
         let (answerer, pace) = (Arc::clone(&answerer), Arc::clone(&pace));
+        let mut closing = closing.clone();
         async move {
             pace.head_is_read();
             let response = answerer.answer(request, peer).await;
             pace.answer_is_ready();
-            Ok::<_, Infallible>(response)
+            Ok::<_, Infallible>(
+                response.map(|body| body.until(|| Box::pin(async move { closed(&mut closing).await }))),
+            )
         }
     });
     let mut connection = pin!(http().serve_connection(stream, service));

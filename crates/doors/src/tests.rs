@@ -2,6 +2,7 @@
 
 mod admission;
 mod limits;
+mod streaming;
 mod surface;
 
 use std::net::SocketAddr;
@@ -15,13 +16,14 @@ use base::arn::{FunctionArn, Scope};
 use base::clock::{Clock, Timestamp};
 use base::random::Dice;
 use bytes::Bytes;
+use futures_util::{StreamExt, stream};
 use services::Context;
 use store::Blobs;
 use store::memory::MemoryStore;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use wire::answer::Answer;
+use wire::answer::{Answer, Streaming};
 use wire::error::ServiceError;
 use wire::{lambda as api, logs};
 
@@ -114,42 +116,70 @@ impl api::Lambda for Echo {
     }
 }
 
-/// Logs without any.
-struct Silence;
+/// Operations that this double does not have.
+macro_rules! unbuilt {
+    ($($name:ident($input:ident) -> $output:ty;)*) => {
+        $(async fn $name(&self, _: &Self::Context, _: logs::$input) -> Result<Answer<$output>, ServiceError> {
+            Err(ServiceError::not_built(stringify!($name)))
+        })*
+    };
+}
+
+/// Logs without any, but for live tails that send an update every few milliseconds for ever.
+struct Silence {
+    /// Held by each tail under way.
+    tails: Arc<()>,
+}
 
 impl logs::Logs for Silence {
     type Context = Context;
 
-    async fn describe_log_groups(
+    async fn start_live_tail(
         &self,
-        _: &Context,
-        _: logs::DescribeLogGroupsRequest,
-    ) -> Told<logs::DescribeLogGroupsResponse> {
-        Ok(logs::DescribeLogGroupsResponse::default().into())
+        context: &Context,
+        _: logs::StartLiveTailRequest,
+    ) -> Result<Streaming<logs::StartLiveTailResponse, logs::StartLiveTailResponseStream>, ServiceError> {
+        let start = logs::LiveTailSessionStart {
+            request_id: Some(context.request_id.to_string()),
+            ..Default::default()
+        };
+        let told = stream::iter([logs::StartLiveTailResponseStream::SessionStart(start)]);
+        let updates = stream::unfold(self.tails.clone(), |tail| async move {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            // Enough to fill what the system holds back for a client that does not read.
+            let event =
+                logs::LiveTailSessionLogEvent { message: Some("x".repeat(1 << 16)), ..Default::default() };
+            let update =
+                logs::LiveTailSessionUpdate { session_results: Some(vec![event]), ..Default::default() };
+            Some((logs::StartLiveTailResponseStream::SessionUpdate(update), tail))
+        });
+        Ok(Streaming::new(logs::StartLiveTailResponse {}, told.chain(updates)))
     }
 
-    async fn describe_log_streams(
-        &self,
-        _: &Context,
-        _: logs::DescribeLogStreamsRequest,
-    ) -> Told<logs::DescribeLogStreamsResponse> {
-        Ok(logs::DescribeLogStreamsResponse::default().into())
-    }
-
-    async fn filter_log_events(
-        &self,
-        _: &Context,
-        _: logs::FilterLogEventsRequest,
-    ) -> Told<logs::FilterLogEventsResponse> {
-        Ok(logs::FilterLogEventsResponse::default().into())
-    }
-
-    async fn get_log_events(
-        &self,
-        _: &Context,
-        _: logs::GetLogEventsRequest,
-    ) -> Told<logs::GetLogEventsResponse> {
-        Ok(logs::GetLogEventsResponse::default().into())
+    unbuilt! {
+        associate_kms_key(AssociateKmsKeyRequest) -> ();
+        create_log_group(CreateLogGroupRequest) -> ();
+        create_log_stream(CreateLogStreamRequest) -> ();
+        delete_log_group(DeleteLogGroupRequest) -> ();
+        delete_log_stream(DeleteLogStreamRequest) -> ();
+        delete_retention_policy(DeleteRetentionPolicyRequest) -> ();
+        describe_log_groups(DescribeLogGroupsRequest) -> logs::DescribeLogGroupsResponse;
+        describe_log_streams(DescribeLogStreamsRequest) -> logs::DescribeLogStreamsResponse;
+        describe_queries(DescribeQueriesRequest) -> logs::DescribeQueriesResponse;
+        disassociate_kms_key(DisassociateKmsKeyRequest) -> ();
+        filter_log_events(FilterLogEventsRequest) -> logs::FilterLogEventsResponse;
+        get_log_events(GetLogEventsRequest) -> logs::GetLogEventsResponse;
+        get_query_results(GetQueryResultsRequest) -> logs::GetQueryResultsResponse;
+        list_tags_for_resource(ListTagsForResourceRequest) -> logs::ListTagsForResourceResponse;
+        list_tags_log_group(ListTagsLogGroupRequest) -> logs::ListTagsLogGroupResponse;
+        put_log_events(PutLogEventsRequest) -> logs::PutLogEventsResponse;
+        put_retention_policy(PutRetentionPolicyRequest) -> ();
+        start_query(StartQueryRequest) -> logs::StartQueryResponse;
+        stop_query(StopQueryRequest) -> logs::StopQueryResponse;
+        tag_log_group(TagLogGroupRequest) -> ();
+        tag_resource(TagResourceRequest) -> ();
+        untag_log_group(UntagLogGroupRequest) -> ();
+        untag_resource(UntagResourceRequest) -> ();
     }
 }
 
@@ -162,6 +192,7 @@ struct Bench {
     vault: Vault,
     finished: Arc<AtomicUsize>,
     resets: Arc<AtomicUsize>,
+    tails: Arc<()>,
     clock: Clock,
     _directory: TempDir,
 }
@@ -188,10 +219,12 @@ impl Bench {
                 .await
                 .unwrap();
         let vault = Vault::open(&directory.path().join("key"), dice.clone()).unwrap();
+        let tails = Arc::new(());
+        let silence = Silence { tails: tails.clone() };
         let (finished, resets) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let account = "000000000000".parse().unwrap();
         let key = AccessKey { id: KEY.into(), secret: Secret::new(SECRET), account: None };
-        let apis = Arc::new(Apis { lambda: Echo { finished: finished.clone() }, logs: Silence, clock });
+        let apis = Arc::new(Apis { lambda: Echo { finished: finished.clone() }, logs: silence, clock });
         let counted = resets.clone();
         let reset: Reset = Arc::new(move || {
             counted.fetch_add(1, Ordering::SeqCst);
@@ -210,11 +243,26 @@ impl Bench {
             dice,
         };
         let door = Endpoint::open(listener, setup);
-        Self { door, address, apis, artifacts, vault, finished, resets, clock, _directory: directory }
+        Self { door, address, apis, artifacts, vault, finished, resets, tails, clock, _directory: directory }
     }
 
     async fn connect(&self) -> TcpStream {
         TcpStream::connect(self.address).await.unwrap()
+    }
+
+    /// Live tails under way.
+    fn tails(&self) -> usize {
+        // The bench and its service hold one each.
+        Arc::strong_count(&self.tails) - 2
+    }
+
+    async fn wait_for_tails(&self, count: usize) {
+        let settled = async {
+            while self.tails() != count {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(300), settled).await.expect("tails end in time");
     }
 
     /// Sends these bytes and gives all that comes back until the server closes.

@@ -4,9 +4,11 @@
 //! [`tail::Tail`] keeps the last ones for the caller who asked, [`level`] decides what is written, and a
 //! [`LogWriter`] hands it to [`Logs`]. The platform's own lines come from [`report`].
 
+pub mod insights;
 pub mod level;
 pub mod lines;
 pub mod logs;
+pub mod pattern;
 pub mod report;
 pub mod tail;
 

@@ -28,11 +28,16 @@ use tokio::sync::Semaphore;
 
 mod describe;
 mod entry;
+mod follow;
 mod group;
 mod index;
+mod keeper;
 mod load;
 mod place;
+mod put;
+mod scan;
 mod search;
+mod settings;
 mod stored;
 mod writer;
 
@@ -40,10 +45,18 @@ mod writer;
 mod tests;
 
 pub use describe::{GroupQuery, LogGroup, LogStream, Named, Page, StreamOrder, StreamQuery};
+pub use follow::{Follow, Followed};
+pub use keeper::{Kept, LogLimits};
+pub use place::EventId;
+pub use put::Rejected;
+pub use scan::Scan;
 pub use search::{EventPage, EventQuery, Events, FoundEvent, StreamEvents, Streams};
+pub use settings::GroupSettings;
 pub use writer::LogWriter;
 
+use follow::Follows;
 use group::{Group, GroupKey};
+use keeper::Keeper;
 
 /// Groups that are created or deleted at the same time; others of the same shard wait.
 const SHARDS: usize = 64;
@@ -72,6 +85,12 @@ pub enum LogError {
     /// AWS answers `ResourceAlreadyExistsException`.
     #[error("there is a log group {0}")]
     GroupExists(String),
+    /// AWS answers `ResourceAlreadyExistsException`.
+    #[error("there is a log stream {0}")]
+    StreamExists(String),
+    /// The disk has no more room for logs. AWS answers `ServiceUnavailableException`.
+    #[error("there is no room for more logs")]
+    Full,
     /// The token is not one that this listing gave. AWS answers `InvalidParameterException`.
     #[error("the token is not one of this listing")]
     InvalidToken,
@@ -96,11 +115,24 @@ struct Shared {
     changing: [tokio::sync::Mutex<()>; SHARDS],
     /// Bytes of all writers that may wait to be appended.
     room: Arc<Semaphore>,
+    follows: Arc<Follows>,
+    keeper: Keeper,
 }
 
 impl Logs {
     /// Loads the names of all groups; what is in them is loaded when it is used.
     pub async fn open(store: Arc<dyn Store>, clock: Clock, dice: Dice) -> Result<Self, LogError> {
+        Self::open_within(store, clock, dice, LogLimits::default()).await
+    }
+
+    /// As [`Logs::open`], with limits, which [`Logs::keep_always`] enforces.
+    pub async fn open_within(
+        store: Arc<dyn Store>,
+        clock: Clock,
+        dice: Dice,
+        limits: LogLimits,
+    ) -> Result<Self, LogError> {
+        let keeper = Keeper::new(limits);
         let mut groups = BTreeMap::new();
         let mut after: Option<Key> = None;
         loop {
@@ -116,24 +148,22 @@ impl Logs {
         }
         let changing = std::array::from_fn(|_| tokio::sync::Mutex::default());
         let room = Arc::new(Semaphore::new(LOG_ROOM_BYTES));
-        let shared = Shared { store, clock, dice, groups: RwLock::new(groups), changing, room };
+        let shared = Shared {
+            store,
+            clock,
+            dice,
+            groups: RwLock::new(groups),
+            changing,
+            room,
+            follows: Arc::default(),
+            keeper,
+        };
         Ok(Self { shared: Arc::new(shared) })
     }
 
     /// A writer to a stream. Group and stream come to be with the first event.
     pub fn writer(&self, scope: &Scope, group: &str, stream: &str) -> LogWriter {
         LogWriter::new(self.shared.clone(), GroupKey::new(scope, group), stream, LOG_WRITER_BYTES)
-    }
-
-    /// Makes an empty group.
-    pub async fn create_group(&self, scope: &Scope, name: &str) -> Result<(), LogError> {
-        let key = GroupKey::new(scope, name);
-        let _changing = self.shared.changing(&key).lock().await;
-        if self.shared.group(&key).is_some() {
-            return Err(LogError::GroupExists(name.into()));
-        }
-        self.shared.create(&key).await?;
-        Ok(())
     }
 
     /// Removes a group with its streams and events. One that is written to later starts anew.
@@ -151,6 +181,7 @@ impl Logs {
 
     /// Waits until what was written is appended, and stores all indexes: an orderly end.
     pub async fn close(&self) -> Result<(), LogError> {
+        self.stop_following();
         for group in self.shared.all() {
             group.settled().await;
             group.checkpoint(&*self.shared.store).await?;
@@ -208,7 +239,10 @@ impl Shared {
                 let _changing = self.changing(key).lock().await;
                 match there() {
                     Some(group) => group,
-                    None => self.create(key).await?,
+                    None => {
+                        let retention_days = self.keeper.limits.retention_days;
+                        self.create(key, GroupSettings { retention_days, ..GroupSettings::default() }).await?
+                    }
                 }
             }
         };
@@ -217,9 +251,10 @@ impl Shared {
     }
 
     /// Makes a group; the caller holds [`Shared::changing`].
-    async fn create(&self, key: &GroupKey) -> Result<Arc<Group>, LogError> {
+    async fn create(&self, key: &GroupKey, settings: GroupSettings) -> Result<Arc<Group>, LogError> {
         let id = u64::from_be_bytes(self.dice.bytes());
         let group = Arc::new(Group::new(key.clone(), id, self.clock.now()));
+        group.state().settings = settings;
         let document = group.document();
         let commit = Commit {
             require: vec![Require::Absent(document.0.clone())],

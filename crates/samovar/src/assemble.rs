@@ -45,10 +45,13 @@ pub async fn serve(side: ServerSide, config: Config, interpreters: Vec<Interpret
     let house = House::build(side, &config, interpreters).await?;
     house.lambda.resume();
     tokio::spawn(sweep(house.artifacts.clone(), house.catalogue.clone(), house.clock));
+    tokio::spawn(house.logs.clone().keep_always());
     let door = house.open(listener, &config);
     announce(&door, &config);
     told_to_stop(stop).await;
     tracing::info!("finishing what runs");
+    // Who follows logs would do so for ever.
+    house.logs.stop_following();
     // The door lets answers under way finish while the engine runs them.
     let (_, ()) = tokio::join!(door.drain(DRAIN_TIME + DOOR_DRAIN), house.engine.drain(DRAIN_TIME));
     house.logs.close().await.context("the log indexes could not be stored")
@@ -81,7 +84,7 @@ impl House {
         let artifacts =
             Artifacts::open(store.clone(), blobs, unpacker, &data.join("code"), clock, dice.clone()).await?;
         let catalogue = Catalogue::open(store.clone(), clock, dice.clone()).await?;
-        let logs = Logs::open(store.clone(), clock, dice.clone()).await?;
+        let logs = Logs::open_within(store.clone(), clock, dice.clone(), config.log_limits).await?;
         let inside = Arc::new(LateEndpoints::default());
         let engine = Engine::new(EngineSetup {
             catalogue: catalogue.clone(),
@@ -117,7 +120,7 @@ impl House {
     fn open(&self, listener: TcpListener, config: &Config) -> Door {
         let apis = Arc::new(Apis {
             lambda: self.lambda.clone(),
-            logs: services::logs::Logs::new(self.logs.clone()),
+            logs: services::logs::Logs::new(self.logs.clone(), self.clock, self.dice.clone()),
             clock: self.clock,
         });
         let host = listener.local_addr().map(|address| address.to_string()).unwrap_or_default();

@@ -9,6 +9,7 @@ use base::arn::{AccountId, Region};
 use base::limits;
 use base::units::Concurrency;
 use clap::{Args, ValueEnum};
+use record::logs::LogLimits;
 use serde::Deserialize;
 
 /// Where Samovar keeps its data unless told otherwise.
@@ -87,6 +88,13 @@ pub struct Settings {
     /// Hold functions to their CPU share even while the machine is idle [default: off].
     #[arg(long, env = "SAMOVAR_CPU_QUOTA")]
     cpu_quota: Option<Switch>,
+    /// Days after which events go, in log groups that functions make [default: never]. Each group can be set.
+    #[arg(long, env = "SAMOVAR_LOG_RETENTION", value_name = "DAYS")]
+    log_retention: Option<u32>,
+    /// Disk that all logs may take, such as 20GiB; the oldest events go first [default: 10GiB, at most a quarter
+    /// of the disk].
+    #[arg(long, env = "SAMOVAR_LOG_SPACE", value_name = "SIZE")]
+    log_space: Option<String>,
     /// What the server tells about itself: error, warn, info, debug or trace [default: info].
     #[arg(long, env = "SAMOVAR_LOG", value_name = "LEVEL")]
     log: Option<String>,
@@ -121,6 +129,8 @@ pub struct Config {
     pub concurrency: Concurrency,
     /// Whether CPU shares are strict.
     pub cpu_quota: bool,
+    /// How much functions' logs may keep.
+    pub log_limits: LogLimits,
     /// The log filter.
     pub log: String,
 }
@@ -158,6 +168,8 @@ impl Settings {
             idle_expiry: self.idle_expiry.or(lower.idle_expiry),
             concurrency: self.concurrency.or(lower.concurrency),
             cpu_quota: self.cpu_quota.or(lower.cpu_quota),
+            log_retention: self.log_retention.or(lower.log_retention),
+            log_space: self.log_space.or(lower.log_space),
             log: self.log.or(lower.log),
         }
     }
@@ -189,6 +201,10 @@ impl Settings {
             idle_expiry: self.idle_expiry.map_or(limits::IDLE_EXPIRY, Duration::from_secs),
             concurrency: self.concurrency.map_or(limits::ACCOUNT_CONCURRENCY, Concurrency),
             cpu_quota: self.cpu_quota == Some(Switch::On),
+            log_limits: LogLimits {
+                retention_days: self.log_retention.map(retention).transpose()?,
+                space: self.log_space.as_deref().map(size).transpose().context("log_space")?,
+            },
             log: self.log.unwrap_or_else(|| "info".into()),
         })
     }
@@ -197,6 +213,41 @@ impl Settings {
 fn read(path: &Path) -> Result<Settings> {
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     toml::from_str(&text).with_context(|| format!("{} is not a configuration", path.display()))
+}
+
+/// Days that CloudWatch knows too, so that a group can be set back to what it was.
+fn retention(days: u32) -> Result<u32> {
+    if limits::LOG_RETENTION_DAYS.contains(&days) {
+        return Ok(days);
+    }
+    bail!(
+        "log_retention: {days} is none of the days that CloudWatch allows: {:?}",
+        limits::LOG_RETENTION_DAYS
+    )
+}
+
+/// Bytes from `512MiB`, `10GB` or a bare number.
+fn size(text: &str) -> Result<u64> {
+    let digits = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
+    let (count, unit) = text.split_at(digits);
+    let factor: u64 = match unit.trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" | "kib" => 1 << 10,
+        "m" | "mib" => 1 << 20,
+        "g" | "gib" => 1 << 30,
+        "t" | "tib" => 1 << 40,
+        "kb" => 1_000,
+        "mb" => 1_000_000,
+        "gb" => 1_000_000_000,
+        "tb" => 1_000_000_000_000,
+        _ => bail!("{text:?} is not a size such as 10GiB"),
+    };
+    let bytes = count.parse::<u64>().ok().and_then(|count| count.checked_mul(factor));
+    match bytes {
+        Some(bytes @ limits::LOG_SPACE_LEAST..) => Ok(bytes),
+        Some(bytes) => bail!("{bytes} bytes are too few, at least {} are needed", limits::LOG_SPACE_LEAST),
+        None => bail!("{text:?} is not a size such as 10GiB"),
+    }
 }
 
 fn pair(key: &str) -> Result<(String, String)> {
@@ -230,6 +281,17 @@ mod tests {
     }
 
     #[test]
+    fn sizes_have_units() {
+        for (text, bytes) in
+            [("64MiB", 64 << 20), ("10GB", 10_000_000_000), ("2 g", 2 << 30), ("100000000", 100_000_000)]
+        {
+            assert_eq!(size(text).expect("a size"), bytes, "{text}");
+        }
+        let config = settings("log_space = '1TiB'\nlog_retention = 30").check().expect("config");
+        assert_eq!(config.log_limits, LogLimits { retention_days: Some(30), space: Some(1 << 40) });
+    }
+
+    #[test]
     fn what_cannot_be_meant_is_refused() {
         for text in [
             "listen = 'nowhere'",
@@ -237,6 +299,11 @@ mod tests {
             "region = 'A B'",
             "keys = ['no-secret']",
             "require_keys = true",
+            "log_retention = 2",
+            "log_space = 'much'",
+            "log_space = '1 parsec'",
+            "log_space = '1000'",
+            "log_space = '99999999999 TiB'",
         ] {
             assert!(settings(text).check().is_err(), "{text}");
         }

@@ -19,7 +19,7 @@ pub struct ServiceError {
     /// Whether the body carries `"Type":"User"`.
     pub type_user: bool,
     /// Further members of the body, such as `Reason`, in order, before `Type` and the message.
-    pub members: Vec<(&'static str, String)>,
+    pub members: Vec<(&'static str, serde_json::Value)>,
     /// Further headers, such as `Retry-After`.
     pub headers: Vec<(HeaderName, HeaderValue)>,
 }
@@ -106,7 +106,7 @@ impl ServiceError {
 
     /// With one more member in the body.
     #[must_use]
-    pub fn member(mut self, name: &'static str, value: impl Into<String>) -> Self {
+    pub fn member(mut self, name: &'static str, value: impl Into<serde_json::Value>) -> Self {
         self.members.push((name, value.into()));
         self
     }

@@ -1,9 +1,13 @@
 //! Requests and answers as HTTP carries them, without the connection.
 
+use std::fmt;
+use std::pin::Pin;
+
 use ::http::header::HOST;
 use ::http::request::Parts;
 use ::http::{HeaderMap, Method};
 use bytes::Bytes;
+use futures_util::Stream;
 
 /// A request's head as the client wrote it: signatures cover the path and query before any decoding.
 #[derive(Debug, Clone)]
@@ -19,7 +23,37 @@ pub struct Head {
 }
 
 /// An answer.
-pub type Response = ::http::Response<Bytes>;
+pub type Response = ::http::Response<Body>;
+
+/// The body of an answer.
+pub enum Body {
+    /// All of it.
+    Whole(Bytes),
+    /// Pieces that are to be sent when they are there.
+    Pieces(Pieces),
+}
+
+/// Pieces of a body, in order.
+pub type Pieces = Pin<Box<dyn Stream<Item = Bytes> + Send>>;
+
+impl Body {
+    /// The whole body, where it is there.
+    pub fn whole(&self) -> Option<&Bytes> {
+        match self {
+            Self::Whole(bytes) => Some(bytes),
+            Self::Pieces(_) => None,
+        }
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Whole(bytes) => write!(f, "Whole({} bytes)", bytes.len()),
+            Self::Pieces(_) => f.write_str("Pieces"),
+        }
+    }
+}
 
 impl Head {
     /// The head of an HTTP request that is needed further.

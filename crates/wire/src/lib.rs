@@ -6,6 +6,7 @@
 pub mod answer;
 pub mod codec;
 pub mod error;
+pub mod frame;
 mod r#gen;
 pub mod http;
 pub mod request;

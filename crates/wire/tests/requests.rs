@@ -7,10 +7,12 @@ use std::task::{Context, Poll, Waker};
 
 use base::id::RequestId;
 use bytes::Bytes;
+use futures_util::{StreamExt, stream};
 use http::{HeaderName, HeaderValue, Request};
 use uuid::Uuid;
-use wire::answer::Answer;
+use wire::answer::{Answer, Streaming};
 use wire::error::ServiceError;
+use wire::frame::{self, Kind};
 use wire::http::{Head, Response};
 use wire::lambda::*;
 use wire::{codec, lambda, logs, request, route};
@@ -169,7 +171,7 @@ fn shown(response: &Response) -> String {
         .map(|(name, value)| format!("{name}: {}\n", value.to_str().expect("ASCII")))
         .collect();
     headers.sort();
-    let body = String::from_utf8_lossy(response.body());
+    let body = String::from_utf8_lossy(response.body().whole().expect("a whole body"));
     format!("{}\n{}{body}", response.status().as_u16(), headers.concat())
 }
 
@@ -375,6 +377,15 @@ fn a_body_over_the_limit_is_refused_with_the_recorded_words() {
     );
 }
 
+/// Operations that this double does not have.
+macro_rules! unbuilt {
+    ($($name:ident($input:ident) -> $output:ty;)*) => {
+        $(async fn $name(&self, _: &Self::Context, _: logs::$input) -> Result<Answer<$output>, ServiceError> {
+            Err(ServiceError::not_built(stringify!($name)))
+        })*
+    };
+}
+
 struct Books;
 
 impl logs::Logs for Books {
@@ -416,6 +427,42 @@ impl logs::Logs for Books {
             ingestion_time: Some(1_700_000_000_123),
         };
         Ok(logs::GetLogEventsResponse { events: Some(vec![event]), ..Default::default() }.into())
+    }
+
+    async fn start_live_tail(
+        &self,
+        (): &(),
+        _: logs::StartLiveTailRequest,
+    ) -> Result<Streaming<logs::StartLiveTailResponse, logs::StartLiveTailResponseStream>, ServiceError> {
+        let start = logs::LiveTailSessionStart { session_id: Some("1".into()), ..Default::default() };
+        let over = logs::SessionTimeoutException { message: Some("over".into()) };
+        let told = [
+            logs::StartLiveTailResponseStream::SessionStart(start),
+            logs::StartLiveTailResponseStream::SessionTimeoutException(over),
+        ];
+        Ok(Streaming::new(logs::StartLiveTailResponse {}, stream::iter(told)))
+    }
+
+    unbuilt! {
+        associate_kms_key(AssociateKmsKeyRequest) -> ();
+        create_log_group(CreateLogGroupRequest) -> ();
+        create_log_stream(CreateLogStreamRequest) -> ();
+        delete_log_group(DeleteLogGroupRequest) -> ();
+        delete_log_stream(DeleteLogStreamRequest) -> ();
+        delete_retention_policy(DeleteRetentionPolicyRequest) -> ();
+        describe_queries(DescribeQueriesRequest) -> logs::DescribeQueriesResponse;
+        disassociate_kms_key(DisassociateKmsKeyRequest) -> ();
+        get_query_results(GetQueryResultsRequest) -> logs::GetQueryResultsResponse;
+        list_tags_for_resource(ListTagsForResourceRequest) -> logs::ListTagsForResourceResponse;
+        list_tags_log_group(ListTagsLogGroupRequest) -> logs::ListTagsLogGroupResponse;
+        put_log_events(PutLogEventsRequest) -> logs::PutLogEventsResponse;
+        put_retention_policy(PutRetentionPolicyRequest) -> ();
+        start_query(StartQueryRequest) -> logs::StartQueryResponse;
+        stop_query(StopQueryRequest) -> logs::StopQueryResponse;
+        tag_log_group(TagLogGroupRequest) -> ();
+        tag_resource(TagResourceRequest) -> ();
+        untag_log_group(UntagLogGroupRequest) -> ();
+        untag_resource(UntagResourceRequest) -> ();
     }
 }
 
@@ -476,11 +523,11 @@ fn aws_json_has_the_operation_in_a_header_and_everything_else_in_the_body() {
             ),
         ),
         (
-            "PutLogEvents",
+            "PutMetricFilter",
             "{}",
             format!(
                 "501\n{typed}{{\"__type\":\"NotImplementedException\",\"message\":\"Samovar does not implement the \
-                 operation PutLogEvents\"}}"
+                 operation PutMetricFilter\"}}"
             ),
         ),
         (
@@ -517,4 +564,25 @@ fn no_body_makes_reading_panic() {
         let status = call(&fake, "POST", FUNCTIONS, &[], body).status().as_u16();
         assert!(status == 201 || status == 400, "{status}");
     }
+}
+
+#[test]
+fn an_event_stream_begins_with_the_output_and_has_a_frame_for_each_event() {
+    let head = head("POST", "/", &[("x-amz-target", "Logs_20140328.StartLiveTail")]);
+    let route = route::operation(&logs::SERVICE, &head).expect("routed");
+    let body = Bytes::from_static(br#"{"logGroupIdentifiers":["g"]}"#);
+    let input = request::read(&route, &head, body).expect("read");
+    let outcome = ready(logs::dispatch(&Books, &(), route.operation, input));
+    let protocol = logs::SERVICE.protocol;
+    let response = codec::respond(protocol, route.operation, outcome, RequestId(Uuid::nil()));
+    assert_eq!(response.headers()["content-type"], "application/vnd.amazon.eventstream");
+    let wire::http::Body::Pieces(pieces) = response.into_body() else { panic!("a whole body") };
+    let frames: Vec<Bytes> = ready(pieces.collect());
+    let json = "application/x-amz-json-1.1";
+    let expected = [
+        frame::encode(Kind::Event("initial-response"), json, b"{}"),
+        frame::encode(Kind::Event("sessionStart"), json, br#"{"sessionId":"1"}"#),
+        frame::encode(Kind::Exception("SessionTimeoutException"), json, br#"{"message":"over"}"#),
+    ];
+    assert_eq!(frames, expected);
 }

@@ -48,6 +48,8 @@ pub struct Reference {
     pub location: Option<String>,
     pub location_name: Option<String>,
     pub timestamp_format: Option<String>,
+    #[serde(default, rename = "eventpayload")]
+    pub event_payload: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -73,6 +75,8 @@ pub struct Shape {
     pub sensitive: bool,
     #[serde(default)]
     pub exception: bool,
+    #[serde(default, rename = "eventstream")]
+    pub event_stream: bool,
     #[serde(default)]
     pub fault: bool,
     pub error: Option<ErrorTrait>,
@@ -94,6 +98,17 @@ impl Model {
         let mut operations: Vec<_> = self.operations.values().collect();
         operations.sort_by(|a, b| a.name.cmp(&b.name));
         operations
+    }
+
+    /// The event stream in an operation's output: its name.
+    pub fn event_stream(&self, operation: &Operation) -> Result<Option<&str>> {
+        let Some(output) = &operation.output else { return Ok(None) };
+        for reference in self.shape(&output.shape)?.members.values() {
+            if self.shape(&reference.shape)?.event_stream {
+                return Ok(Some(&reference.shape));
+            }
+        }
+        Ok(None)
     }
 
     /// Every shape that these roots lead to, themselves included.

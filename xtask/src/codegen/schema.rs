@@ -116,7 +116,8 @@ fn structure(model: &Model, name: &str, shape: &Shape) -> Result<String> {
         .map(|(member, reference)| self::member(model, shape, member, reference))
         .collect();
     let members = members?.join(", ");
-    match shape.payload.as_ref().and_then(|payload| shape.members.get_index_of(payload)) {
+    let named = shape.payload.as_ref().and_then(|payload| shape.members.get_index_of(payload));
+    match named.or_else(|| shape.members.values().position(|reference| reference.event_payload)) {
         Some(at) => Ok(format!("Shape::with_payload({name:?}, &[{members}], {at})")),
         None => Ok(format!("Shape::structure({name:?}, &[{members}])")),
     }

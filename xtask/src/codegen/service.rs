@@ -63,14 +63,17 @@ fn service_trait(model: &Model, built: &Built) -> Result<String> {
         built.trait_name
     );
     for operation in built_operations(model, built) {
+        let answer = match model.event_stream(operation)? {
+            Some(events) => format!("Streaming<{}, {events}>", output(operation)),
+            None => format!("Answer<{}>", output(operation)),
+        };
         writeln!(
             text,
             "\n/// `{}`\nfn {}(&self, context: &Self::Context, input: {}) \
-             -> impl Future<Output = Result<Answer<{}>, ServiceError>> + Send;",
+             -> impl Future<Output = Result<{answer}, ServiceError>> + Send;",
             operation.name,
             field(&operation.name),
             input(operation)?,
-            output(operation)
         )?;
     }
     Ok(text + "}\n\n")
@@ -85,9 +88,11 @@ fn dispatch(model: &Model, built: &Built) -> Result<String> {
         built.trait_name
     );
     for operation in built_operations(model, built) {
+        let untyped = if model.event_stream(operation)?.is_some() { ".into_answer()" } else { "" };
         writeln!(
             text,
-            "{:?} => Ok(service.{}(context, FromValue::from_value(input)?).await?.map(IntoValue::into_value)),",
+            "{:?} => Ok(service.{}(context, FromValue::from_value(input)?).await?{untyped}\
+             .map(IntoValue::into_value)),",
             operation.name,
             field(&operation.name),
         )?;

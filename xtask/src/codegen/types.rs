@@ -27,6 +27,7 @@ pub fn emit(model: &Model, built: &Built) -> Result<String> {
     for name in travels.inward.union(&travels.outward) {
         let shape = model.shape(name)?;
         match shape.kind.as_str() {
+            "structure" if shape.event_stream => text += &events(model, name, shape)?,
             "structure" => text += &structure(model, built, &travels, name, shape)?,
             "string" if is_enum(built, name, shape) => text += &enumeration(&travels, name, shape)?,
             _ => {}
@@ -75,6 +76,9 @@ fn structure(model: &Model, built: &Built, travels: &Travels, name: &str, shape:
     }
     let mut text = format!("#[derive({})]\npub struct {name} {{\n", derives.join(", "));
     for (member, reference) in &shape.members {
+        if model.shape(&reference.shape)?.event_stream {
+            continue;
+        }
         let inner = rust_type(model, built, &reference.shape)?;
         let required = is_required(travels, name, shape, member);
         let whole = if required { inner } else { format!("Option<{inner}>") };
@@ -88,9 +92,31 @@ fn structure(model: &Model, built: &Built, travels: &Travels, name: &str, shape:
         text += &from_value(travels, name, shape)?;
     }
     if travels.outward.contains(name) {
-        text += &into_value(travels, name, shape)?;
+        text += &into_value(model, travels, name, shape)?;
     }
     Ok(text)
+}
+
+/// What a stream carries, one a frame.
+fn events(model: &Model, name: &str, shape: &Shape) -> Result<String> {
+    let mut text = format!("#[derive(Debug, Clone, PartialEq)]\npub enum {name} {{\n");
+    for (member, reference) in &shape.members {
+        writeln!(text, "{}({}),", variant(member), reference.shape)?;
+    }
+    write!(
+        text,
+        "}}\n\nimpl From<{name}> for Event {{\nfn from(event: {name}) -> Self {{\nmatch event {{\n"
+    )?;
+    for (member, reference) in &shape.members {
+        let kind = if model.shape(&reference.shape)?.exception { "exception" } else { "of" };
+        writeln!(
+            text,
+            "{name}::{}(inner) => Event::{kind}({member:?}, &shapes::{}, inner.into_value()),",
+            variant(member),
+            constant(&reference.shape)
+        )?;
+    }
+    Ok(text + "}\n}\n}\n\n")
 }
 
 fn has_default(model: &Model, built: &Built, travels: &Travels, name: &str) -> Result<bool> {
@@ -145,13 +171,16 @@ fn from_value(travels: &Travels, name: &str, shape: &Shape) -> Result<String> {
     Ok(text + "})\n}\n}\n\n")
 }
 
-fn into_value(travels: &Travels, name: &str, shape: &Shape) -> Result<String> {
+fn into_value(model: &Model, travels: &Travels, name: &str, shape: &Shape) -> Result<String> {
     let mut text = format!(
         "impl IntoValue for {name} {{\nfn into_value(self) -> Value {{\n\
          Value::Structure(Structure::of(&shapes::{})",
         constant(name)
     );
-    for (at, member) in shape.members.keys().enumerate() {
+    for (at, (member, reference)) in shape.members.iter().enumerate() {
+        if model.shape(&reference.shape)?.event_stream {
+            continue;
+        }
         let writer = if is_required(travels, name, shape, member) { "with" } else { "with_some" };
         write!(text, ".{writer}({at}, self.{})", field(member))?;
     }

@@ -7,13 +7,13 @@ use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Method, StatusCode};
-use http_body_util::Full;
 use serde_json::{Value, json};
 use services::Context;
 use services::lambda::links;
 use wire::{lambda, logs};
 
 use super::Endpoint;
+use crate::sent::Sent;
 use crate::serve::Response;
 
 /// Tells that the server is ready.
@@ -96,7 +96,7 @@ pub(super) fn typed(
     body: impl Into<Bytes>,
     id: RequestId,
 ) -> Response {
-    let mut response = Response::new(Full::new(body.into()));
+    let mut response = Response::new(Sent::Whole(body.into()));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));

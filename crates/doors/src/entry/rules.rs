@@ -2,9 +2,13 @@
 
 use std::sync::Arc;
 
+/// What SDKs put before the host of operations that stream. Source: CloudWatch Logs service model.
+const STREAM_PREFIX: &str = "stream-";
+
 /// The host names under which an open endpoint may be addressed.
 ///
-/// Loopback's own names are always on it: `localhost`, `*.localhost`, `127.0.0.1` and `[::1]`, with any port.
+/// Loopback's own names are always on it: `localhost`, `*.localhost`, `127.0.0.1` and `[::1]`, with any port, and
+/// `localhost` and `127.0.0.1` behind the prefix that SDKs put before the host for StartLiveTail.
 /// A page that has its own name resolve to loopback (DNS rebinding) shows that name, and is refused.
 #[derive(Debug, Clone, Default)]
 pub struct HostList {
@@ -21,7 +25,11 @@ impl HostList {
     pub fn admits(&self, authority: &str) -> bool {
         let Some(host) = host_of(authority) else { return false };
         let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
-        matches!(host.as_str(), "localhost" | "127.0.0.1" | "[::1]")
+        // Neither can be somebody's domain. A name that was configured has the prefixed one beside it only by
+        // configuration: `stream-example.com` may be anybody's.
+        let bare = host.strip_prefix(STREAM_PREFIX).unwrap_or(&host);
+        matches!(bare, "localhost" | "127.0.0.1")
+            || host == "[::1]"
             || host.strip_suffix(".localhost").is_some_and(|rest| !rest.is_empty())
             || self.named.iter().any(|named| **named == *host)
     }
@@ -60,6 +68,10 @@ mod tests {
             ("[::1]:4566", true),
             ("[::1]", true),
             ("samovar.lan:4566", true),
+            ("stream-localhost:4566", true),
+            ("stream-127.0.0.1:4566", true),
+            ("stream-samovar.lan:4566", false),
+            ("stream-stream-localhost", false),
             ("samovar.lan.attacker.example", false),
             ("attacker.example", false),
             ("localhost.attacker.example:4566", false),

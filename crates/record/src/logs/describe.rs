@@ -21,6 +21,10 @@ pub struct LogGroup {
     pub created: Timestamp,
     /// Bytes of its events, with 26 for each. After a restart it may lag until the group is used.
     pub stored_bytes: u64,
+    /// Days after which its events go; `None` keeps them.
+    pub retention_days: Option<u32>,
+    /// The key that it names for its encryption.
+    pub kms_key: Option<String>,
 }
 
 /// A log stream.
@@ -141,9 +145,7 @@ impl Logs {
         group: &str,
         query: &StreamQuery<'_>,
     ) -> Result<Page<LogStream>, LogError> {
-        let group = self.shared.existing(&GroupKey::new(scope, group))?;
-        group.load(&*self.shared.store).await?;
-        group.settled().await;
+        let group = self.current(scope, group).await?;
         let subject = format!("{:016x} {:?} {} {}", group.id, query.order, query.descending, query.prefix);
         let purpose = Purpose { operation: "DescribeLogStreams", subject: &subject };
         let after = query.token.map(|token| Rank::open(&purpose.open(token)?)).transpose()?;
@@ -223,8 +225,14 @@ fn text(bytes: Vec<u8>) -> Result<String, LogError> {
 }
 
 fn describe_group(group: &Group) -> LogGroup {
-    let stored_bytes = group.state().index.stored_bytes;
-    LogGroup { name: group.key.name.clone(), created: group.created, stored_bytes }
+    let state = group.state();
+    LogGroup {
+        name: group.key.name.clone(),
+        created: group.created,
+        stored_bytes: state.index.stored_bytes,
+        retention_days: state.settings.retention_days,
+        kms_key: state.settings.kms_key.clone(),
+    }
 }
 
 fn describe_stream(stream: &Stream) -> LogStream {

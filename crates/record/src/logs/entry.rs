@@ -9,6 +9,7 @@ use store::LogRecord;
 
 const EVENT: u8 = 1;
 const STREAM: u8 = 2;
+const DELETED: u8 = 3;
 
 /// The number of a stream within its group, in order of creation; never given twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -32,6 +33,11 @@ pub(super) enum Entry {
         created: Timestamp,
         /// Its name.
         name: Arc<str>,
+    },
+    /// A stream was deleted: none of its events counts any more.
+    Deleted {
+        /// Its number.
+        stream: StreamId,
     },
 }
 
@@ -64,6 +70,7 @@ pub(super) fn decode(mut bytes: Bytes) -> Option<Entry> {
             let name = std::str::from_utf8(&bytes).ok()?.into();
             Some(Entry::Stream { stream, created, name })
         }
+        DELETED => Some(Entry::Deleted { stream }),
         _ => None,
     }
 }
@@ -97,6 +104,13 @@ impl Encoder {
         self.finish(created);
     }
 
+    /// Adds the end of a stream.
+    pub(super) fn deleted(&mut self, stream: StreamId, when: Timestamp) {
+        self.buffer.put_u8(DELETED);
+        self.buffer.put_u32(stream.0);
+        self.finish(when);
+    }
+
     /// The records.
     pub(super) fn into_records(self) -> Vec<LogRecord> {
         self.records
@@ -117,11 +131,16 @@ mod tests {
         let (stream, created) = (StreamId(70_000), Timestamp::from_micros(5));
         encoder.stream(stream, created, "s");
         encoder.event(stream, created, b"hello\n");
+        encoder.deleted(stream, created);
         let entries = encoder.into_records().into_iter().map(|record| decode(record.bytes));
         let hello = Entry::Event { stream, message: Bytes::from_static(b"hello\n") };
         assert_eq!(
             entries.collect::<Vec<_>>(),
-            [Some(Entry::Stream { stream, created, name: "s".into() }), Some(hello)]
+            [
+                Some(Entry::Stream { stream, created, name: "s".into() }),
+                Some(hello),
+                Some(Entry::Deleted { stream })
+            ]
         );
         for odd in [
             b"".as_slice(),

@@ -1,21 +1,25 @@
 //! One group: what waits to be appended to its log, and its index.
 
 use std::collections::VecDeque;
+use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use base::arn::Scope;
 use base::clock::{Clock, Timestamp};
-use base::limits::{LOG_BATCH_BYTES, LOG_CHECKPOINT_BYTES, LOG_LINGER};
+use base::limits::{LOG_BATCH_BYTES, LOG_CHECKPOINT_BYTES, LOG_GROUP_ROOM_BYTES, LOG_LINGER};
 use bytes::Bytes;
 use store::{
     Commit, Document, Key, LogName, LogPosition, LogRecord, Require, Revision, Store, StoreError, Sync,
 };
-use tokio::sync::{Notify, OwnedSemaphorePermit, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
-use super::LogEvent;
 use super::entry::{Encoder, Mark, StreamId};
-use super::index::{Changed, Index};
+use super::follow::Follows;
+use super::index::{Changed, Gone, Index};
+use super::keeper::Growth;
+use super::settings::GroupSettings;
 use super::stored::{self, GroupForm};
+use super::{LogEvent, Shared};
 
 /// The name of a group.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -48,8 +52,10 @@ pub(super) struct Group {
     done: watch::Sender<u64>,
     /// What waits is to be appended now.
     hurry: Notify,
-    /// Held while the index is loaded or stored.
+    /// Held while the index is loaded or stored, or the log trimmed.
     pub(super) storing: tokio::sync::Mutex<()>,
+    /// Bytes of all its writers that may wait: a group takes its share of the room, not all.
+    pub(super) room: Arc<Semaphore>,
 }
 
 /// What changes about a group.
@@ -65,6 +71,22 @@ pub(super) struct State {
     pub revision: Revision,
     /// Whether an append failed, so that the log may hold records that the index does not.
     pub unsure: bool,
+    /// What its owner set.
+    pub settings: GroupSettings,
+    /// Whether the group's document is to be written although the log did not grow.
+    pub dirty: bool,
+    /// Who uses the loaded index.
+    pub users: usize,
+    /// Time of the latest event of what would go at once: before that is too old nothing can expire.
+    pub kept_until: Option<Timestamp>,
+    /// When it was used last.
+    pub used: Option<Timestamp>,
+    /// As in the group's document, until it is loaded.
+    pub next_stream: u32,
+    /// As in the group's document, until it is loaded.
+    pub gone: Gone,
+    /// As in the group's document, until it is loaded.
+    pub front: Option<Timestamp>,
     waiting: VecDeque<Batch>,
     waiting_bytes: usize,
     accepted: u64,
@@ -78,19 +100,53 @@ struct Batch {
     records: Vec<LogRecord>,
     events: Vec<Mark>,
     begins: Vec<StreamId>,
+    deletes: Vec<StreamId>,
+    /// Whose events these are, as often as they were queued.
+    streams: Vec<StreamId>,
     bytes: usize,
     /// Freed when the events are in the log.
     room: Vec<Room>,
+    /// Told when the events are durable. Nobody waits for those of functions.
+    waiters: Vec<oneshot::Sender<Result<(), StoreError>>>,
 }
 
-/// Space taken until the events are appended: of the writer's share, and of all writers'.
+/// Space taken until the events are appended: of the writer's share, of the group's, and of all writers'.
 #[derive(Debug)]
 #[expect(dead_code, reason = "permits are held, and given back when dropped")]
-pub(super) struct Room(pub OwnedSemaphorePermit, pub OwnedSemaphorePermit);
+pub(super) struct Room {
+    pub writer: Option<OwnedSemaphorePermit>,
+    pub group: OwnedSemaphorePermit,
+    pub all: OwnedSemaphorePermit,
+}
 
-/// The group was deleted; one of its name may have to be made.
+/// Why nothing was queued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Closed;
+pub(super) enum Unready {
+    /// The group was deleted; one of its name may have to be made.
+    Closed,
+    /// The index is not in memory.
+    Unloaded,
+    /// There is no such stream, or there is one already.
+    Stream,
+}
+
+/// A group whose index stays loaded while this is held.
+#[derive(Debug)]
+pub(super) struct Loaded(Arc<Group>);
+
+impl Deref for Loaded {
+    type Target = Arc<Group>;
+
+    fn deref(&self) -> &Arc<Group> {
+        &self.0
+    }
+}
+
+impl Drop for Loaded {
+    fn drop(&mut self) {
+        self.0.state().users -= 1;
+    }
+}
 
 impl Group {
     /// A group without anything in it.
@@ -106,6 +162,7 @@ impl Group {
             done: watch::Sender::new(0),
             hurry: Notify::new(),
             storing: tokio::sync::Mutex::default(),
+            room: Arc::new(Semaphore::new(LOG_GROUP_ROOM_BYTES)),
         }
     }
 
@@ -117,6 +174,8 @@ impl Group {
             let mut state = group.state();
             (state.loaded, state.stored, state.revision) = (false, form.indexed, document.revision);
             state.index.stored_bytes = form.stored_bytes;
+            (state.next_stream, state.front, state.settings) = (form.next_stream, form.front, form.settings);
+            state.gone = form.gone.into_iter().map(|(id, end)| (StreamId(id), end)).collect();
         }
         Ok(group)
     }
@@ -128,7 +187,7 @@ impl Group {
     /// The group's own document.
     pub(super) fn document(&self) -> (Key, Bytes) {
         let state = self.state();
-        let form = GroupForm::new(self.id, self.created, state.index.end, state.index.stored_bytes);
+        let form = GroupForm::new(self.id, self.created, state.settings.clone(), &state.index);
         (stored::group_key(&self.key), stored::encode(&form))
     }
 
@@ -141,31 +200,115 @@ impl Group {
         self.state().closed
     }
 
+    /// Loads the index and keeps it loaded.
+    pub(super) async fn loaded(self: &Arc<Self>, shared: &Shared) -> Result<Loaded, StoreError> {
+        loop {
+            self.load(&*shared.store).await?;
+            let mut state = self.state();
+            if state.loaded {
+                state.users += 1;
+                state.used = Some(shared.clock.now());
+                return Ok(Loaded(self.clone()));
+            }
+        }
+    }
+
     /// Queues events of a stream, which is made when there is none, and sees to it that they are appended.
-    ///
-    /// The group must be loaded.
     pub(super) fn push(
         self: &Arc<Self>,
         appender: &Appender,
         stream: &str,
         events: &[LogEvent],
         room: Room,
-    ) -> Result<(), Closed> {
-        let mut state = self.state();
-        if state.closed {
-            return Err(Closed);
+    ) -> Result<(), Unready> {
+        let mut state = self.ready()?;
+        let now = appender.clock.now();
+        let id = state.index.find_or_make(stream, now);
+        let batch = state.encode(id, events, room);
+        self.enqueue(state, appender, batch);
+        appender.follows.tell(&self.key, self.id, stream, events, now);
+        Ok(())
+    }
+
+    /// Queues events of a stream that there is; answers when they are durable.
+    pub(super) fn put(
+        self: &Arc<Self>,
+        appender: &Appender,
+        stream: &str,
+        events: &[LogEvent],
+        room: Room,
+    ) -> Result<Durable, Unready> {
+        let mut state = self.ready()?;
+        let id = state.index.find(stream).ok_or(Unready::Stream)?;
+        let mut batch = state.encode(id, events, room);
+        let durable = batch.durable();
+        self.enqueue(state, appender, batch);
+        appender.follows.tell(&self.key, self.id, stream, events, appender.clock.now());
+        Ok(durable)
+    }
+
+    /// Makes a stream that there is not; answers when that is durable.
+    pub(super) fn begin(
+        self: &Arc<Self>,
+        appender: &Appender,
+        stream: &str,
+        room: Room,
+    ) -> Result<Durable, Unready> {
+        let mut state = self.ready()?;
+        if state.index.find(stream).is_some() {
+            return Err(Unready::Stream);
         }
-        let batch = state.encode(stream, events, appender.clock.now(), room);
+        let id = state.index.find_or_make(stream, appender.clock.now());
+        let mut batch = state.encode(id, &[], room);
+        let durable = batch.durable();
+        self.enqueue(state, appender, batch);
+        Ok(durable)
+    }
+
+    /// Deletes a stream; answers when that is durable.
+    pub(super) fn end_stream(
+        self: &Arc<Self>,
+        appender: &Appender,
+        stream: &str,
+        room: Room,
+    ) -> Result<Durable, Unready> {
+        let mut state = self.ready()?;
+        let id = state.index.find(stream).ok_or(Unready::Stream)?;
+        let mut encoder = Encoder::with_capacity(1, 0);
+        encoder.deleted(id, appender.clock.now());
+        // Its events that wait are appended before this is, wherever that will be.
+        state.index.deleted(id, LogPosition(u64::MAX));
+        let mut batch = Batch::new(encoder.into_records(), id, room);
+        batch.deletes.push(id);
+        let durable = batch.durable();
+        self.enqueue(state, appender, batch);
+        Ok(durable)
+    }
+
+    fn ready(&self) -> Result<MutexGuard<'_, State>, Unready> {
+        let state = self.state();
+        match (state.closed, state.loaded) {
+            (true, _) => Err(Unready::Closed),
+            (false, false) => Err(Unready::Unloaded),
+            (false, true) => Ok(state),
+        }
+    }
+
+    fn enqueue(self: &Arc<Self>, mut state: MutexGuard<'_, State>, appender: &Appender, batch: Batch) {
+        for stream in &batch.streams {
+            state.index.leaves(*stream);
+        }
+        state.used = Some(appender.clock.now());
         state.waiting_bytes += batch.bytes;
+        let hurry = state.waiting_bytes >= LOG_BATCH_BYTES || !batch.waiters.is_empty();
         state.waiting.push_back(batch);
         state.accepted += 1;
-        if state.waiting_bytes >= LOG_BATCH_BYTES {
+        if hurry {
             self.hurry.notify_one();
         }
         if !std::mem::replace(&mut state.appending, true) {
             tokio::spawn(self.clone().append_all(appender.clone()));
         }
-        Ok(())
     }
 
     /// Waits until everything queued so far is in the log, or was given up.
@@ -198,11 +341,22 @@ impl Group {
             () = appender.clock.sleep(LOG_LINGER) => {}
             () = self.hurry.notified() => {}
         }
-        while let Some((batch, merged)) = self.next_batch() {
-            let events = batch.events.len();
-            if let Err(error) = self.append(&appender, batch).await {
+        while let Some((mut batch, merged)) = self.next_batch() {
+            let (events, waiters) = (batch.events.len(), std::mem::take(&mut batch.waiters));
+            let sync = if waiters.is_empty() { Sync::Background } else { Sync::Now };
+            let streams = std::mem::take(&mut batch.streams);
+            let appended = self.append(&appender, batch, sync).await;
+            if let Err(error) = &appended {
                 tracing::warn!(%error, group = %self.key.name, events, "log events are lost");
-                self.state().unsure = true;
+            }
+            {
+                let mut state = self.state();
+                state.unsure |= appended.is_err();
+                streams.iter().for_each(|stream| state.index.arrived(*stream));
+            }
+            for waiter in waiters {
+                // Who waited may have gone.
+                let _ = waiter.send(appended.clone());
             }
             self.done.send_modify(|done| *done += merged);
             if self.state().worth_storing() {
@@ -211,14 +365,15 @@ impl Group {
         }
     }
 
-    async fn append(&self, appender: &Appender, batch: Batch) -> Result<(), StoreError> {
+    async fn append(&self, appender: &Appender, batch: Batch, sync: Sync) -> Result<(), StoreError> {
         if self.state().unsure {
             self.catch_up(&*appender.store).await?;
             self.state().unsure = false;
         }
-        let Batch { records, events, begins, room: _room, .. } = batch;
-        let end = appender.store.append(&self.log, records, Sync::Background).await?;
+        let Batch { records, events, begins, deletes, bytes, room: _room, .. } = batch;
+        let end = appender.store.append(&self.log, records, sync).await?;
         let now = appender.clock.now();
+        appender.growth.add(bytes);
         let mut state = self.state();
         for stream in begins {
             if let Some((name, created)) = state.index.stream(stream).map(|s| (s.name.clone(), s.created)) {
@@ -226,6 +381,9 @@ impl Group {
             }
         }
         state.index.appended(end, now, &events);
+        for stream in deletes {
+            state.index.deleted(stream, end);
+        }
         Ok(())
     }
 
@@ -245,6 +403,9 @@ impl Group {
             batch.records.extend(next.records);
             batch.events.extend(next.events);
             batch.begins.extend(next.begins);
+            batch.deletes.extend(next.deletes);
+            batch.streams.extend(next.streams);
+            batch.waiters.extend(next.waiters);
             batch.bytes += next.bytes;
             batch.room.extend(next.room);
             merged += 1;
@@ -261,27 +422,62 @@ impl Group {
 }
 
 impl State {
-    fn encode(&mut self, stream: &str, events: &[LogEvent], now: Timestamp, room: Room) -> Batch {
+    fn encode(&mut self, id: StreamId, events: &[LogEvent], room: Room) -> Batch {
         let bytes = events.iter().map(|event| event.message.len()).sum();
-        let mut encoder = Encoder::with_capacity(events.len() + 1, bytes + stream.len() + 8);
-        let id = self.index.find_or_make(stream, now);
-        let mut begins = Vec::new();
-        if let Some(stream) = self.index.stream(id).filter(|stream| !stream.begun) {
+        let stream = self.index.stream(id).expect("it was just found or made");
+        let mut encoder = Encoder::with_capacity(events.len() + 1, bytes + stream.name.len() + 8);
+        let begins = !stream.begun;
+        if begins {
             encoder.stream(id, stream.created, &stream.name);
-            begins.push(id);
         }
         let mut marks = Vec::with_capacity(events.len());
         for LogEvent { timestamp, message } in events {
             encoder.event(id, *timestamp, message);
             marks.push(Mark::new(id, *timestamp, message.len()));
         }
-        Batch { records: encoder.into_records(), events: marks, begins, bytes, room: vec![room] }
+        let begins = if begins { vec![id] } else { Vec::new() };
+        Batch { events: marks, begins, bytes, ..Batch::new(encoder.into_records(), id, room) }
+    }
+
+    /// Whether the index must stay in memory.
+    fn busy(&self) -> bool {
+        self.closed
+            || !self.loaded
+            || self.unsure
+            || self.users > 0
+            || self.appending
+            || !self.waiting.is_empty()
     }
 
     fn worth_storing(&self) -> bool {
         !self.closed && self.index.end.0.saturating_sub(self.stored.0) >= LOG_CHECKPOINT_BYTES
     }
 }
+
+impl Batch {
+    fn new(records: Vec<LogRecord>, stream: StreamId, room: Room) -> Self {
+        Self {
+            records,
+            events: Vec::new(),
+            begins: Vec::new(),
+            deletes: Vec::new(),
+            streams: vec![stream],
+            bytes: 0,
+            room: vec![room],
+            waiters: Vec::new(),
+        }
+    }
+
+    /// Tells when it is durable.
+    fn durable(&mut self) -> Durable {
+        let (waiter, durable) = oneshot::channel();
+        self.waiters.push(waiter);
+        durable
+    }
+}
+
+/// Answers when what was queued is durable; is dropped when the group was deleted before.
+pub(super) type Durable = oneshot::Receiver<Result<(), StoreError>>;
 
 /// What appending needs.
 #[derive(Clone)]
@@ -290,6 +486,10 @@ pub(super) struct Appender {
     pub store: Arc<dyn Store>,
     /// Tells when.
     pub clock: Clock,
+    /// Who is told of events.
+    pub follows: Arc<Follows>,
+    /// Counts what is appended.
+    pub growth: Arc<Growth>,
 }
 
 impl Group {
@@ -311,7 +511,9 @@ impl Group {
                 Ok(())
             }
             Err(error) => {
-                self.state().index.give_back(changed);
+                let mut state = self.state();
+                state.index.give_back(changed);
+                state.dirty = true;
                 Err(error)
             }
         }
@@ -320,26 +522,54 @@ impl Group {
     /// The commit that stores the index, what it stores, and how far the log is in it.
     fn index_commit(&self) -> Option<(Commit, Changed, LogPosition)> {
         let group = stored::group_key(&self.key);
+        let (scope, id) = (&self.key.scope, self.id);
         let mut state = self.state();
-        if state.closed || !state.loaded || state.index.end == state.stored {
+        if state.closed || !state.loaded || (state.index.end == state.stored && !state.dirty) {
             return None;
         }
+        state.dirty = false;
         let changed = state.index.take_changed();
         let index = &state.index;
-        let form = GroupForm::new(self.id, self.created, index.end, index.stored_bytes);
-        let mut put = vec![(group.clone(), stored::encode(&form))];
-        put.extend(changed.streams.iter().map(|&chunk| {
-            (
-                stored::streams_key(&self.key.scope, self.id, chunk),
-                stored::encode_streams(index.stream_chunk(chunk)),
-            )
-        }));
-        put.extend(changed.blocks.iter().filter_map(|&chunk| {
-            let blocks = index.chunks().get(chunk)?;
-            Some((stored::blocks_key(&self.key.scope, self.id, chunk), stored::encode_blocks(blocks)))
-        }));
+        let form = GroupForm::new(id, self.created, state.settings.clone(), index);
+        let mut commit = Commit { put: vec![(group.clone(), stored::encode(&form))], ..Commit::default() };
+        let streams = changed.streams.iter().map(|&chunk| {
+            (stored::streams_key(scope, id, chunk), stored::encode_streams(index.stream_chunk(chunk)))
+        });
+        let blocks = changed.blocks.iter().map(|&chunk| {
+            (stored::blocks_key(scope, id, chunk), index.chunk(chunk).map(stored::encode_blocks))
+        });
+        for (key, body) in streams.chain(blocks) {
+            match body {
+                Some(body) => commit.put.push((key, body)),
+                None => commit.delete.push(key),
+            }
+        }
         // A group that was deleted or cleared away meanwhile must not come back.
-        let require = vec![Require::At(group, state.revision)];
-        Some((Commit { require, put, ..Commit::default() }, changed, index.end))
+        commit.require = vec![Require::At(group, state.revision)];
+        Some((commit, changed, index.end))
+    }
+
+    /// Stores the index and takes it out of memory, unless somebody uses it; answers whether it did.
+    pub(super) async fn unload(&self, store: &dyn Store) -> Result<bool, StoreError> {
+        if self.state().busy() {
+            return Ok(false);
+        }
+        let _storing = self.storing.lock().await;
+        self.store_index(store).await?;
+        let mut state = self.state();
+        if state.busy() || state.dirty || state.index.end != state.stored {
+            return Ok(false);
+        }
+        state.front = state.index.front();
+        state.next_stream = state.index.next_stream();
+        state.gone = state.index.gone().clone();
+        (state.index, state.loaded) = (state.index.unloaded(), false);
+        Ok(true)
+    }
+
+    /// Time of the latest event of the stretch that would be trimmed first, as far as is known.
+    pub(super) fn front(&self) -> Option<Timestamp> {
+        let state = self.state();
+        if state.loaded { state.index.front() } else { state.front }
     }
 }

@@ -4,7 +4,7 @@ use store::{Commit, Document, Key, LogEntry, LogName, LogPage, LogPosition, Stor
 
 use super::entry::{self, Entry, Mark};
 use super::group::Group;
-use super::index::{Chunk, Index, Stream};
+use super::index::{Index, Parts};
 use super::stored;
 
 /// Bytes of a log that are read at once to index them.
@@ -36,6 +36,8 @@ impl Group {
             delete_all(store, &stored::blocks_prefix(&self.key.scope, self.id)).await?;
         }
         while replay_page(store, &self.log, index.end).await?.apply(&mut index) {}
+        // What was trimmed last may not have got into the documents.
+        index.trimmed(store.log_usage(&self.log).await?.start);
         {
             let mut state = self.state();
             (state.index, state.loaded) = (index, true);
@@ -70,21 +72,25 @@ impl Group {
         (end, stored_bytes): (LogPosition, u64),
     ) -> Result<Index, StoreError> {
         let prefix = stored::index_prefix(&self.key.scope, self.id);
-        let (mut streams, mut chunks): (Vec<Stream>, Vec<Chunk>) = (Vec::new(), Vec::new());
+        let (next, gone) = {
+            let state = self.state();
+            (state.next_stream, state.gone.clone())
+        };
+        let mut parts = Parts { end, stored_bytes, next, gone, ..Parts::default() };
         let mut after: Option<Key> = None;
         loop {
             // Keys order as numbers do, so chunks come in their order.
             let documents = store.scan(&prefix, after.as_ref(), DOCUMENTS).await?;
             for Document { key, body, .. } in &documents {
                 if key.as_str()[prefix.len()..].starts_with("s/") {
-                    streams.extend(stored::decode_streams(key, body)?);
+                    parts.streams.extend(stored::decode_streams(key, body)?);
                 } else {
-                    chunks.extend(stored::decode_blocks(key, body)?);
+                    parts.chunks.extend(stored::decode_blocks(key, body)?);
                 }
             }
             match documents.into_iter().last() {
                 Some(last) => after = Some(last.key),
-                None => return Ok(Index::from_parts(end, stored_bytes, streams, chunks)),
+                None => return Ok(Index::from_parts(parts)),
             }
         }
     }
@@ -121,6 +127,10 @@ impl Unknown {
                 Some(Entry::Event { stream, message }) => Some(Mark::new(stream, timestamp, message.len())),
                 Some(Entry::Stream { stream, created, name }) => {
                     index.begun(stream, &name, created);
+                    None
+                }
+                Some(Entry::Deleted { stream }) => {
+                    index.deleted(stream, end);
                     None
                 }
                 None => None,

@@ -1,5 +1,7 @@
 //! Where events stand in the order of time, the ids made of that, and the tokens that continue a listing.
 
+use std::fmt;
+
 use base::clock::Timestamp;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -35,11 +37,32 @@ impl Place {
     }
 }
 
-/// 56 digits that are an event's own in all groups, and order as events do within their group.
-pub(super) fn event_id(timestamp: Timestamp, position: LogPosition, group: u64) -> String {
-    // Thirteen digits of milliseconds last until the year 2286.
-    let millis = timestamp.as_millis().clamp(0, 9_999_999_999_999);
-    format!("3{millis:013}{:020}{group:022}", position.0)
+/// What tells an event from all others, in all groups. Shown as 56 digits, which order as events do within their
+/// group; kept as numbers, because most events that are read are never shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EventId {
+    timestamp: Timestamp,
+    position: LogPosition,
+    group: u64,
+}
+
+impl EventId {
+    pub(super) const fn new(timestamp: Timestamp, position: LogPosition, group: u64) -> Self {
+        Self { timestamp, position, group }
+    }
+
+    /// Of an event that is not in the log yet.
+    pub(super) const fn without_place(timestamp: Timestamp, group: u64) -> Self {
+        Self { timestamp, position: LogPosition::START, group }
+    }
+}
+
+impl fmt::Display for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Thirteen digits of milliseconds last until the year 2286.
+        let millis = self.timestamp.as_millis().clamp(0, 9_999_999_999_999);
+        write!(f, "3{millis:013}{:020}{:022}", self.position.0, self.group)
+    }
 }
 
 /// Which listing a token continues; a token is good for that one only.
@@ -123,10 +146,15 @@ mod tests {
             let [(t1, p1), (t2, p2)] = [pair[0], pair[1]];
             assert!(Place::of(t1, p1) < Place::of(t2, p2));
             assert!(Place::of(t1, p1).after() <= Place::of(t2, p2));
-            assert!(event_id(t1, p1, 9) < event_id(t2, p2, 9));
+            assert!(EventId::new(t1, p1, 9).to_string() < EventId::new(t2, p2, 9).to_string());
         }
         assert!(Place::at(Timestamp::from_millis(-1)) < Place::at(Timestamp::from_millis(0)));
-        assert_eq!(event_id(Timestamp::from_millis(1_700_000_000_000), LogPosition(42), u64::MAX).len(), 56);
+        assert_eq!(
+            EventId::new(Timestamp::from_millis(1_700_000_000_000), LogPosition(42), u64::MAX)
+                .to_string()
+                .len(),
+            56
+        );
     }
 
     #[test]

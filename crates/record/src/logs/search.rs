@@ -12,21 +12,26 @@ use std::sync::Arc;
 
 use base::arn::Scope;
 use base::clock::Timestamp;
-use base::limits::{LOG_EVENT_OVERHEAD, LOG_PAGE_BLOCKS, LOG_PAGE_BYTES, LOG_PAGE_EVENTS};
+use base::limits::{
+    LOG_BLOCK_BYTES, LOG_EVENT_OVERHEAD, LOG_PAGE_BLOCKS, LOG_PAGE_BYTES, LOG_PAGE_EVENTS, LOG_READ_BYTES,
+};
 use bytes::Bytes;
-use store::{LogEntry, LogPosition, Store, StoreError};
+use store::{LogEntry, LogName, LogPosition, Store, StoreError};
+use tokio::task::JoinHandle;
 
 use super::entry::{self, Entry, StreamId};
-use super::group::{Group, GroupKey};
+use super::group::{Group, GroupKey, Loaded};
 use super::index::{Block, Index, StreamSet};
-use super::place::{Place, Purpose, event_id};
-use super::{LogError, Logs};
+use super::keeper::horizon;
+use super::place::{EventId, Place, Purpose};
+use super::{LogError, Logs, Shared};
+use crate::pattern::Pattern;
 
 /// An event that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoundEvent {
-    /// 56 digits, the event's own for ever; they order as the events of a group do.
-    pub id: String,
+    /// The event's own for ever; they order as the events of a group do.
+    pub id: EventId,
     /// Its stream.
     pub stream: Arc<str>,
     /// When it happened.
@@ -90,6 +95,8 @@ pub struct EventQuery<'a> {
     pub latest_first: bool,
     /// The token of the page before.
     pub token: Option<&'a str>,
+    /// Only those whose messages match.
+    pub pattern: Option<&'a Pattern>,
 }
 
 /// Events of a group's streams, interleaved by time.
@@ -129,7 +136,8 @@ impl Logs {
             Some(cursor) => range.start = range.start.max(cursor),
             None => {}
         }
-        let search = Search { range, backward, selection, limit: query.limit };
+        let range = self.shared.shown(&group, range);
+        let search = Search { range, backward, selection, room: Room::page(query.limit), pattern: None };
         let hits = self.search(&group, &search).await?;
         let (before, after) = hits.around(&search, cursor);
         Ok(EventPage {
@@ -165,7 +173,9 @@ impl Logs {
                 false
             }
         };
-        let search = Search { range, backward, selection, limit: query.limit };
+        let range = self.shared.shown(&group, range);
+        let search =
+            Search { range, backward, selection, room: Room::page(query.limit), pattern: query.pattern };
         let hits = self.search(&group, &search).await?;
         let next = hits.rest.map(|rest| purpose.seal_place(backward, rest));
         let mut events = found(&group, hits.found);
@@ -176,36 +186,84 @@ impl Logs {
     }
 
     /// The group, loaded, when everything written to it so far is in its log.
-    async fn current(&self, scope: &Scope, group: &str) -> Result<Arc<Group>, LogError> {
-        let group = self.shared.existing(&GroupKey::new(scope, group))?;
-        group.load(&*self.shared.store).await?;
+    pub(super) async fn current(&self, scope: &Scope, group: &str) -> Result<Loaded, LogError> {
+        let group = self.shared.existing(&GroupKey::new(scope, group))?.loaded(&self.shared).await?;
         group.settled().await;
         Ok(group)
     }
 
-    async fn search(&self, group: &Group, search: &Search) -> Result<Hits, LogError> {
+    pub(super) async fn search(&self, group: &Group, search: &Search<'_>) -> Result<Hits, LogError> {
         let Candidates { blocks, beyond } = Candidates::of(&group.state().index, search);
-        let mut nearest = Nearest::new(search.limit);
-        for (rank, block) in blocks {
-            if nearest.ceiling.is_some_and(|ceiling| ceiling <= rank) {
+        let mut stretches = stretches(blocks).into_iter();
+        let mut nearest = Nearest::new(search.room);
+        let mut ahead = None::<(Stretch, JoinHandle<Result<Vec<LogEntry>, StoreError>>)>;
+        let mut first = true;
+        loop {
+            let (stretch, entries) = match ahead.take() {
+                Some((stretch, reading)) => (stretch, Some(reading)),
+                None => match stretches.next() {
+                    Some(stretch) => (stretch, None),
+                    None => break,
+                },
+            };
+            if nearest.ceiling.is_some_and(|ceiling| ceiling <= stretch.rank) {
                 break;
             }
-            read_block(&*self.shared.store, group, block, search, &mut nearest).await?;
+            // Many pages end with the first stretch; from then on the next one is read meanwhile.
+            if !std::mem::take(&mut first) {
+                ahead = stretches.next().map(|next| {
+                    (next, tokio::spawn(read_stretch(self.shared.store.clone(), group.log.clone(), next)))
+                });
+            }
+            let entries = match entries {
+                Some(reading) => reading.await.map_err(|_| StoreError::Closed)??,
+                None => read_stretch(self.shared.store.clone(), group.log.clone(), stretch).await?,
+            };
+            for entry in entries {
+                nearest.offer(entry, search);
+            }
         }
         Ok(nearest.hits(beyond, search))
     }
 }
 
-/// What is looked for.
-struct Search {
-    range: Range<Place>,
-    /// From the range's end backwards.
-    backward: bool,
-    selection: Selection,
-    limit: usize,
+impl Shared {
+    /// What of a range is younger than the group keeps its events.
+    pub(super) fn shown(&self, group: &Group, mut range: Range<Place>) -> Range<Place> {
+        if let Some(days) = group.state().settings.retention_days {
+            range.start = range.start.max(Place::at(horizon(self.clock.now(), days)));
+        }
+        range
+    }
 }
 
-impl Search {
+/// How much is found at once.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Room {
+    /// Events.
+    pub events: usize,
+    /// Bytes of them.
+    pub bytes: usize,
+}
+
+impl Room {
+    /// A page of so many events.
+    fn page(limit: usize) -> Self {
+        Self { events: limit.clamp(1, LOG_PAGE_EVENTS), bytes: LOG_PAGE_BYTES }
+    }
+}
+
+/// What is looked for.
+pub(super) struct Search<'a> {
+    pub range: Range<Place>,
+    /// From the range's end backwards.
+    pub backward: bool,
+    pub selection: Selection,
+    pub room: Room,
+    pub pattern: Option<&'a Pattern>,
+}
+
+impl Search<'_> {
     /// How far a place is from where the search begins: smaller is nearer.
     const fn rank(&self, place: Place) -> u128 {
         if self.backward { !place.0 } else { place.0 }
@@ -239,25 +297,29 @@ fn latest_place(latest: Timestamp) -> Place {
     Place::of(latest, LogPosition(u64::MAX))
 }
 
-fn range(from: Option<Timestamp>, until: Option<Timestamp>) -> Range<Place> {
+pub(super) fn range(from: Option<Timestamp>, until: Option<Timestamp>) -> Range<Place> {
     from.map_or(Place::START, Place::at)..until.map_or(Place::END, Place::at)
 }
 
 /// Some streams, as numbers.
-struct Selection {
+#[derive(Debug, Clone)]
+pub(super) struct Selection {
     /// `None` for all.
     ids: Option<HashSet<StreamId>>,
+    /// Those that were deleted, when all are meant.
+    gone: HashSet<StreamId>,
     set: StreamSet,
     /// Where in the log their events are.
     extent: Range<LogPosition>,
 }
 
 impl Selection {
-    fn of(index: &Index, streams: &Streams) -> Result<Self, LogError> {
+    pub(super) fn of(index: &Index, streams: &Streams) -> Result<Self, LogError> {
         let ids: HashSet<StreamId> = match streams {
             Streams::All => {
                 let extent = LogPosition::START..index.end;
-                return Ok(Self { ids: None, set: StreamSet::ALL, extent });
+                let gone = index.gone().keys().copied().collect();
+                return Ok(Self { ids: None, gone, set: StreamSet::ALL, extent });
             }
             Streams::Named(names) => {
                 let id = |name: &String| index.find(name).ok_or_else(|| LogError::NoStream(name.clone()));
@@ -270,11 +332,14 @@ impl Selection {
         let seen = || ids.iter().filter_map(|id| index.stream(*id)?.seen);
         let start = seen().map(|seen| seen.start).min().unwrap_or_default();
         let end = seen().map(|seen| seen.end).max().unwrap_or_default();
-        Ok(Self { ids: Some(ids), set, extent: start..end })
+        Ok(Self { ids: Some(ids), gone: HashSet::new(), set, extent: start..end })
     }
 
     fn has(&self, stream: StreamId) -> bool {
-        self.ids.as_ref().is_none_or(|ids| ids.contains(&stream))
+        match &self.ids {
+            Some(ids) => ids.contains(&stream),
+            None => self.gone.is_empty() || !self.gone.contains(&stream),
+        }
     }
 }
 
@@ -289,11 +354,11 @@ struct Candidates {
 struct Ranked(u128, Block);
 
 impl Candidates {
-    fn of(index: &Index, search: &Search) -> Self {
+    fn of(index: &Index, search: &Search<'_>) -> Self {
         let first = search.first_rank();
         // Blocks that reach back to where the search begins must all be read, or it would not get on.
         let (mut blocks, mut others, mut beyond) = (Vec::new(), BinaryHeap::new(), None::<u128>);
-        let chunks = index.chunks().iter().filter(|chunk| search.touches(chunk.earliest, chunk.latest));
+        let chunks = index.chunks().filter(|chunk| search.touches(chunk.earliest, chunk.latest));
         for block in chunks.flat_map(|chunk| &chunk.blocks) {
             match search.rank_of(block) {
                 Some(rank) if rank == first => blocks.push((rank, *block)),
@@ -310,31 +375,56 @@ impl Candidates {
     }
 }
 
-/// Reads one block and offers its events.
-async fn read_block(
-    store: &dyn Store,
-    group: &Group,
-    block: Block,
-    search: &Search,
-    nearest: &mut Nearest,
-) -> Result<(), StoreError> {
-    let mut from = block.start;
-    while from < block.end {
-        let room = usize::try_from(block.end.0 - from.0).unwrap_or(usize::MAX);
-        let page = store.read(&group.log, from, room).await?;
+/// Blocks that lie behind one another, to be read at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stretch {
+    /// The rank of its nearest block.
+    rank: u128,
+    start: LogPosition,
+    end: LogPosition,
+}
+
+/// Joins neighbours: the first is one block, since a short page needs no more, and each may be twice as long.
+fn stretches(blocks: Vec<(u128, Block)>) -> Vec<Stretch> {
+    let mut stretches: Vec<Stretch> = Vec::with_capacity(blocks.len());
+    let mut room = 0;
+    for (rank, Block { start, end, .. }) in blocks {
+        if let Some(last) = stretches.last_mut()
+            && (last.end == start || end == last.start)
+            && last.end.0 - last.start.0 + (end.0 - start.0) <= room
+        {
+            (last.start, last.end) = (last.start.min(start), last.end.max(end));
+        } else {
+            stretches.push(Stretch { rank, start, end });
+            room = (2 * room).clamp(LOG_BLOCK_BYTES, LOG_READ_BYTES);
+        }
+    }
+    stretches
+}
+
+/// The records of a stretch.
+async fn read_stretch(
+    store: Arc<dyn Store>,
+    log: LogName,
+    stretch: Stretch,
+) -> Result<Vec<LogEntry>, StoreError> {
+    let mut entries: Vec<LogEntry> = Vec::new();
+    let mut from = stretch.start;
+    while from < stretch.end {
+        let room = usize::try_from(stretch.end.0 - from.0).unwrap_or(usize::MAX);
+        let page = store.read(&log, from, room).await?;
         if page.entries.is_empty() {
             break;
         }
         from = page.next;
-        for entry in page.entries.into_iter().filter(|entry| entry.position < block.end) {
-            nearest.offer(entry, search);
-        }
+        let mine = page.entries.into_iter().take_while(|entry| entry.position < stretch.end);
+        if entries.is_empty() { entries = mine.collect() } else { entries.extend(mine) }
     }
-    Ok(())
+    Ok(entries)
 }
 
 /// An event on its way to a page; orders by rank.
-struct Hit {
+pub(super) struct Hit {
     rank: u128,
     position: LogPosition,
     stream: StreamId,
@@ -347,17 +437,18 @@ struct Hit {
 struct Nearest {
     hits: BinaryHeap<Hit>,
     bytes: usize,
-    limit: usize,
+    room: Room,
     /// The smallest rank that did not fit: nothing from there on belongs to the page.
     ceiling: Option<u128>,
 }
 
 impl Nearest {
-    fn new(limit: usize) -> Self {
-        Self { hits: BinaryHeap::new(), bytes: 0, limit: limit.clamp(1, LOG_PAGE_EVENTS), ceiling: None }
+    fn new(room: Room) -> Self {
+        Self { hits: BinaryHeap::new(), bytes: 0, room, ceiling: None }
     }
 
-    fn offer(&mut self, entry: LogEntry, search: &Search) {
+    /// Takes an event if it is looked for and near. Costs no allocation otherwise.
+    fn offer(&mut self, entry: LogEntry, search: &Search<'_>) {
         let LogEntry { position, timestamp, ingested, bytes } = entry;
         let place = Place::of(timestamp, position);
         let rank = search.rank(place);
@@ -367,10 +458,10 @@ impl Nearest {
         let Some(Entry::Event { stream, message }) = entry::decode(bytes) else {
             return;
         };
-        if !search.selection.has(stream) {
+        if !search.selection.has(stream) || search.pattern.is_some_and(|pattern| !pattern.matches(&message)) {
             return;
         }
-        if self.hits.len() >= self.limit && self.hits.peek().is_some_and(|last| last.rank < rank) {
+        if self.hits.len() >= self.room.events && self.hits.peek().is_some_and(|last| last.rank < rank) {
             self.ceiling = Some(rank);
             return;
         }
@@ -378,7 +469,7 @@ impl Nearest {
         let message = Bytes::copy_from_slice(&message);
         self.bytes += message.len() + LOG_EVENT_OVERHEAD;
         self.hits.push(Hit { rank, position, stream, timestamp, ingested, message });
-        while self.hits.len() > self.limit || (self.bytes > LOG_PAGE_BYTES && self.hits.len() > 1) {
+        while self.hits.len() > self.room.events || (self.bytes > self.room.bytes && self.hits.len() > 1) {
             if let Some(last) = self.hits.pop() {
                 self.bytes -= last.message.len() + LOG_EVENT_OVERHEAD;
                 self.ceiling = Some(last.rank);
@@ -387,7 +478,7 @@ impl Nearest {
     }
 
     /// The page, given the rank at which unread blocks begin.
-    fn hits(self, beyond: Option<u128>, search: &Search) -> Hits {
+    fn hits(self, beyond: Option<u128>, search: &Search<'_>) -> Hits {
         let end = self.ceiling.into_iter().chain(beyond).min();
         let mut found = self.hits.into_sorted_vec();
         found.retain(|hit| end.is_none_or(|end| hit.rank < end));
@@ -400,16 +491,16 @@ impl Nearest {
 }
 
 /// A page.
-struct Hits {
+pub(super) struct Hits {
     /// The earliest first.
-    found: Vec<Hit>,
+    pub found: Vec<Hit>,
     /// Where the search goes on: forward from there, or backward to before there.
-    rest: Option<Place>,
+    pub rest: Option<Place>,
 }
 
 impl Hits {
     /// The places before and after the page, for the tokens in both directions.
-    fn around(&self, search: &Search, cursor: Option<Place>) -> (Place, Place) {
+    fn around(&self, search: &Search<'_>, cursor: Option<Place>) -> (Place, Place) {
         let place = |hit: &Hit| Place::of(hit.timestamp, hit.position);
         // An empty page lies at the token that asked for it, so that this token comes again; without a
         // token at the range's start, so that what is written later comes after it.
@@ -424,12 +515,18 @@ impl Hits {
     }
 }
 
-fn found(group: &Group, hits: Vec<Hit>) -> Vec<FoundEvent> {
+pub(super) fn found(group: &Group, hits: Vec<Hit>) -> Vec<FoundEvent> {
     let state = group.state();
     let event = |hit: Hit| {
         let stream = state.index.stream(hit.stream)?.name.clone();
         let Hit { position, timestamp, ingested, message, .. } = hit;
-        Some(FoundEvent { id: event_id(timestamp, position, group.id), stream, timestamp, ingested, message })
+        Some(FoundEvent {
+            id: EventId::new(timestamp, position, group.id),
+            stream,
+            timestamp,
+            ingested,
+            message,
+        })
     };
     hits.into_iter().filter_map(event).collect()
 }

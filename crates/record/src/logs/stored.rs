@@ -10,8 +10,10 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use store::{Key, LogName, LogPosition, StoreError};
 
+use super::entry::StreamId;
 use super::group::GroupKey;
-use super::index::{Block, Chunk, Seen, Stream, StreamSet};
+use super::index::{Block, Chunk, Index, STREAMS_PER_CHUNK, Seen, Stream, StreamSet};
+use super::settings::GroupSettings;
 
 /// Where the documents of all groups are.
 pub(super) const GROUP_PREFIX: &str = "log-group/";
@@ -31,12 +33,34 @@ pub(super) struct GroupForm {
     pub indexed: LogPosition,
     /// Bytes of the events up to there.
     pub stored_bytes: u64,
+    /// What its owner set.
+    #[serde(default, flatten)]
+    pub settings: GroupSettings,
+    /// The number of the next stream.
+    #[serde(default)]
+    pub next_stream: u32,
+    /// Numbers of deleted streams, and where in the log none of their events is any more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gone: Vec<(u32, LogPosition)>,
+    /// Time of the latest event of the stretch that would be trimmed first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub front: Option<Timestamp>,
 }
 
 impl GroupForm {
     /// The form of a group.
-    pub(super) fn new(id: u64, created: Timestamp, indexed: LogPosition, stored_bytes: u64) -> Self {
-        Self { version: VERSION, id: format!("{id:016x}"), created, indexed, stored_bytes }
+    pub(super) fn new(id: u64, created: Timestamp, settings: GroupSettings, index: &Index) -> Self {
+        Self {
+            version: VERSION,
+            id: format!("{id:016x}"),
+            created,
+            indexed: index.end,
+            stored_bytes: index.stored_bytes,
+            settings,
+            next_stream: index.next_stream(),
+            gone: index.gone().iter().map(|(id, end)| (id.0, *end)).collect(),
+            front: index.front(),
+        }
     }
 
     /// The group's number.
@@ -56,6 +80,9 @@ struct ChunkForm<T> {
 
 #[derive(Debug, Serialize, Deserialize)]
 struct StreamForm {
+    /// Its number; without it, the one after the stream before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    n: Option<u32>,
     name: String,
     created: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -72,8 +99,14 @@ struct SeenForm {
     end: LogPosition,
 }
 
-/// Start, end, earliest, latest, and the stream set as hexadecimal digits.
-type BlockForm = (LogPosition, LogPosition, Timestamp, Timestamp, String);
+/// Start, end, earliest, latest, the stream set as hexadecimal digits, and what its events count.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+enum BlockForm {
+    Counted(LogPosition, LogPosition, Timestamp, Timestamp, String, u64),
+    /// As written before blocks were trimmed: their length is about what their events count.
+    Uncounted(LogPosition, LogPosition, Timestamp, Timestamp, String),
+}
 
 /// A form as a document's body.
 pub(super) fn encode(form: &impl Serialize) -> Bytes {
@@ -85,10 +118,11 @@ pub(super) fn decode<T: DeserializeOwned>(key: &Key, body: &[u8]) -> Result<T, S
     serde_json::from_slice(body).map_err(|error| StoreError::Corrupt(format!("{key}: {error}")))
 }
 
-/// A chunk of streams as a document's body.
-pub(super) fn encode_streams(streams: &[Stream]) -> Bytes {
-    let items = streams.iter().map(|stream| StreamForm {
-        name: stream.name.as_ref().into(),
+/// A chunk of streams as a document's body; `None` for an empty one, which is not kept.
+pub(super) fn encode_streams<'a>(streams: impl Iterator<Item = (StreamId, &'a Stream)>) -> Option<Bytes> {
+    let item = |(id, stream): (StreamId, &Stream)| StreamForm {
+        n: Some(id.0),
+        name: stream.name.to_string(),
         created: stream.created,
         seen: stream.seen.map(|Seen { first, last, ingested, start, end }| SeenForm {
             first,
@@ -98,48 +132,66 @@ pub(super) fn encode_streams(streams: &[Stream]) -> Bytes {
             end,
         }),
         begun: stream.begun,
-    });
-    encode(&ChunkForm { version: VERSION, items: items.collect() })
+    };
+    let items: Vec<_> = streams.map(item).collect();
+    (!items.is_empty()).then(|| encode(&ChunkForm { version: VERSION, items }))
 }
 
 /// The streams in a document's body.
-pub(super) fn decode_streams(key: &Key, body: &[u8]) -> Result<Vec<Stream>, StoreError> {
+pub(super) fn decode_streams(key: &Key, body: &[u8]) -> Result<Vec<(StreamId, Stream)>, StoreError> {
     let chunk: ChunkForm<StreamForm> = decode(key, body)?;
-    let streams = chunk.items.into_iter().map(|form| Stream {
-        name: form.name.into(),
-        created: form.created,
-        seen: form.seen.map(|SeenForm { first, last, ingested, start, end }| Seen {
+    let first = number(key)? * STREAMS_PER_CHUNK;
+    let stream = |(place, form): (usize, StreamForm)| {
+        let seen = form.seen.map(|SeenForm { first, last, ingested, start, end }| Seen {
             first,
             last,
             ingested,
             start,
             end,
-        }),
-        begun: form.begun,
-    });
-    Ok(streams.collect())
+        });
+        let id = StreamId(form.n.unwrap_or((first + place) as u32));
+        let (name, created, begun) = (form.name.into(), form.created, form.begun);
+        (id, Stream { name, created, seen, begun, pending: 0 })
+    };
+    Ok(chunk.items.into_iter().enumerate().map(stream).collect())
 }
 
 /// A chunk of blocks as a document's body.
 pub(super) fn encode_blocks(chunk: &Chunk) -> Bytes {
-    let item = |block: &Block| -> BlockForm {
-        (block.start, block.end, block.earliest, block.latest, format!("{:x}", block.whose.0))
+    let item = |block: &Block| {
+        let Block { start, end, earliest, latest, whose, bytes } = *block;
+        BlockForm::Counted(start, end, earliest, latest, format!("{:x}", whose.0), bytes)
     };
     encode(&ChunkForm { version: VERSION, items: chunk.blocks.iter().map(item).collect() })
 }
 
-/// The blocks in a document's body; `None` for an empty chunk, which is never written.
-pub(super) fn decode_blocks(key: &Key, body: &[u8]) -> Result<Option<Chunk>, StoreError> {
+/// The number of a chunk and the blocks in its document's body; `None` for an empty chunk, which is never written.
+pub(super) fn decode_blocks(key: &Key, body: &[u8]) -> Result<Option<(usize, Chunk)>, StoreError> {
     let chunk: ChunkForm<BlockForm> = decode(key, body)?;
-    let blocks = chunk.items.into_iter().map(|(start, end, earliest, latest, whose)| {
+    let blocks = chunk.items.into_iter().map(|form| {
+        let (start, end, earliest, latest, whose, bytes) = match form {
+            BlockForm::Counted(start, end, earliest, latest, whose, bytes) => {
+                (start, end, earliest, latest, whose, bytes)
+            }
+            BlockForm::Uncounted(start, end, earliest, latest, whose) => {
+                (start, end, earliest, latest, whose, end.0.saturating_sub(start.0))
+            }
+        };
         let whose = u128::from_str_radix(&whose, 16)
             .map_err(|_| StoreError::Corrupt(format!("{key}: streams {whose:?}")))?;
-        Ok(Block { start, end, earliest, latest, whose: StreamSet(whose) })
+        Ok(Block { start, end, earliest, latest, whose: StreamSet(whose), bytes })
     });
     let blocks: Vec<Block> = blocks.collect::<Result<_, StoreError>>()?;
     let earliest = blocks.iter().map(|block| block.earliest).min();
     let latest = blocks.iter().map(|block| block.latest).max();
-    Ok(earliest.zip(latest).map(|(earliest, latest)| Chunk { blocks, earliest, latest }))
+    let number = number(key)?;
+    Ok(earliest.zip(latest).map(|(earliest, latest)| (number, Chunk { blocks, earliest, latest })))
+}
+
+/// The number of the chunk whose document this is.
+fn number(key: &Key) -> Result<usize, StoreError> {
+    let digits = key.as_str().rsplit('/').next().unwrap_or_default();
+    usize::from_str_radix(digits, 16).map_err(|_| StoreError::Corrupt(format!("document key {key}")))
 }
 
 /// Where a group's document is.
@@ -193,19 +245,33 @@ mod tests {
         let at = Timestamp::from_millis;
         let seen =
             Seen { first: at(1), last: at(2), ingested: at(3), start: LogPosition(4), end: LogPosition(5) };
-        let stream = |name: &str, seen| Stream { name: name.into(), created: at(0), seen, begun: true };
-        let streams = vec![stream("2026/11/21/[$LATEST]00", Some(seen)), stream("\"odd\"", None)];
-        let key = Key::new("k");
-        assert_eq!(decode_streams(&key, &encode_streams(&streams)).unwrap(), streams);
+        let stream = |name: &str, seen| {
+            let (name, created) = (name.into(), at(0));
+            Stream { name, created, seen, begun: true, pending: 0 }
+        };
+        let streams = [
+            (StreamId(256), stream("2026/11/21/[$LATEST]00", Some(seen))),
+            (StreamId(300), stream("\"odd\"", None)),
+        ];
+        let key = Key::new("k/00000002");
+        let body = encode_streams(streams.iter().map(|(id, stream)| (*id, stream))).unwrap();
+        assert_eq!(decode_streams(&key, &body).unwrap(), streams);
+        assert_eq!(encode_streams(std::iter::empty()), None);
+        let old = br#"{"v":1,"items":[{"name":"a","created":0,"begun":true},{"name":"b","created":0,"begun":true}]}"#;
+        let ids: Vec<_> = decode_streams(&key, old).unwrap().into_iter().map(|(id, _)| id.0).collect();
+        assert_eq!(ids, [256, 257]);
         let block = Block {
             start: LogPosition(1),
             end: LogPosition(9),
             earliest: at(-1),
             latest: at(7),
             whose: StreamSet::ALL,
+            bytes: 8,
         };
         let chunk = Chunk { blocks: vec![block], earliest: at(-1), latest: at(7) };
-        assert_eq!(decode_blocks(&key, &encode_blocks(&chunk)).unwrap(), Some(chunk));
+        assert_eq!(decode_blocks(&key, &encode_blocks(&chunk)).unwrap(), Some((2, chunk.clone())));
+        let old = br#"{"v":1,"items":[[1,9,-1000,7000,"ffffffffffffffffffffffffffffffff"]]}"#;
+        assert_eq!(decode_blocks(&key, old).unwrap(), Some((2, chunk)));
         assert!(matches!(decode_blocks(&key, b"{"), Err(StoreError::Corrupt(_))));
     }
 

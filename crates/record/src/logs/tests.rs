@@ -14,6 +14,8 @@ use store::{Key, LogName, Store};
 use super::*;
 
 mod flaky;
+mod keeping;
+mod putting;
 
 use flaky::Flaky;
 
@@ -43,6 +45,15 @@ struct World {
     store: Arc<Flaky>,
     clock: Clock,
     logs: Logs,
+}
+
+impl Logs {
+    /// Waits until all that was written is in the logs.
+    async fn settle(&self) {
+        for group in self.shared.all() {
+            group.settled().await;
+        }
+    }
 }
 
 impl World {
@@ -119,7 +130,7 @@ async fn a_line_is_found_at_once_and_its_group_and_stream_with_it() {
     let page = world.page("s", 100, true, None).await;
     let found = &page.events[0];
     assert_eq!((&found.message[..], &*found.stream, found.timestamp), (b"hello\n".as_slice(), "s", at(5)));
-    assert_eq!(found.id.len(), 56);
+    assert_eq!(found.id.to_string().len(), 56);
     assert!(found.ingested >= Timestamp::from_millis(NOW));
     let groups = world
         .logs
@@ -146,7 +157,10 @@ async fn what_does_not_exist_is_told() {
     assert!(matches!(missing, Err(LogError::NoGroup(_))), "accounts see their own groups only");
     let other = logs.describe_groups(&scope("111111111111"), &GroupQuery::default()).await.unwrap();
     assert_eq!(other.items, []);
-    assert!(matches!(logs.create_group(&mine(), "g").await, Err(LogError::GroupExists(_))));
+    assert!(matches!(
+        logs.create_group(&mine(), "g", GroupSettings::default()).await,
+        Err(LogError::GroupExists(_))
+    ));
 }
 
 #[tokio::test]
@@ -221,7 +235,7 @@ async fn pages_of_a_group_are_exact_however_events_were_written() {
     }
     let (found, _) = world.filter_all(&Streams::All, 10_000).await;
     for event in &found {
-        all.push((event.timestamp, event.id.clone()));
+        all.push((event.timestamp, event.id));
     }
     assert!(all.is_sorted() && all.len() > 1000);
     for limit in [1000, 97] {
@@ -335,7 +349,7 @@ async fn a_log_that_lost_its_end_is_indexed_anew() {
     let world = World::new().await;
     world.write("s", (0..50).map(|n| event(n, "old")).collect()).await;
     world.logs.close().await.unwrap();
-    let id = &world.page("s", 1, true, None).await.events[0].id[34..];
+    let id = &world.page("s", 1, true, None).await.events[0].id.to_string()[34..];
     let id: u64 = id.parse().unwrap();
     world.store.drop_log(&LogName::new(format!("log/000000000000/us-east-1/{id:016x}"))).await.unwrap();
     let again = world.restarted().await;
@@ -470,9 +484,13 @@ async fn streams_are_listed_by_name_and_by_their_last_event() {
 async fn groups_are_listed_by_prefix_and_by_part_of_the_name() {
     let world = World::new().await;
     for name in ["/aws/lambda/b", "/aws/lambda/a", "other", "/aws/x", "zAa"] {
-        world.logs.create_group(&mine(), name).await.unwrap();
+        world.logs.create_group(&mine(), name, GroupSettings::default()).await.unwrap();
     }
-    world.logs.create_group(&scope("111111111111"), "/aws/lambda/not-mine").await.unwrap();
+    world
+        .logs
+        .create_group(&scope("111111111111"), "/aws/lambda/not-mine", GroupSettings::default())
+        .await
+        .unwrap();
     for (named, expected) in [
         (Named::All, "/aws/lambda/a /aws/lambda/b /aws/x other zAa"),
         (Named::Prefix("/aws/lambda/".into()), "/aws/lambda/a /aws/lambda/b"),

@@ -3,10 +3,12 @@
 use std::sync::{Arc, Mutex};
 
 use base::clock::Timestamp;
-use base::limits::{LOG_BATCH_BYTES, LOG_EVENT_AGE, LOG_EVENT_MESSAGE_BYTES, LOG_EVENT_OVERHEAD};
-use tokio::sync::Semaphore;
+use base::limits::{
+    LOG_BATCH_BYTES, LOG_EVENT_AGE, LOG_EVENT_MESSAGE_BYTES, LOG_EVENT_OVERHEAD, LOG_GROUP_ROOM_BYTES,
+};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::group::{Appender, Closed, Group, GroupKey, Room};
+use super::group::{Appender, Group, GroupKey, Room};
 use super::{LogError, LogEvent, Shared};
 
 /// Writes events to a stream in order. Clones write to the same stream and share its room.
@@ -52,6 +54,7 @@ impl LogWriter {
 
     /// Queues events. They are found from now on, and durable within a second.
     ///
+    /// While the disk is full they are dropped, and the server's own log tells how many.
     /// Waits while too much is queued: a function that floods its log slows itself. Within a stream no event
     /// is earlier than the one before it or later than now; times that say otherwise are moved.
     ///
@@ -59,6 +62,10 @@ impl LogWriter {
     /// [`LogError::Store`] when the group cannot be made or loaded. An append that fails later is a warning
     /// in the server's own log: nobody waits for it.
     pub async fn write(&self, events: Vec<LogEvent>) -> Result<(), LogError> {
+        if self.inner.shared.keeper.is_full() {
+            self.inner.shared.keeper.dropped(events.len(), self.inner.shared.clock.now());
+            return Ok(());
+        }
         let mut events = self.in_order(events);
         while !events.is_empty() {
             let rest = events.split_off(batch_length(&events));
@@ -79,11 +86,11 @@ impl LogWriter {
     async fn push(&self, events: &[LogEvent]) -> Result<(), LogError> {
         loop {
             let group = self.group_to_write().await?;
-            let room = self.room(events).await;
+            let room = self.room(&group, events).await;
             match group.push(&self.inner.shared.appender(), &self.inner.stream, events, room) {
                 Ok(()) => return Ok(()),
-                // The group was deleted under our hands; the next round makes one.
-                Err(Closed) => self.state().group = None,
+                // The group was deleted or unloaded under our hands; the next round makes or loads one.
+                Err(_) => self.state().group = None,
             }
         }
     }
@@ -97,13 +104,12 @@ impl LogWriter {
         Ok(group)
     }
 
-    async fn room(&self, events: &[LogEvent]) -> Room {
+    async fn room(&self, group: &Group, events: &[LogEvent]) -> Room {
         let wanted: usize = events.iter().map(size).sum();
-        let permits = u32::try_from(wanted.min(self.inner.size)).expect("a writer's room is small");
-        let of = |semaphore: &Arc<Semaphore>| semaphore.clone().acquire_many_owned(permits);
-        let writer = of(&self.inner.room).await.expect("a writer's room is never closed");
-        let all = of(&self.inner.shared.room).await.expect("the room of all is never closed");
-        Room(writer, all)
+        let wanted = wanted.min(self.inner.size);
+        // Its own share first: who has used that up holds nothing that others wait for.
+        let writer = Some(take(&self.inner.room, wanted).await);
+        self.inner.shared.room(group, wanted, writer).await
     }
 
     /// Events with times that rise, without those that are empty.
@@ -128,9 +134,30 @@ impl LogWriter {
 }
 
 impl Shared {
-    fn appender(&self) -> Appender {
-        Appender { store: self.store.clone(), clock: self.clock }
+    pub(super) fn appender(&self) -> Appender {
+        Appender {
+            store: self.store.clone(),
+            clock: self.clock,
+            follows: self.follows.clone(),
+            growth: self.keeper.growth.clone(),
+        }
     }
+
+    /// Room for so many bytes of a group's events, beside what the writer has of its own.
+    pub(super) async fn room(
+        &self,
+        group: &Group,
+        bytes: usize,
+        writer: Option<OwnedSemaphorePermit>,
+    ) -> Room {
+        let group = take(&group.room, bytes.min(LOG_GROUP_ROOM_BYTES)).await;
+        Room { writer, group, all: take(&self.room, bytes).await }
+    }
+}
+
+async fn take(room: &Arc<Semaphore>, bytes: usize) -> OwnedSemaphorePermit {
+    let permits = u32::try_from(bytes).expect("rooms are small");
+    room.clone().acquire_many_owned(permits).await.expect("rooms are never closed")
 }
 
 /// How many of the events are appended at once: at least one.
@@ -144,6 +171,6 @@ fn batch_length(events: &[LogEvent]) -> usize {
 }
 
 /// What an event takes of the room.
-fn size(event: &LogEvent) -> usize {
+pub(super) fn size(event: &LogEvent) -> usize {
     event.message.len() + LOG_EVENT_OVERHEAD
 }

@@ -194,8 +194,9 @@ fn told(response: &Response) -> String {
     if let Some(code) = response.headers().get("x-amzn-errortype") {
         text += &format!(" {}", code.to_str().unwrap());
     }
-    if !response.body().is_empty() {
-        let mut body: Value = serde_json::from_slice(response.body()).unwrap();
+    let body = response.body().whole().unwrap();
+    if !body.is_empty() {
+        let mut body: Value = serde_json::from_slice(body).unwrap();
         mask(&mut body);
         text += &format!("\n{}", serde_json::to_string_pretty(&body).unwrap());
     }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use access::Principal;
-use base::clock::Clock;
+use base::arn::Scope;
+use base::clock::{Clock, Timestamp};
 use base::id::RequestId;
 use base::random::Dice;
 use expect_test::expect;
@@ -12,6 +13,8 @@ use store::memory::MemoryStore;
 use wire::logs::Logs as _;
 
 use super::*;
+
+mod live;
 
 /// 1 January 2026.
 const EPOCH: i64 = 1_767_225_600_000;
@@ -39,7 +42,7 @@ async fn logs() -> Logs {
         message: format!("line {n}\n").into(),
     });
     logs.writer(&context().scope, GROUP, STREAM).write(lines.collect()).await.unwrap();
-    Logs::new(logs)
+    Logs::new(logs, clock, Dice::seeded(1))
 }
 
 fn get() -> api::GetLogEventsRequest {
@@ -209,7 +212,7 @@ async fn refusals_read_as_on_aws() {
         api::FilterLogEventsRequest { log_group_name: None, ..filter() },
         api::FilterLogEventsRequest { log_stream_names: Some(vec!["none".into()]), ..filter() },
         api::FilterLogEventsRequest { next_token: Some("x".into()), ..filter() },
-        api::FilterLogEventsRequest { filter_pattern: Some("ERROR".into()), ..filter() },
+        api::FilterLogEventsRequest { filter_pattern: Some("{ $.a = 1".into()), ..filter() },
         api::FilterLogEventsRequest { start_from_head: Some(false), start_time: Some(1), ..filter() },
     ] {
         refusals.push(refusal(&logs, input).await);
@@ -222,7 +225,7 @@ async fn refusals_read_as_on_aws() {
         InvalidParameterException: You must include either logGroupIdentifier or logGroupName.
         ResourceNotFoundException: The specified log stream does not exist.
         InvalidParameterException: The specified nextToken is invalid.
-        InvalidParameterException: Samovar does not implement filter patterns; leave filterPattern empty.
+        InvalidParameterException: If a filter pattern starts with '{' it must end with '}'
         InvalidParameterException: startFromHead can be false only when startTime is on or after Jan 1, 2024 00:00:00 UTC."#]]
     .assert_eq(&refusals.join("\n"));
 }

@@ -4,9 +4,9 @@ use ::http::StatusCode;
 use bytes::Bytes;
 
 use super::rest_json::{message_key, object};
-use super::{Codec, json, response};
+use super::{Codec, Whole, json, response};
 use crate::error::ServiceError;
-use crate::http::{Head, Response};
+use crate::http::Head;
 use crate::route::Route;
 use crate::schema::{JsonVersion, Operation};
 use crate::value::Value;
@@ -29,16 +29,25 @@ impl Codec for AwsJson {
         json::read(route.operation.input, &body)
     }
 
-    fn write(&self, operation: &Operation, output: Value) -> Result<Response, ServiceError> {
+    fn write(&self, operation: &Operation, output: Value) -> Result<Whole, ServiceError> {
         // Operations without output answer with an empty body, not with an empty object.
         let body = operation.output.map(|shape| json::write(shape, &output)).unwrap_or_default();
         Ok(response(StatusCode::OK, self.content_type, body))
     }
 
-    fn write_error(&self, error: &ServiceError) -> Response {
-        let mut members = vec![("__type", error.code)];
-        members.extend(error.members.iter().map(|(name, value)| (*name, value.as_str())));
-        members.extend(error.message.as_deref().map(|message| (message_key(error.message_key), message)));
+    fn write_error(&self, error: &ServiceError) -> Whole {
+        let mut members = vec![("__type", error.code.into())];
+        members.extend(error.members.iter().cloned());
+        members
+            .extend(error.message.as_deref().map(|message| (message_key(error.message_key), message.into())));
         response(error.status, self.content_type, object(&members))
+    }
+
+    fn event_content_type(&self) -> &'static str {
+        self.content_type
+    }
+
+    fn opens_with_output(&self) -> bool {
+        true
     }
 }

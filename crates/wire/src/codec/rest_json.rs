@@ -3,9 +3,9 @@
 use ::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use bytes::Bytes;
 
-use super::{Codec, json, response, scalar, serialization};
+use super::{Codec, Whole, json, response, scalar, serialization};
 use crate::error::{MessageKey, ServiceError};
-use crate::http::{Head, Response};
+use crate::http::Head;
 use crate::route::Route;
 use crate::schema::{Kind, Location, Member, Operation, Shape, TimestampFormat};
 use crate::value::{Structure, Value};
@@ -40,7 +40,7 @@ impl Codec for RestJson {
         Ok(Value::Structure(input))
     }
 
-    fn write(&self, operation: &Operation, output: Value) -> Result<Response, ServiceError> {
+    fn write(&self, operation: &Operation, output: Value) -> Result<Whole, ServiceError> {
         let status = StatusCode::from_u16(operation.status).unwrap_or(StatusCode::OK);
         let Some(shape) = operation.output else {
             return Ok(empty(status));
@@ -57,18 +57,25 @@ impl Codec for RestJson {
         Ok(response)
     }
 
-    fn write_error(&self, error: &ServiceError) -> Response {
-        let mut members: Vec<(&str, &str)> =
-            error.members.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    fn write_error(&self, error: &ServiceError) -> Whole {
+        let mut members = error.members.clone();
         if error.type_user {
-            members.push(("Type", "User"));
+            members.push(("Type", "User".into()));
         }
         if let Some(message) = &error.message {
-            members.push((message_key(error.message_key), message));
+            members.push((message_key(error.message_key), message.as_str().into()));
         }
         let mut response = response(error.status, JSON, object(&members));
         response.headers_mut().insert(ERROR_TYPE, HeaderValue::from_static(error.code));
         response
+    }
+
+    fn event_content_type(&self) -> &'static str {
+        JSON
+    }
+
+    fn opens_with_output(&self) -> bool {
+        false
     }
 }
 
@@ -80,8 +87,8 @@ pub(super) fn message_key(key: MessageKey) -> &'static str {
     }
 }
 
-/// A JSON object of strings, in order.
-pub(super) fn object(members: &[(&str, &str)]) -> Vec<u8> {
+/// A JSON object, in order.
+pub(super) fn object(members: &[(&str, serde_json::Value)]) -> Vec<u8> {
     let mut out = vec![b'{'];
     for (at, (name, value)) in members.iter().enumerate() {
         if at > 0 {
@@ -89,7 +96,7 @@ pub(super) fn object(members: &[(&str, &str)]) -> Vec<u8> {
         }
         json::write_string(&mut out, name);
         out.push(b':');
-        json::write_string(&mut out, value);
+        serde_json::to_writer(&mut out, value).expect("a value is written to memory");
     }
     out.push(b'}');
     out
@@ -201,7 +208,7 @@ fn headers(shape: &Shape, output: &Structure) -> HeaderMap {
     headers
 }
 
-fn payload(status: StatusCode, member: &Member, value: Option<Value>) -> Response {
+fn payload(status: StatusCode, member: &Member, value: Option<Value>) -> Whole {
     match value {
         None => empty(status),
         Some(Value::Blob(bytes)) => response(status, "application/octet-stream", bytes),
@@ -210,8 +217,8 @@ fn payload(status: StatusCode, member: &Member, value: Option<Value>) -> Respons
     }
 }
 
-fn empty(status: StatusCode) -> Response {
-    let mut response = Response::new(Bytes::new());
+fn empty(status: StatusCode) -> Whole {
+    let mut response = Whole::new(Bytes::new());
     *response.status_mut() = status;
     response
 }

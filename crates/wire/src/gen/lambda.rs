@@ -5009,7 +5009,7 @@ pub mod shapes {
     );
     pub static INVOKE_MODE: Shape = Shape::enumeration("InvokeMode", &["BUFFERED", "RESPONSE_STREAM"]);
     pub static INVOKE_RESPONSE_STREAM_UPDATE: Shape =
-        Shape::structure("InvokeResponseStreamUpdate", &[Member::new("Payload", &BLOB)]);
+        Shape::with_payload("InvokeResponseStreamUpdate", &[Member::new("Payload", &BLOB)], 0);
     pub static INVOKE_WITH_RESPONSE_STREAM_COMPLETE_EVENT: Shape = Shape::structure(
         "InvokeWithResponseStreamCompleteEvent",
         &[

@@ -1,14 +1,15 @@
 //! A store whose appends fail or wait when a test says so.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use base::clock::Timestamp;
 use store::memory::MemoryStore;
 use store::{
-    Claimed, Commit, Document, Key, LeaseToken, LogName, LogPage, LogPosition, LogRecord, Revision, Store,
-    StoreError, Sync, Watch,
+    Claimed, Commit, Disk, Document, Key, LeaseToken, LogName, LogPage, LogPosition, LogRecord, LogSpace,
+    LogUsage, Revision, Store, StoreError, Sync, Watch,
 };
 use tokio::sync::watch;
 
@@ -26,16 +27,34 @@ pub(super) struct Flaky {
     inner: MemoryStore,
     next: Mutex<Option<Failure>>,
     held: watch::Sender<bool>,
+    synced: AtomicUsize,
+    disk: Mutex<Option<Disk>>,
 }
 
 impl Flaky {
     pub(super) fn new(inner: MemoryStore) -> Self {
-        Self { inner, next: Mutex::default(), held: watch::Sender::new(false) }
+        Self {
+            inner,
+            next: Mutex::default(),
+            held: watch::Sender::new(false),
+            synced: AtomicUsize::new(0),
+            disk: Mutex::default(),
+        }
     }
 
     /// The next append fails.
     pub(super) fn fail_next(&self, failure: Failure) {
         *self.next.lock().unwrap() = Some(failure);
+    }
+
+    /// How many appends were to be durable when they answered.
+    pub(super) fn synced(&self) -> usize {
+        self.synced.load(Ordering::Relaxed)
+    }
+
+    /// The disk that the store claims to be on.
+    pub(super) fn set_disk(&self, disk: Disk) {
+        *self.disk.lock().unwrap() = Some(disk);
     }
 
     /// Appends wait until they are let go.
@@ -57,6 +76,7 @@ impl Store for Flaky {
         if failure == Some(Failure::Before) {
             return Err(StoreError::Closed);
         }
+        self.synced.fetch_add(usize::from(sync == Sync::Now), Ordering::Relaxed);
         let end = self.inner.append(log, records, sync).await?;
         if failure.is_some() { Err(StoreError::Closed) } else { Ok(end) }
     }
@@ -123,6 +143,19 @@ impl Store for Flaky {
 
     async fn log_end(&self, log: &LogName) -> Result<LogPosition, StoreError> {
         self.inner.log_end(log).await
+    }
+
+    async fn trim_log(&self, log: &LogName, before: LogPosition) -> Result<LogUsage, StoreError> {
+        self.inner.trim_log(log, before).await
+    }
+
+    async fn log_usage(&self, log: &LogName) -> Result<LogUsage, StoreError> {
+        self.inner.log_usage(log).await
+    }
+
+    async fn log_space(&self) -> Result<LogSpace, StoreError> {
+        let disk = *self.disk.lock().unwrap();
+        Ok(LogSpace { disk, ..self.inner.log_space().await? })
     }
 
     async fn drop_log(&self, log: &LogName) -> Result<(), StoreError> {

@@ -18,7 +18,7 @@ impl Bench {
             .collect();
         lines.sort();
         lines.insert(0, response.status().as_u16().to_string());
-        lines.push(String::from_utf8_lossy(response.body()).into_owned());
+        lines.push(String::from_utf8_lossy(response.body().whole().unwrap()).into_owned());
         lines.join("\n")
     }
 

@@ -445,14 +445,14 @@ async fn accounts_and_regions_never_meet() {
         let body: Bytes = new("twin").to_string().into();
         let made = bench.send_as(account, region, "POST", FUNCTIONS, &[], body).await;
         assert_eq!(made.status(), 201);
-        let made: Value = serde_json::from_slice(made.body()).unwrap();
+        let made: Value = serde_json::from_slice(made.body().whole().unwrap()).unwrap();
         assert_eq!(made["FunctionArn"], format!("arn:aws:lambda:{region}:{account}:function:twin"));
         let listed = bench.send_as(account, region, "GET", FUNCTIONS, &[], Bytes::new()).await;
-        let listed: Value = serde_json::from_slice(listed.body()).unwrap();
+        let listed: Value = serde_json::from_slice(listed.body().whole().unwrap()).unwrap();
         assert_eq!(listed["Functions"].as_array().unwrap().len(), 1);
     }
     let none = bench.send("GET", FUNCTIONS, &[], Bytes::new()).await;
-    assert_eq!(&none.body()[..], b"{\"Functions\":[]}");
+    assert_eq!(&none.body().whole().unwrap()[..], b"{\"Functions\":[]}");
 }
 
 #[tokio::test]
