@@ -1,5 +1,7 @@
 //! What xtask can do, read from its command line.
 
+use crate::bench::TOPICS;
+
 /// One task.
 pub enum Task {
     /// Generate the wire types; with `check`, only compare.
@@ -8,8 +10,8 @@ pub enum Task {
     Demo { keep: bool },
     /// Run tests: all, or one part; the rest goes to pytest.
     Test { only: Option<String>, pytest: Vec<String> },
-    /// Measure.
-    Bench,
+    /// Measure: all, or one topic.
+    Bench { only: Option<String> },
     /// Check the invariants of the house.
     Tidy,
 }
@@ -20,7 +22,7 @@ usage: cargo xtask <task>
 
   demo [--keep]             set up, build, deploy an example, invoke it, show its log
   test [PART] [-- ARGS]     set up and run every test; PART: tidy, rust or e2e; ARGS go to pytest
-  bench                     measure, with floors from the same run
+  bench [TOPIC]             measure, with floors from the same run; TOPIC: invokes, scale or logs
   codegen [--check]         generate the wire types from models/
   tidy                      check the invariants of ARCHITECTURE.md";
 
@@ -32,7 +34,8 @@ pub fn parse(arguments: &[String]) -> Option<Task> {
         ["codegen", "--check"] => Some(Task::Codegen { check: true }),
         ["demo"] => Some(Task::Demo { keep: false }),
         ["demo", "--keep"] => Some(Task::Demo { keep: true }),
-        ["bench"] => Some(Task::Bench),
+        ["bench"] => Some(Task::Bench { only: None }),
+        ["bench", topic] if TOPICS.contains(&topic) => Some(Task::Bench { only: Some(topic.to_owned()) }),
         ["tidy"] => Some(Task::Tidy),
         ["test", ref rest @ ..] => test(rest),
         _ => None,
@@ -48,4 +51,22 @@ fn test(rest: &[&str]) -> Option<Task> {
     };
     let pytest = rest.get(split + 1..).unwrap_or_default().iter().map(|word| (*word).to_owned()).collect();
     Some(Task::Test { only, pytest })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bench_takes_a_topic_that_there_is() {
+        let parsed = |words: &[&str]| parse(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>());
+        assert!(matches!(parsed(&["bench"]), Some(Task::Bench { only: None })));
+        for topic in TOPICS {
+            assert!(
+                matches!(parsed(&["bench", topic]), Some(Task::Bench { only: Some(only) }) if only == topic)
+            );
+            assert!(USAGE.contains(topic), "the usage names {topic}");
+        }
+        assert!(parsed(&["bench", "tea"]).is_none() && parsed(&["bench", "logs", "scale"]).is_none());
+    }
 }

@@ -28,7 +28,7 @@ fn main() -> ExitCode {
         Task::Codegen { check } => codegen::run(check),
         Task::Demo { keep } => demo::run(keep),
         Task::Test { only, pytest } => test::run(only.as_deref(), &pytest),
-        Task::Bench => bench::run(),
+        Task::Bench { only } => bench::run(only.as_deref()),
         Task::Tidy => tidy::run(),
     };
     match done {

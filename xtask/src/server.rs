@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::Duration;
 
@@ -27,32 +27,42 @@ pub struct Server {
 impl Server {
     /// Starts the binary on a free port and an empty data directory, and waits until it is ready.
     pub fn start(binary: &Path, name: &str, sdk: Option<&Path>, flags: &[&str]) -> Result<Self> {
-        let data_dir = cache().join(format!("{name}-data"));
+        let data_dir = data_of(name);
         if data_dir.exists() {
             std::fs::remove_dir_all(&data_dir)?;
         }
+        Self::resume(binary, name, sdk, flags)
+    }
+
+    /// Starts the binary on what an earlier server of this name left, and waits until it is ready.
+    pub fn resume(binary: &Path, name: &str, sdk: Option<&Path>, flags: &[&str]) -> Result<Self> {
+        let mut server = Self::spawn(binary, name, sdk, flags)?;
+        for _ in 0..READY_TRIES {
+            if server.healthy() {
+                return Ok(server);
+            }
+            if let Some(status) = server.child.try_wait()? {
+                bail!("samovar ended with {status}:\n{}", std::fs::read_to_string(log_of(name))?);
+            }
+            std::thread::sleep(READY_STEP);
+        }
+        bail!("samovar did not become ready:\n{}", std::fs::read_to_string(log_of(name))?)
+    }
+
+    /// Starts the binary on what an earlier server of this name left, and does not wait.
+    pub fn spawn(binary: &Path, name: &str, sdk: Option<&Path>, flags: &[&str]) -> Result<Self> {
+        let data_dir = data_of(name);
         std::fs::create_dir_all(&data_dir)?;
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let address = format!("127.0.0.1:{port}");
-        let log_path = cache().join(format!("{name}.log"));
-        let log = File::create(&log_path)?;
+        let log = File::create(log_of(name))?;
         let mut command = Command::new(binary);
         command.args(["serve", "--listen", &address, "--data-dir"]).arg(&data_dir).args(flags);
         if let Some(sdk) = sdk {
             command.arg("--sdk-dir").arg(sdk);
         }
         let child = command.stdout(log.try_clone()?).stderr(log).spawn().context("cannot start samovar")?;
-        let mut server = Self { child, address };
-        for _ in 0..READY_TRIES {
-            if server.healthy() {
-                return Ok(server);
-            }
-            if let Some(status) = server.child.try_wait()? {
-                bail!("samovar ended with {status}:\n{}", std::fs::read_to_string(&log_path)?);
-            }
-            std::thread::sleep(READY_STEP);
-        }
-        bail!("samovar did not become ready:\n{}", std::fs::read_to_string(&log_path)?)
+        Ok(Self { child, address })
     }
 
     fn healthy(&self) -> bool {
@@ -77,25 +87,48 @@ impl Server {
         Ok(Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND))
     }
 
+    /// Processor time of the threads that the server has now, to the nanosecond.
+    ///
+    /// For short times with little work, where [`Self::cpu`] is too coarse. Source: Linux, `sched-stats`.
+    pub fn thread_time(&self) -> Result<Duration> {
+        let mut nanos = 0;
+        for task in std::fs::read_dir(format!("/proc/{}/task", self.process()?))? {
+            let stat = std::fs::read_to_string(task?.path().join("schedstat")).unwrap_or_default();
+            nanos += stat.split(' ').next().and_then(|time| time.parse().ok()).unwrap_or(0);
+        }
+        Ok(Duration::from_nanos(nanos))
+    }
+
     /// Memory of the server's own process.
-    pub fn memory_kib(&self) -> Result<u64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process()?))?;
-        let resident =
-            status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("a resident size")?;
-        Ok(resident.trim().trim_end_matches(" kB").parse()?)
+    pub fn memory(&self) -> Result<Memory> {
+        let path = format!("/proc/{}/smaps_rollup", self.process()?);
+        let rollup = std::fs::read_to_string(path)?;
+        let kib = |name: &str| -> Result<u64> {
+            let line = rollup.lines().find_map(|line| line.strip_prefix(name)).context("a memory size")?;
+            Ok(line.trim().trim_end_matches(" kB").parse()?)
+        };
+        Ok(Memory { rss_kib: kib("Rss:")?, pss_kib: kib("Pss:")? })
     }
 
     /// The server's process: the launcher's first child.
     fn process(&self) -> Result<u32> {
-        let launcher = format!("PPid:\t{}", self.child.id());
+        let launcher = self.child.id().to_string();
         let mut children = Vec::new();
         for process in std::fs::read_dir("/proc")? {
             let path = process?.path();
-            let status = std::fs::read_to_string(path.join("status")).unwrap_or_default();
             let pid = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
-            children.extend(pid.filter(|_: &u32| status.lines().any(|line| line == launcher)));
+            let stat = std::fs::read_to_string(path.join("stat")).unwrap_or_default();
+            // After the name: the parent is the second, the time of its start the twentieth. Process ids wrap.
+            let fields: Vec<&str> =
+                stat.rsplit_once(')').map(|(_, rest)| rest.split_whitespace().collect()).unwrap_or_default();
+            if let (Some(pid), [_, parent, ..], Some(Ok(start))) =
+                (pid, &fields[..], fields.get(19).map(|start| start.parse::<u64>()))
+                && *parent == launcher
+            {
+                children.push((start, pid));
+            }
         }
-        children.into_iter().min().context("the launcher has a child")
+        children.into_iter().min().map(|(_, pid)| pid).context("the launcher has a child")
     }
 
     /// Waits for the server to end by itself.
@@ -103,6 +136,30 @@ impl Server {
         self.child.wait()?;
         Ok(())
     }
+}
+
+/// What a process holds.
+#[derive(Debug, Clone, Copy)]
+pub struct Memory {
+    /// All its resident pages.
+    pub rss_kib: u64,
+    /// Pages that it shares counted in parts.
+    pub pss_kib: u64,
+}
+
+impl std::fmt::Display for Memory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mib = |kib: u64| kib as f64 / 1024.0;
+        write!(f, "{:>9.1} MiB RSS {:>9.1} MiB PSS", mib(self.rss_kib), mib(self.pss_kib))
+    }
+}
+
+fn data_of(name: &str) -> PathBuf {
+    cache().join(format!("{name}-data"))
+}
+
+fn log_of(name: &str) -> PathBuf {
+    cache().join(format!("{name}.log"))
 }
 
 impl Drop for Server {

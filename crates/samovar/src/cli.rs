@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::Result;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::Settings;
 
@@ -14,6 +14,8 @@ pub mod functions;
 pub mod invoke;
 pub mod logs;
 pub mod runtimes;
+
+use logs::when::When;
 
 /// AWS Lambda on your own machines.
 #[derive(Debug, Parser)]
@@ -53,9 +55,16 @@ Examples:
   samovar invoke my-function --payload '{\"name\": \"tea\"}'
   samovar invoke my-function --payload @event.json --log")]
     Invoke(InvokeArgs),
-    /// Print a function's log.
-    #[command(after_help = "Examples:\n  samovar logs my-function\n  samovar logs my-function --follow")]
-    Logs(LogsArgs),
+    /// Print what functions wrote.
+    #[command(after_help = "\
+Examples:
+  samovar logs my-function --tail 20
+  samovar logs checkout orders 'api-*' --follow          several at once; new api- functions join in
+  samovar logs my-function --since 10m --filter ERROR    a CloudWatch filter pattern
+  samovar logs my-function --filter '{ $.level = \"ERROR\" }'
+  samovar logs my-function --request-id 79104eff-c5f1-41a8-8dd6-8e4d4b9a8a32
+  samovar logs --all --follow --json")]
+    Logs(Box<LogsArgs>),
 }
 
 /// Flags win over `SAMOVAR_*` variables, and these over the configuration file.
@@ -110,14 +119,65 @@ pub struct InvokeArgs {
 /// What `samovar logs` takes.
 #[derive(Debug, Args)]
 pub struct LogsArgs {
-    /// The function's name, or a log group beginning with a slash.
-    pub name: String,
+    /// Functions (names or ARNs) and log groups (/aws/lambda/name); a * at the end stands for any rest.
+    #[arg(required_unless_present = "all", value_name = "FUNCTION")]
+    pub names: Vec<String>,
+    /// Every log group.
+    #[arg(long, conflicts_with = "names")]
+    pub all: bool,
     /// Go on printing what is written from now on.
     #[arg(long, short)]
     pub follow: bool,
+    /// Only what matches a CloudWatch filter pattern.
+    #[arg(long, value_name = "PATTERN")]
+    pub filter: Option<String>,
+    /// Only what was written since: 10m, 2h, 1d, a date or RFC 3339 time, seconds since 1970.
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<When>,
+    /// Only what was written until then.
+    #[arg(long, value_name = "TIME", conflicts_with = "follow")]
+    pub until: Option<When>,
+    /// Only the last N lines, and with --follow what comes after them.
+    #[arg(long, value_name = "N")]
+    pub tail: Option<usize>,
+    /// Only of log streams whose names begin so.
+    #[arg(long, value_name = "PREFIX")]
+    pub stream: Option<String>,
+    /// Everything of one invocation.
+    #[arg(long, value_name = "ID", conflicts_with_all = ["follow", "filter", "tail", "stream"])]
+    pub request_id: Option<String>,
+    /// One JSON object a line.
+    #[arg(long, conflicts_with = "format")]
+    pub json: bool,
+    /// With the stream (long) or without it.
+    #[arg(long, default_value = "short")]
+    pub format: Format,
+    /// Colours: on a terminal unless NO_COLOR is set, always, or never.
+    #[arg(long, default_value = "auto", value_name = "WHEN")]
+    pub color: Color,
     /// Where the server is.
     #[command(flatten)]
     pub endpoint: Endpoint,
+}
+
+/// How much a line of a log tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Time and message.
+    Short,
+    /// Function, time, stream and message.
+    Long,
+}
+
+/// When colours are used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless `NO_COLOR` is set.
+    Auto,
+    /// Even into a file.
+    Always,
+    /// Nowhere.
+    Never,
 }
 
 /// What `samovar runtimes` takes.

@@ -14,8 +14,10 @@ use serde_json::{Value, json};
 use crate::bench::zip;
 use crate::shell::{cache, quiet};
 
-/// Open mode on loopback wants the header, not the signature.
-const AUTHORIZATION: &str = "AWS4-HMAC-SHA256 Credential=000000000000/20260101/us-east-1/lambda/aws4_request, SignedHeaders=host, Signature=0";
+/// What functions get that name no memory, in MB. Source: Lambda API reference.
+const DEFAULT_MEMORY: u32 = 128;
+/// The longest that a function of the benchmarks may run, in seconds.
+const FUNCTION_TIMEOUT: u32 = 300;
 const ACTIVE_TRIES: u32 = 500;
 const ACTIVE_STEP: Duration = Duration::from_millis(10);
 
@@ -24,6 +26,8 @@ const ACTIVE_STEP: Duration = Duration::from_millis(10);
 pub struct Function {
     runtime: String,
     zip: Vec<u8>,
+    /// In MB; processor time comes with it.
+    memory: u32,
 }
 
 impl Function {
@@ -36,6 +40,7 @@ impl Function {
         Ok(Self {
             runtime: format!("python{}", version.trim()),
             zip: one_file("index.py", source.as_bytes())?,
+            memory: DEFAULT_MEMORY,
         })
     }
 
@@ -45,14 +50,31 @@ impl Function {
         Ok(Self {
             runtime: format!("nodejs{}.x", major.trim()),
             zip: one_file("index.js", source.as_bytes())?,
+            memory: DEFAULT_MEMORY,
         })
     }
 
     /// An executable as a custom runtime.
     pub fn provided(bootstrap: &Path) -> Result<Self> {
         let directory = bootstrap.parent().context("the bootstrap lies in a directory")?;
-        Ok(Self { runtime: "provided.al2023".into(), zip: zip(directory, &["bootstrap"])? })
+        Ok(Self {
+            runtime: "provided.al2023".into(),
+            zip: zip(directory, &["bootstrap"])?,
+            memory: DEFAULT_MEMORY,
+        })
     }
+
+    /// The same with more memory.
+    pub fn with_memory(self, memory: u32) -> Self {
+        Self { memory, ..self }
+    }
+}
+
+/// Open mode on loopback wants the header, not the signature.
+fn authorization(service: &str) -> String {
+    format!(
+        "AWS4-HMAC-SHA256 Credential=000000000000/20260101/us-east-1/{service}/aws4_request, SignedHeaders=host, Signature=0"
+    )
 }
 
 fn one_file(name: &str, content: &[u8]) -> Result<Vec<u8>> {
@@ -77,14 +99,7 @@ impl Client {
 
     /// Creates a function unless it is there, and waits until it is active.
     pub fn create(&mut self, name: &str, function: &Function) -> Result<()> {
-        let request = json!({
-            "FunctionName": name, "Runtime": function.runtime, "Handler": "index.handler", "Timeout": 30,
-            "Role": "arn:aws:iam::000000000000:role/bench", "Code": { "ZipFile": STANDARD.encode(&function.zip) },
-        });
-        let (status, body) = self.ask("POST", "/2015-03-31/functions", request.to_string().as_bytes())?;
-        if status != 201 && status != 409 {
-            bail!("create answered {status}: {}", String::from_utf8_lossy(&body));
-        }
+        self.create_only(name, function)?;
         for _ in 0..ACTIVE_TRIES {
             let (_, body) = self.ask("GET", &format!("/2015-03-31/functions/{name}/configuration"), b"")?;
             if serde_json::from_slice::<Value>(&body)?["State"] == "Active" {
@@ -93,6 +108,51 @@ impl Client {
             std::thread::sleep(ACTIVE_STEP);
         }
         bail!("{name} did not become active")
+    }
+
+    /// Creates a function unless it is there.
+    pub fn create_only(&mut self, name: &str, function: &Function) -> Result<()> {
+        let request = json!({
+            "FunctionName": name, "Runtime": function.runtime, "Handler": "index.handler",
+            "Timeout": FUNCTION_TIMEOUT, "MemorySize": function.memory,
+            "Role": "arn:aws:iam::000000000000:role/bench", "Code": { "ZipFile": STANDARD.encode(&function.zip) },
+        });
+        let (status, body) = self.ask("POST", "/2015-03-31/functions", request.to_string().as_bytes())?;
+        if status != 201 && status != 409 {
+            bail!("create answered {status}: {}", String::from_utf8_lossy(&body));
+        }
+        Ok(())
+    }
+
+    /// The first page of ListFunctions; gives how many functions it has.
+    pub fn list_functions(&mut self) -> Result<usize> {
+        let (status, body) = self.ask("GET", "/2015-03-31/functions", b"")?;
+        if status != 200 {
+            bail!("ListFunctions answered {status}");
+        }
+        Ok(serde_json::from_slice::<Value>(&body)?["Functions"].as_array().map_or(0, Vec::len))
+    }
+
+    /// Invokes and gives the answer.
+    pub fn invoke(&mut self, name: &str, event: &Value) -> Result<Value> {
+        let path = format!("/2015-03-31/functions/{name}/invocations");
+        let (status, body) = self.ask("POST", &path, event.to_string().as_bytes())?;
+        if status != 200 {
+            bail!("{name} answered {status}: {}", String::from_utf8_lossy(&body));
+        }
+        Ok(serde_json::from_slice(&body)?)
+    }
+
+    /// An operation of CloudWatch Logs.
+    pub fn logs(&mut self, operation: &str, input: &Value) -> Result<Value> {
+        let headers = format!(
+            "Content-Type: application/x-amz-json-1.1\r\nX-Amz-Target: Logs_20140328.{operation}\r\n"
+        );
+        let (status, body) = self.ask_as("logs", "POST", "/", &headers, input.to_string().as_bytes())?;
+        if status != 200 {
+            bail!("{operation} answered {status}: {}", String::from_utf8_lossy(&body));
+        }
+        Ok(serde_json::from_slice(&body)?)
     }
 
     /// Invokes with a small event and times it.
@@ -118,8 +178,20 @@ impl Client {
     }
 
     fn ask(&mut self, method: &str, path: &str, body: &[u8]) -> Result<(u16, Vec<u8>)> {
+        self.ask_as("lambda", method, path, "", body)
+    }
+
+    fn ask_as(
+        &mut self,
+        service: &str,
+        method: &str,
+        path: &str,
+        headers: &str,
+        body: &[u8],
+    ) -> Result<(u16, Vec<u8>)> {
+        let authorization = authorization(service);
         let mut request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: {AUTHORIZATION}\r\nContent-Length: {}\r\n\r\n",
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: {authorization}\r\n{headers}Content-Length: {}\r\n\r\n",
             body.len()
         )
         .into_bytes();

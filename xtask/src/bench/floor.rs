@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use crate::bench::Times;
+use crate::bench::table::Times;
 use crate::shell::quiet;
 
 const SPAWNS: usize = 21;

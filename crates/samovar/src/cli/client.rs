@@ -1,5 +1,7 @@
 //! The commands' own small client of the public API.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, bail};
 use base::clock::Clock;
 use base64::Engine as _;
@@ -7,29 +9,82 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::header::HOST;
 use http::request::Parts;
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use serde_json::{Value, json};
+use serde_json::Value;
 use wire::http::Head;
 use wire::sigv4::{self, Credentials};
 
 use super::Endpoint;
 
+mod frames;
+pub mod logs;
+
 /// The key that open mode takes when none is set.
 const ANY_KEY: &str = "000000000000";
 const ANY_SECRET: &str = "any";
+/// How long a server may take to accept a connection.
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+/// A peer that is silent so long is asked whether it is still there.
+const KEEPALIVE: Duration = Duration::from_secs(30);
 
 /// What the API answered instead of a result.
 #[derive(Debug, thiserror::Error)]
 #[error("{code}: {message}")]
 pub struct ApiError {
+    /// Of the answer.
+    pub status: StatusCode,
     /// Such as `ResourceNotFoundException`.
     pub code: String,
     /// In AWS's words.
     pub message: String,
+}
+
+impl ApiError {
+    /// What was named is not there.
+    pub fn is_missing(&self) -> bool {
+        self.code == "ResourceNotFoundException"
+    }
+
+    /// There are as many of these as there may be.
+    pub fn is_limit(&self) -> bool {
+        self.code == "LimitExceededException"
+    }
+
+    /// The peer does not have this operation.
+    pub fn is_unknown_operation(&self) -> bool {
+        let unknown = ["UnknownOperationException", "InvalidAction", "NotImplemented"];
+        self.status == StatusCode::NOT_IMPLEMENTED
+            || self.status == StatusCode::METHOD_NOT_ALLOWED
+            || self.status == StatusCode::NOT_FOUND && !self.is_missing()
+            || unknown.contains(&self.code.as_str())
+    }
+}
+
+/// Nobody listens where the server should be.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "no server answers at {0}: start one with `samovar serve`, or say where it is with --endpoint or SAMOVAR_ENDPOINT"
+)]
+pub struct NoServer(String);
+
+/// An answer's body as it comes in.
+pub struct Body(UnsyncBoxBody<Bytes, std::io::Error>);
+
+impl Body {
+    /// The next bytes; `None` at the end.
+    pub async fn next_chunk(&mut self) -> std::io::Result<Option<Bytes>> {
+        while let Some(frame) = self.0.frame().await {
+            if let Ok(bytes) = frame?.into_data() {
+                return Ok(Some(bytes));
+            }
+        }
+        Ok(None)
+    }
 }
 
 /// A finished invocation.
@@ -62,8 +117,12 @@ impl Api {
         }
         let variable =
             |name: &str, otherwise: &str| std::env::var(name).unwrap_or_else(|_| otherwise.to_owned());
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        connector.set_connect_timeout(Some(CONNECT_WITHIN));
+        connector.set_keepalive(Some(KEEPALIVE));
         Ok(Self {
-            client: Client::builder(TokioExecutor::new()).build_http(),
+            client: Client::builder(TokioExecutor::new()).build(connector),
             base,
             region: endpoint.region.clone(),
             key: variable("AWS_ACCESS_KEY_ID", ANY_KEY),
@@ -80,16 +139,10 @@ impl Api {
         self.json("lambda", request.body(Bytes::new())?).await
     }
 
-    /// One page of FilterLogEvents, from `since` (milliseconds since the epoch) on.
-    pub async fn filter_log_events(&self, group: &str, since: i64, token: Option<&str>) -> Result<Value> {
-        let mut input = json!({ "logGroupName": group, "startTime": since });
-        if let Some(token) = token {
-            input["nextToken"] = token.into();
-        }
-        let request = Request::post(format!("{}/", self.base))
-            .header("content-type", "application/x-amz-json-1.1")
-            .header("x-amz-target", "Logs_20140328.FilterLogEvents");
-        self.json("logs", request.body(input.to_string().into())?).await
+    /// GetFunctionConfiguration.
+    pub async fn function(&self, name: &str) -> Result<Value> {
+        let uri = format!("{}/2015-03-31/functions/{}/configuration", self.base, encode(name));
+        self.json("lambda", Request::get(uri).body(Bytes::new())?).await
     }
 
     /// Invokes and waits.
@@ -114,15 +167,25 @@ impl Api {
     }
 
     async fn send(&self, service: &str, request: Request<Bytes>) -> Result<Response<Bytes>> {
+        let (parts, body) = self.open(service, request).await?.into_parts();
+        Ok(Response::from_parts(parts, body.0.collect().await?.to_bytes()))
+    }
+
+    /// Gives the body as it comes in, when the answer is a success.
+    async fn open(&self, service: &str, request: Request<Bytes>) -> Result<Response<Body>> {
         let (mut parts, body) = request.into_parts();
         self.sign(service, &mut parts, &body)?;
         let sent = self.client.request(Request::from_parts(parts, Full::new(body))).await;
-        let (parts, body) = sent.with_context(|| format!("no server answers at {}", self.base))?.into_parts();
-        let answer = Response::from_parts(parts, body.collect().await?.to_bytes());
-        if answer.status().is_success() {
-            return Ok(answer);
+        let answer = match sent {
+            Ok(answer) => answer,
+            Err(error) if error.is_connect() => bail!(NoServer(self.base.clone())),
+            Err(error) => return Err(error).with_context(|| format!("{} stopped answering", self.base)),
+        };
+        let (parts, body) = answer.map(|body| body.map_err(std::io::Error::other)).into_parts();
+        if parts.status.is_success() {
+            return Ok(Response::from_parts(parts, Body(body.boxed_unsync())));
         }
-        Err(refusal(&answer).into())
+        Err(refusal(&Response::from_parts(parts, body.collect().await?.to_bytes())).into())
     }
 
     fn sign(&self, service: &str, parts: &mut Parts, body: &[u8]) -> Result<()> {
@@ -142,9 +205,20 @@ fn refusal(answer: &Response<Bytes>) -> ApiError {
     let text = |value: &Value| value.as_str().map(str::to_owned);
     let header =
         answer.headers().get("x-amzn-errortype").and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let code = header.or_else(|| text(&body["__type"])).unwrap_or_else(|| answer.status().to_string());
+    let code = header.or_else(|| text(&body["__type"]));
+    // `ResourceNotFoundException:http://...`, `com.amazonaws#ResourceNotFoundException`.
+    let bare = |code: String| {
+        let code = code.split(':').next().unwrap_or_default();
+        code.rsplit('#').next().unwrap_or_default().to_owned()
+    };
+    let code = code.map(bare).unwrap_or_else(|| answer.status().to_string());
     let message = text(&body["message"]).or_else(|| text(&body["Message"]));
-    ApiError { code, message: message.unwrap_or_else(|| String::from_utf8_lossy(answer.body()).into_owned()) }
+    let status = answer.status();
+    ApiError {
+        status,
+        code,
+        message: message.unwrap_or_else(|| String::from_utf8_lossy(answer.body()).into_owned()),
+    }
 }
 
 fn encode(text: &str) -> String {

@@ -1,98 +1,247 @@
-//! `samovar logs`: what a function said, and goes on saying.
+//! `samovar logs`: what functions said, and go on saying.
 
-use std::collections::HashSet;
-use std::io::Write;
-use std::time::Duration;
+use std::collections::{BTreeSet, HashMap};
+use std::io::{BufWriter, Stdout};
+use std::os::fd::AsFd;
+use std::sync::Arc;
 
-use anyhow::Result;
-use serde_json::Value;
+use anyhow::{Result, bail};
+use base::clock::{Clock, Timestamp};
+use rustix::event::{PollFd, PollFlags, poll};
+use tokio::sync::oneshot;
 
 use super::LogsArgs;
-use super::client::{Api, ApiError};
+use super::client::Api;
+use super::client::logs::Event;
 
-/// How often a followed log is asked for more.
-const FOLLOW_EVERY: Duration = Duration::from_millis(200);
-/// Events this long after the newest seen one may still come in out of order.
-const OVERLAP_MILLIS: i64 = 5_000;
+mod follow;
+mod history;
+mod level;
+mod print;
+mod request;
+mod seen;
+mod source;
+pub mod when;
 
-/// Prints the whole log; with `--follow`, goes on until it is ended.
+use history::Selection;
+use print::Printer;
+use seen::Seen;
+use source::{Source, Wanted, resolve};
+
+/// Groups that one command reads.
+const MOST_SOURCES: usize = 500;
+
+/// Prints the wanted part of the logs; with `--follow`, goes on until it is ended.
 pub async fn run(args: &LogsArgs) -> Result<()> {
-    let api = Api::new(&args.endpoint)?;
-    let group =
-        if args.name.starts_with('/') { args.name.clone() } else { format!("/aws/lambda/{}", args.name) };
-    let mut seen = Seen::default();
-    loop {
-        match page_through(&api, &group, &mut seen).await {
-            // A function that was never invoked has no group yet; a follower waits for it.
-            Err(error) if args.follow && is_missing(&error) => {}
-            Err(error) => return Err(error),
-            Ok(()) => {}
-        }
-        if !args.follow {
-            return Ok(());
-        }
-        tokio::time::sleep(FOLLOW_EVERY).await;
+    if !args.follow {
+        return Box::pin(show(args)).await;
+    }
+    tokio::select! {
+        done = Box::pin(show(args)) => done,
+        _ = tokio::signal::ctrl_c() => Ok(()),
+        _ = reader_gone() => Ok(()),
     }
 }
 
-fn is_missing(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<ApiError>().is_some_and(|error| error.code == "ResourceNotFoundException")
+async fn show(args: &LogsArgs) -> Result<()> {
+    let api = Arc::new(Api::new(&args.endpoint)?);
+    let wanted = match args.all {
+        true => vec![Wanted::Groups(String::new())],
+        false => args.names.iter().map(|name| Wanted::read(name)).collect::<Result<_>>()?,
+    };
+    let sources = resolve(&api, &wanted).await?;
+    if sources.is_empty() && !args.follow {
+        bail!("nothing has written a log that matches {}", if args.all { "--all" } else { &args.names[0] });
+    }
+    let mut show = Show::new(args, sources)?;
+    let printed = match &args.request_id {
+        Some(id) => show.request(&api, id).await?,
+        None => show.history(&api, args.tail).await?,
+    };
+    match (printed, &args.request_id) {
+        (false, Some(id)) => bail!("no log that was read tells of the request {id}"),
+        (false, None) if !args.follow => eprintln!("samovar: there are no lines to show"),
+        _ => {}
+    }
+    if args.follow {
+        follow::run(&mut show, &api, &wanted).await?;
+    }
+    Ok(())
 }
 
-/// What was printed already, as far back as events may still arrive late.
-#[derive(Default)]
-struct Seen {
-    newest: i64,
-    ids: HashSet<String>,
-    recent: Vec<(i64, String)>,
+/// Sources, what is known of each, and where it is printed.
+pub struct Show {
+    printer: Printer<BufWriter<Stdout>>,
+    selection: Selection,
+    /// The first millisecond that is of interest.
+    from: i64,
+    tracked: Vec<(Source, Seen)>,
+    /// Which sources read a group.
+    by_group: HashMap<String, Vec<usize>>,
 }
 
-impl Seen {
-    fn is_new(&mut self, id: &str, timestamp: i64) -> bool {
-        if !self.ids.insert(id.to_owned()) {
+impl Show {
+    fn new(args: &LogsArgs, sources: BTreeSet<Source>) -> Result<Self> {
+        if sources.len() > MOST_SOURCES {
+            bail!("{} logs match; one command reads {MOST_SOURCES} at most", sources.len());
+        }
+        let now = Clock::system().now();
+        let millis = |when: when::When| when.seen_from(now).as_millis();
+        let mut from = args.since.map(millis).unwrap_or_default();
+        if args.tail == Some(0) {
+            from = from.max(Timestamp::as_millis(now));
+        }
+        let selection = Selection {
+            pattern: args.filter.clone(),
+            stream: args.stream.clone(),
+            until: args.until.map(millis),
+        };
+        let mut show = Self {
+            printer: Printer::new(args),
+            selection,
+            from,
+            tracked: Vec::new(),
+            by_group: HashMap::new(),
+        };
+        for source in sources {
+            show.add(source);
+        }
+        Ok(show)
+    }
+
+    /// The sources, in the order of their numbers.
+    pub fn sources(&self) -> impl ExactSizeIterator<Item = &Source> {
+        self.tracked.iter().map(|(source, _)| source)
+    }
+
+    /// The filter pattern, for Live Tail.
+    pub fn pattern(&self) -> Option<&str> {
+        self.selection.pattern.as_deref()
+    }
+
+    /// Whether the source is a new one.
+    pub fn add(&mut self, source: Source) -> bool {
+        if self.tracked.len() >= MOST_SOURCES || self.sources().any(|known| *known == source) {
             return false;
         }
-        self.recent.push((timestamp, id.to_owned()));
-        self.newest = self.newest.max(timestamp);
+        self.by_group.entry(source.group.clone()).or_default().push(self.tracked.len());
+        self.tracked.push((source, Seen::from(self.from)));
+        self.printer.make_room_for(self.tracked.iter().map(|(source, _)| source));
         true
     }
 
-    fn forget_old(&mut self) {
-        let since = self.since();
-        let ids = &mut self.ids;
-        self.recent.retain(|(timestamp, id)| *timestamp >= since || !ids.remove(id));
-    }
-
-    fn since(&self) -> i64 {
-        (self.newest - OVERLAP_MILLIS).max(0)
-    }
-}
-
-async fn page_through(api: &Api, group: &str, seen: &mut Seen) -> Result<()> {
-    let since = seen.since();
-    let mut token: Option<String> = None;
-    loop {
-        let page = api.filter_log_events(group, since, token.as_deref()).await?;
-        let mut out = std::io::stdout().lock();
-        for event in page["events"].as_array().into_iter().flatten() {
-            let (id, timestamp) =
-                (event["eventId"].as_str().unwrap_or_default(), event["timestamp"].as_i64());
-            if seen.is_new(id, timestamp.unwrap_or_default()) {
-                print(&mut out, event)?;
+    /// Prints everything, or the last `tail` lines; gives whether there was anything.
+    async fn history(&mut self, api: &Api, tail: Option<usize>) -> Result<bool> {
+        match tail {
+            None => self.read(api, &(0..self.tracked.len()).collect::<Vec<_>>()).await,
+            Some(0) => Ok(true),
+            Some(count) => {
+                let last = history::last(api, &self.numbered(), &self.selection, count).await?;
+                // What was left out, of the same millisecond too, stays so when history is read again.
+                if let Some((_, first)) = last.first().filter(|_| last.len() >= count) {
+                    let from = first.timestamp.saturating_add(1);
+                    self.tracked.iter_mut().for_each(|(_, seen)| *seen = Seen::from(from));
+                }
+                self.print_all(&last)
             }
         }
-        out.flush()?;
-        token = page["nextToken"].as_str().map(str::to_owned);
-        if token.is_none() {
-            break;
+    }
+
+    async fn request(&mut self, api: &Api, id: &str) -> Result<bool> {
+        let lines = request::read(api, &self.numbered(), self.selection.until, id).await?;
+        self.print_all(&lines)
+    }
+
+    fn print_all(&mut self, lines: &[(usize, Event)]) -> Result<bool> {
+        for (number, event) in lines {
+            let (source, seen) = &mut self.tracked[*number];
+            seen.is_new_in_history(event);
+            self.printer.event(*number, source, event)?;
+        }
+        self.printer.flush()?;
+        Ok(!lines.is_empty())
+    }
+
+    fn numbered(&self) -> Vec<(usize, &Source, i64)> {
+        self.tracked
+            .iter()
+            .enumerate()
+            .map(|(number, (source, seen))| (number, source, seen.since()))
+            .collect()
+    }
+
+    /// Prints what these sources' histories have that was not printed.
+    async fn read(&mut self, api: &Api, numbers: &[usize]) -> Result<bool> {
+        let mut printed = false;
+        let sources: Vec<Source> = numbers.iter().map(|number| self.tracked[*number].0.clone()).collect();
+        let mut asked = Vec::new();
+        for (number, source) in numbers.iter().zip(&sources) {
+            let seen = &mut self.tracked[*number].1;
+            seen.history_begins();
+            asked.push((*number, source, seen.since()));
+        }
+        let (printer, tracked) = (&mut self.printer, &mut self.tracked);
+        history::read(api, &asked, &self.selection, |number, event| {
+            let (source, seen) = &mut tracked[number];
+            if seen.is_new_in_history(event) {
+                printed = true;
+                printer.event(number, source, event)?;
+            }
+            Ok(())
+        })
+        .await?;
+        self.printer.flush()?;
+        Ok(printed)
+    }
+
+    /// Reads history again where it may have gone on unseen.
+    pub async fn catch_up(&mut self, api: &Api, groups: &BTreeSet<String>) -> Result<()> {
+        let numbers: Vec<usize> =
+            groups.iter().filter_map(|group| self.by_group.get(group)).flatten().copied().collect();
+        self.read(api, &numbers).await?;
+        Ok(())
+    }
+
+    /// Live events of these groups begin.
+    pub fn live_begins(&mut self, groups: &[String]) {
+        for number in groups.iter().filter_map(|group| self.by_group.get(group)).flatten() {
+            self.tracked[*number].1.live_begins();
         }
     }
-    seen.forget_old();
-    Ok(())
+
+    /// Prints live events.
+    pub fn live(&mut self, events: &[Event]) -> Result<()> {
+        let stream = self.selection.stream.as_deref().unwrap_or_default();
+        for event in events.iter().filter(|event| event.log_stream_name.starts_with(stream)) {
+            let group = group_of(event.log_group_identifier.as_deref().unwrap_or_default());
+            for number in self.by_group.get(group).into_iter().flatten() {
+                let (source, seen) = &mut self.tracked[*number];
+                if source.has(event) && seen.is_new_live(event) {
+                    self.printer.event(*number, source, event)?;
+                }
+            }
+        }
+        self.printer.flush()
+    }
 }
 
-fn print(out: &mut impl Write, event: &Value) -> Result<()> {
-    let at = base::clock::Timestamp::from_millis(event["timestamp"].as_i64().unwrap_or_default());
-    writeln!(out, "{at} {}", event["message"].as_str().unwrap_or_default().trim_end())?;
-    Ok(())
+/// The group's name in an ARN, in `<account>:<name>`, or alone.
+fn group_of(identifier: &str) -> &str {
+    match identifier.split_once(":log-group:") {
+        Some((_, name)) => name.trim_end_matches(":*"),
+        None => identifier.rsplit(':').next().unwrap_or_default(),
+    }
+}
+
+/// Waits until nobody reads standard output any more, which writing alone would show with the next line only.
+async fn reader_gone() {
+    let (tell, told) = oneshot::channel::<()>();
+    // A thread of its own: a regular file as output never ends its wait, and must not keep the process.
+    std::thread::spawn(move || {
+        let out = std::io::stdout();
+        let mut watched = [PollFd::from_borrowed_fd(out.as_fd(), PollFlags::empty())];
+        while poll(&mut watched, None).is_err() {}
+        let _ = tell.send(());
+    });
+    let _ = told.await;
 }
