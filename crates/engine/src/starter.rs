@@ -45,6 +45,8 @@ pub enum Told {
     Exited(i32),
     /// This signal ended the process.
     Killed(i32),
+    /// It was killed, because the function's processes held more than its memory.
+    OutOfMemory,
     /// Only the sandbox's own init is left.
     ResetDone,
     /// The sandbox is gone.
@@ -79,8 +81,6 @@ pub trait Control: Send {
 pub trait Meter: Send {
     /// The most memory its processes have had, in bytes.
     fn max_memory(&self) -> u64;
-    /// How often the kernel killed one of its processes for want of memory.
-    fn oom_kills(&self) -> u64;
 }
 
 /// Builds sandboxes.

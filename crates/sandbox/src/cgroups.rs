@@ -10,6 +10,7 @@ use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal};
 
+use crate::init::MemoryGroup;
 use crate::limits::{CGROUP_RETRIES, CGROUP_RETRY};
 use crate::plan::groups::{Controller, Hierarchy, Limits, Version, hierarchies, settings};
 use crate::setup::LaunchError;
@@ -39,6 +40,8 @@ pub(crate) struct Group {
     pub(crate) joins: Vec<OwnedFd>,
     /// The directory in the memory hierarchy.
     pub(crate) meter: OwnedFd,
+    /// The same for the init's watch.
+    pub(crate) memory: MemoryGroup,
 }
 
 impl Groups {
@@ -90,12 +93,13 @@ impl Groups {
                     .step(place)?,
             );
             if opened.controllers.contains(&Controller::Memory) {
-                meter = Some(directory);
+                meter = Some((directory, opened.version));
             }
         }
         // `open` made sure that one hierarchy limits memory.
-        let meter = meter.ok_or(Errno::NOENT).doing("finding the memory controller")?;
-        Ok(Group { joins, meter })
+        let (meter, version) = meter.ok_or(Errno::NOENT).doing("finding the memory controller")?;
+        let directory = meter.try_clone().doing("sharing a control group")?;
+        Ok(Group { joins, meter, memory: MemoryGroup { directory, version, limit: limits.memory } })
     }
 
     /// Removes a function's groups; whether all are gone.

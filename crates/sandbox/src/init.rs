@@ -7,11 +7,12 @@
 
 mod runtime;
 mod walls;
+mod watch;
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, WaitOptions, WaitStatus, wait};
 
 use crate::limits::CONTROL_BYTES;
@@ -20,8 +21,10 @@ use crate::protocol::{Exit, FromInit, ToInit};
 use crate::seccomp::Program;
 use crate::sys::{packets, process, signals};
 use runtime::Ready;
+use watch::Watch;
 
 pub(crate) use walls::{MAPPED, RAISED};
+pub(crate) use watch::MemoryGroup;
 
 /// What an init is born with.
 pub(crate) struct Birth<'a> {
@@ -37,6 +40,8 @@ pub(crate) struct Birth<'a> {
     pub(crate) log: OwnedFd,
     /// Where a process joins the function's groups.
     pub(crate) joins: Vec<OwnedFd>,
+    /// Where its memory is counted.
+    pub(crate) memory: MemoryGroup,
     /// What the function may call.
     pub(crate) filter: &'a Program,
 }
@@ -44,24 +49,35 @@ pub(crate) struct Birth<'a> {
 /// Runs an init in the process that was just forked, as pid 1 of a new namespace; returns its exit status.
 pub(crate) fn run(birth: Birth<'_>) -> i32 {
     let raised = walls::raise(&birth);
-    let Birth { launcher, control, log, joins, filter, .. } = birth;
-    let ready = raised.and_then(|()| Ready::new(log, joins, filter));
-    if let Err(error) = ready {
-        walls::report(launcher.as_fd(), &error);
-        return 1;
-    }
+    let Birth { launcher, control, log, joins, filter, memory, .. } = birth;
+    drop(memory);
+    let ready = raised.and_then(|watch| Ok((watch, Ready::new(log, joins, filter)?)));
+    let (watch, ready) = match ready {
+        Ok(ready) => ready,
+        Err(error) => {
+            walls::report(launcher.as_fd(), &error);
+            return 1;
+        }
+    };
     drop(launcher);
-    match ready.map(|ready| Init { control, ready, runtime: None }.serve()) {
-        Ok(Ok(())) => 0,
-        _ => 1,
-    }
+    let init = Init { control, ready, watch, runtime: None };
+    if init.serve().is_ok() { 0 } else { 1 }
 }
 
 struct Init<'a> {
     control: OwnedFd,
     ready: Ready<'a>,
-    /// The runtime's main process.
-    runtime: Option<Pid>,
+    watch: Watch,
+    runtime: Option<Runtime>,
+}
+
+/// The runtime's main process.
+struct Runtime {
+    pid: Pid,
+    /// What the kernel had killed for want of memory when it started.
+    kernel_kills: u64,
+    /// Whether the watch killed it.
+    outgrew: bool,
 }
 
 impl Init<'_> {
@@ -70,10 +86,11 @@ impl Init<'_> {
         let _mask = signals::block(&[libc::SIGCHLD])?;
         let children = signals::descriptor(&[libc::SIGCHLD])?;
         loop {
-            let mut waits =
-                [PollFd::new(&self.control, PollFlags::IN), PollFd::new(&children, PollFlags::IN)];
-            rustix::io::retry_on_intr(|| poll(&mut waits, None))?;
-            let [from_server, from_children] = waits.map(|wait| !wait.revents().is_empty());
+            let [from_server, from_children, from_memory] = self.wait(&children)?;
+            // A death that the watch caused is known before it is reported.
+            if from_memory {
+                self.look();
+            }
             if from_children {
                 while signals::next(children.as_fd()).is_some() {}
                 self.reap()?;
@@ -84,15 +101,48 @@ impl Init<'_> {
         }
     }
 
+    /// Waits for the server, for the end of a child, and for memory that grew.
+    fn wait(&self, children: &OwnedFd) -> io::Result<[bool; 3]> {
+        let (alarm, rings) = self.watch.alarm();
+        let mut waits = [
+            PollFd::new(&self.control, PollFlags::IN),
+            PollFd::new(children, PollFlags::IN),
+            PollFd::from_borrowed_fd(alarm, rings),
+        ];
+        let timeout = self.watch.after().map(|after| Timespec {
+            tv_sec: after.as_secs() as i64,
+            tv_nsec: i64::from(after.subsec_nanos()),
+        });
+        let happened = rustix::io::retry_on_intr(|| poll(&mut waits, timeout.as_ref()))?;
+        let [server, children, memory] = waits.map(|wait| !wait.revents().is_empty());
+        Ok([server, children, memory || happened == 0])
+    }
+
+    /// Sees to the function's memory.
+    fn look(&mut self) {
+        let victim = self.watch.look();
+        if let Some(runtime) = &mut self.runtime {
+            runtime.outgrew |= victim == Some(runtime.pid);
+        }
+    }
+
     /// Collects every process that ended; reports the runtime's.
     fn reap(&mut self) -> io::Result<()> {
         while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
-            if self.runtime == Some(pid) {
-                self.runtime = None;
-                self.tell(FromInit::Exited(exit_of(status)))?;
+            if let Some(runtime) = self.runtime.take_if(|runtime| runtime.pid == pid) {
+                self.tell(FromInit::Exited(self.exit_of(&runtime, status)))?;
             }
         }
         Ok(())
+    }
+
+    fn exit_of(&self, runtime: &Runtime, status: WaitStatus) -> Exit {
+        let outgrew = || runtime.outgrew || self.watch.kernel_kills() > runtime.kernel_kills;
+        match status.terminating_signal() {
+            Some(libc::SIGKILL) if outgrew() => Exit::OutOfMemory,
+            Some(signal) => Exit::Signal(signal),
+            None => Exit::Status(status.exit_status().unwrap_or(0)),
+        }
     }
 
     /// Does what the server asks; false when it has gone.
@@ -118,12 +168,15 @@ impl Init<'_> {
         };
         let answer = match started {
             Ok(pid) => {
-                self.runtime = Some(pid);
+                let kernel_kills = self.watch.kernel_kills();
+                self.runtime = Some(Runtime { pid, kernel_kills, outgrew: false });
                 FromInit::Started { pid: pid.as_raw_nonzero().get() as u32 }
             }
             Err(error) => FromInit::StartFailed { errno: error.raw_os_error().unwrap_or(libc::EIO) },
         };
-        self.tell(answer)
+        self.tell(answer)?;
+        self.watch.arm();
+        Ok(())
     }
 
     /// Kills everything else in the sandbox and waits until it is gone.
@@ -141,12 +194,5 @@ impl Init<'_> {
     fn tell(&self, message: FromInit) -> io::Result<()> {
         let packet = message.encode().map_err(io::Error::other)?;
         packets::send(self.control.as_fd(), &packet, &[], false)
-    }
-}
-
-fn exit_of(status: WaitStatus) -> Exit {
-    match status.terminating_signal() {
-        Some(signal) => Exit::Signal(signal),
-        None => Exit::Status(status.exit_status().unwrap_or(0)),
     }
 }

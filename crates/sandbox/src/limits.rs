@@ -49,8 +49,33 @@ pub const LAYERS: usize = 2 * base::limits::FUNCTION_LAYERS;
 /// Size of `/dev/shm`, further limited by the function's memory.
 pub const SHARED_MEMORY: Mib = Mib(64);
 
+/// What the smallest `/tmp`, 512 MB, holds beyond its name, in bytes. Source: recorded by filling it.
+pub const SMALLEST_TMP_EXTRA: u64 = 538_333_184 - 512 * 1024 * 1024;
+
+/// What the largest `/tmp`, 10,240 MB, holds beyond its name, in bytes. Source: recorded by filling it.
+pub const LARGEST_TMP_EXTRA: u64 = 10_738_335_744 - 10_240 * 1024 * 1024;
+
 /// Bytes of `/tmp` for which one inode is granted, as mkfs does for a general-purpose file system.
 pub const TMP_BYTES_PER_INODE: u64 = 8 * 1024;
+
+/// Kernel memory of one file in `/tmp`: its inode and its name, in bytes, rounded up. Measured on Linux 6.18.
+pub const TMP_INODE_COST: u64 = 1280;
+
+/// Bytes of files in `/tmp` for which the kernel keeps one of its own: a node of 576 for 64 pages, rounded up.
+pub const TMP_PAGES_COST: u64 = 256;
+
+/// Fastest that one sandbox's processes are expected to fill memory, in bytes a second: half again what touching
+/// fresh pages took on two processors.
+pub const MEMORY_GROWTH: u64 = 2_000_000_000;
+
+/// Least by which a group may grow before the watch over its memory looks again, in bytes.
+pub const MEMORY_STEP: u64 = 4 * 1024 * 1024;
+
+/// Least time between two looks at a sandbox's memory.
+pub const SOONEST_LOOK: Duration = Duration::from_millis(2);
+
+/// Most time between two looks while a sandbox, with its files, holds more than its memory.
+pub const SLOWEST_LOOK: Duration = Duration::from_millis(200);
 
 /// Soft stack limit of a function, in bytes. Source: recorded inside a function.
 pub const FUNCTION_STACK: u64 = 8 * 1024 * 1024;

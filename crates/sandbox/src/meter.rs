@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::cgroups::read_file;
 
-/// Reads one sandbox's memory and out-of-memory kills. The reads are short and blocking.
+/// Reads one sandbox's memory. The reads are short and blocking.
 ///
 /// It holds the function's directory in the memory hierarchy and opens its files anew for each reading: version 1
 /// repeats an old list of processes to whoever keeps that file open.
@@ -25,8 +25,8 @@ impl Meter {
     ///
     /// The sum, over the processes that run, of each one's highest resident set (`VmHWM`) without the pages of files
     /// and shared memory it maps now: neither page cache nor `/tmp` count. What a process shares with its parent
-    /// counts for both. A process that ended between two calls is not seen; where no call saw any, the kernel's own
-    /// peak stands for them, page cache and all.
+    /// counts for both. A process that ended between two calls is not seen; where no call saw any, the kernel's peak
+    /// without the files that are in memory now stands for them.
     pub fn max_memory(&self) -> u64 {
         let processes = read_file(self.directory.as_fd(), "cgroup.procs").unwrap_or_default();
         let now = processes.lines().filter_map(own_memory).sum();
@@ -37,20 +37,13 @@ impl Meter {
     }
 
     fn peak(&self) -> u64 {
-        // The first is version 2's file, the second version 1's.
-        ["memory.peak", "memory.max_usage_in_bytes"]
+        // The first is version 2's file, the second version 1's; so are the fields.
+        let peak = ["memory.peak", "memory.max_usage_in_bytes"]
             .into_iter()
-            .find_map(|file| read_file(self.directory.as_fd(), file).ok()?.trim().parse().ok())
-            .unwrap_or(0)
-    }
-
-    /// Processes the kernel killed because the limit was reached.
-    pub fn oom_kills(&self) -> u64 {
-        // The first is version 2's file, the second version 1's; both have the same line.
-        ["memory.events", "memory.oom_control"]
-            .into_iter()
-            .find_map(|file| value(&read_file(self.directory.as_fd(), file).ok()?, "oom_kill"))
-            .unwrap_or(0)
+            .find_map(|file| read_file(self.directory.as_fd(), file).ok()?.trim().parse::<u64>().ok());
+        let stat = read_file(self.directory.as_fd(), "memory.stat").unwrap_or_default();
+        let files = ["file", "cache"].into_iter().find_map(|field| value(&stat, field));
+        peak.unwrap_or(0).saturating_sub(files.unwrap_or(0))
     }
 }
 
@@ -67,7 +60,7 @@ fn own_memory_of(status: &str) -> u64 {
 }
 
 /// The number behind `name` at the start of a line.
-fn value(text: &str, name: &str) -> Option<u64> {
+pub(crate) fn value(text: &str, name: &str) -> Option<u64> {
     text.lines().find_map(|line| {
         let mut words = line.split_whitespace();
         (words.next()? == name).then(|| words.next()?.parse().ok())?

@@ -4,3 +4,4 @@ pub mod groups;
 pub mod names;
 pub mod rooms;
 pub mod root;
+pub mod watch;

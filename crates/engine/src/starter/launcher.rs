@@ -102,6 +102,7 @@ fn told(packet: &[u8]) -> Told {
         Ok(FromInit::StartFailed { errno }) => Told::StartFailed(errno),
         Ok(FromInit::Exited(Exit::Status(status))) => Told::Exited(status),
         Ok(FromInit::Exited(Exit::Signal(signal))) => Told::Killed(signal),
+        Ok(FromInit::Exited(Exit::OutOfMemory)) => Told::OutOfMemory,
         Ok(FromInit::ResetDone) => Told::ResetDone,
         Err(error) => {
             tracing::error!(%error, "an init spoke out of turn");
@@ -113,10 +114,6 @@ fn told(packet: &[u8]) -> Told {
 impl Meter for sandbox::Meter {
     fn max_memory(&self) -> u64 {
         Self::max_memory(self)
-    }
-
-    fn oom_kills(&self) -> u64 {
-        Self::oom_kills(self)
     }
 }
 
@@ -139,6 +136,7 @@ mod tests {
         for message in [
             FromInit::Started { pid: 7 },
             FromInit::Exited(Exit::Signal(9)),
+            FromInit::Exited(Exit::OutOfMemory),
             FromInit::Exited(Exit::Status(1)),
             FromInit::StartFailed { errno: 2 },
         ] {
@@ -146,10 +144,13 @@ mod tests {
             send(&theirs, &packet, SendFlags::NOSIGNAL).expect("room");
         }
         let mut heard = Vec::new();
-        for _ in 0..4 {
+        for _ in 0..5 {
             heard.push(hear(&mut link).await);
         }
-        assert_eq!(heard, [Told::Started, Told::Killed(9), Told::Exited(1), Told::StartFailed(2)]);
+        assert_eq!(
+            heard,
+            [Told::Started, Told::Killed(9), Told::OutOfMemory, Told::Exited(1), Told::StartFailed(2)]
+        );
 
         link.reset().expect("room");
         let mut packet = [0; TOLD_BYTES];

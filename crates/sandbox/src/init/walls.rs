@@ -9,7 +9,8 @@ use rustix::mount::MountFlags;
 use rustix::thread::{CapabilitySet, UnshareFlags};
 
 use super::Birth;
-use crate::identity::{ENDPOINT_PORT, HOST_NAME, RUNTIME_API_PORT};
+use super::watch::Watch;
+use crate::identity::{CODE_OWNER_UID, ENDPOINT_PORT, HOST_NAME, RUNTIME_API_PORT};
 use crate::plan::rooms::{ROOT, RoomStep};
 use crate::sys::{Step, StepError, mounts, network, packets, process};
 
@@ -31,12 +32,17 @@ const KEPT: CapabilitySet = CapabilitySet::SETUID
 const OOM_SCORE: &str = "500";
 
 /// Raises the walls around this process.
-pub(super) fn raise(birth: &Birth<'_>) -> Result<(), StepError> {
-    let kept = [&birth.launcher, &birth.control, &birth.log].into_iter().chain(&birth.joins);
+///
+/// The watch is opened while this process may open its files.
+pub(super) fn raise(birth: &Birth<'_>) -> Result<Watch, StepError> {
+    let kept = [&birth.launcher, &birth.control, &birth.log, &birth.memory.directory]
+        .into_iter()
+        .chain(&birth.joins);
     process::close_all_but(&kept.map(AsFd::as_fd).collect::<Vec<_>>()).doing("closing descriptors")?;
     process::die_with_parent().doing("tying the sandbox to the launcher")?;
     rustix::thread::set_name(c"samovar-init").doing("naming the init")?;
     fs::write("/proc/self/oom_score_adj", OOM_SCORE).doing("offering the sandbox to the OOM killer")?;
+    let watch = Watch::open(&birth.memory)?;
 
     // Everything made here belongs to the host's user namespace, so that root inside has no power over it.
     let separate = UnshareFlags::NEWNS
@@ -53,7 +59,8 @@ pub(super) fn raise(birth: &Birth<'_>) -> Result<(), StepError> {
 
     process::unshare(UnshareFlags::NEWUSER).doing("making a user namespace (user.max_user_namespaces)")?;
     await_map(birth.launcher.as_fd(), &listeners)?;
-    settle().doing("giving up rights")
+    settle().doing("giving up rights")?;
+    Ok(watch)
 }
 
 /// Tells the launcher why it did not work.
@@ -86,7 +93,9 @@ fn mount(step: &RoomStep) -> Result<(), StepError> {
         }
         RoomStep::Processes { at } => {
             let flags = safe | MountFlags::NOEXEC;
-            mounts::mount(c"proc", at, flags, "hidepid=2").doing("mounting the process file system")
+            // Root inside, the init alone, sees the processes that it has to watch.
+            let options = format!("hidepid=2,gid={CODE_OWNER_UID}");
+            mounts::mount(c"proc", at, flags, &options).doing("mounting the process file system")
         }
         RoomStep::Mask { at } => mask(at).step(|| format!("masking {}", at.display())),
     }

@@ -144,7 +144,7 @@ impl Sandboxes {
     }
 
     fn build(&mut self, ticket: u64, spec: &SandboxSpec, deadline: Timestamp) -> Result<(), StepError> {
-        let limits = Limits { memory: spec.memory, cpu_policy: self.cpu_policy };
+        let limits = Limits { memory: spec.memory, tmp: spec.tmp, cpu_policy: self.cpu_policy };
         let group = self.groups.make(&spec.id.to_string(), limits)?;
         let user = self.users.take();
         match self.fork(ticket, spec, deadline, group, user) {
@@ -183,6 +183,7 @@ impl Sandboxes {
             control: server,
             log,
             joins: group.joins,
+            memory: group.memory,
             filter: &self.filter,
         };
         let flags = libc::CLONE_NEWPID as u64;

@@ -6,6 +6,7 @@ use base::limits::{FUNCTION_PROCESSES, MEMORY_PER_VCPU};
 use base::units::{Mib, MilliCpu};
 
 use crate::limits::CPU_PERIOD;
+use crate::plan::watch::hard_limit;
 use crate::setup::CpuPolicy;
 
 /// Controllers that limit a function. In version 2 they share one hierarchy.
@@ -127,6 +128,8 @@ fn own_path<'a>(own: &'a str, controller: &str) -> &'a str {
 pub struct Limits {
     /// Its memory; processor time follows from it.
     pub memory: Mib,
+    /// Its `/tmp`, which is charged to it beside its memory.
+    pub tmp: Mib,
     /// How processor time follows.
     pub cpu_policy: CpuPolicy,
 }
@@ -151,14 +154,16 @@ pub fn settings(version: Version, controller: Controller, limits: Limits) -> Vec
     // The kernel accepts no quota below a millisecond.
     let quota = (period * u64::from(cpu.0) / 1000).max(1000);
     let strict = limits.cpu_policy == CpuPolicy::Quota;
+    let hard = hard_limit(limits.memory, limits.tmp);
     match (version, controller) {
         (Version::V1, Controller::Memory) => vec![
-            must("memory.limit_in_bytes", limits.memory.bytes()),
-            may("memory.memsw.limit_in_bytes", limits.memory.bytes()),
+            must("memory.limit_in_bytes", hard),
+            may("memory.memsw.limit_in_bytes", hard),
             may("memory.swappiness", 0),
         ],
         (Version::V2, Controller::Memory) => {
-            vec![must("memory.max", limits.memory.bytes()), may("memory.swap.max", 0)]
+            let alarm = limits.memory.bytes();
+            vec![must("memory.max", hard), must("memory.high", alarm), may("memory.swap.max", 0)]
         }
         (_, Controller::Pids) => vec![must("pids.max", FUNCTION_PROCESSES)],
         (Version::V1, Controller::Cpu) => {
@@ -192,7 +197,7 @@ mod tests {
     use super::*;
 
     fn shown(version: Version, memory: u32, cpu_policy: CpuPolicy) -> Vec<String> {
-        let limits = Limits { memory: Mib(memory), cpu_policy };
+        let limits = Limits { memory: Mib(memory), tmp: Mib(512), cpu_policy };
         let all = Controller::ALL.into_iter().flat_map(|controller| settings(version, controller, limits));
         all.map(|Setting { file, value, optional }| {
             format!("{file}={value}{}", if optional { "?" } else { "" })
@@ -205,8 +210,8 @@ mod tests {
         assert_eq!(
             shown(Version::V1, 1769, CpuPolicy::Shares),
             [
-                "memory.limit_in_bytes=1854930944",
-                "memory.memsw.limit_in_bytes=1854930944?",
+                "memory.limit_in_bytes=2479480912",
+                "memory.memsw.limit_in_bytes=2479480912?",
                 "memory.swappiness=0?",
                 "cpu.shares=1024",
                 "pids.max=1024",
@@ -218,7 +223,13 @@ mod tests {
     fn version_2_limits_the_same() {
         assert_eq!(
             shown(Version::V2, 1769, CpuPolicy::Shares),
-            ["memory.max=1854930944", "memory.swap.max=0?", "cpu.weight=1000", "pids.max=1024"]
+            [
+                "memory.max=2479480912",
+                "memory.high=1854930944",
+                "memory.swap.max=0?",
+                "cpu.weight=1000",
+                "pids.max=1024"
+            ]
         );
     }
 

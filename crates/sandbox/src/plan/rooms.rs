@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use base::units::Mib;
+
 use crate::identity::CODE_OWNER_UID;
-use crate::limits::{SHARED_MEMORY, TMP_BYTES_PER_INODE};
+use crate::limits::{LARGEST_TMP_EXTRA, SHARED_MEMORY, SMALLEST_TMP_EXTRA, TMP_BYTES_PER_INODE};
 use crate::plan::root::is_already_shown;
 use crate::setup::HostMount;
 use crate::spec::SandboxSpec;
@@ -84,7 +86,7 @@ pub struct PlacedMount {
 
 /// What to mount for a sandbox, in order. The request must have passed [`crate::plan::names::refusal`].
 pub fn steps(spec: &SandboxSpec, interpreter: &[PlacedMount]) -> Vec<RoomStep> {
-    let tmp = spec.tmp.bytes();
+    let tmp = tmp_bytes(spec.tmp);
     let shared = SHARED_MEMORY.min(spec.memory).bytes();
     let mut steps = vec![
         RoomStep::Show { source: code(&spec.code), at: inside("var/task") },
@@ -101,6 +103,15 @@ pub fn steps(spec: &SandboxSpec, interpreter: &[PlacedMount]) -> Vec<RoomStep> {
     steps.push(RoomStep::Processes { at: inside("proc") });
     steps.extend(MASKED.iter().map(|name| RoomStep::Mask { at: inside("proc").join(name) }));
     steps
+}
+
+/// What fits into a `/tmp`, in bytes; sizes between the recorded two follow a line between them.
+pub fn tmp_bytes(size: Mib) -> u64 {
+    let (least, most) = (Mib(512).bytes(), Mib(10_240).bytes());
+    let above = size.bytes().clamp(least, most) - least;
+    let extra = SMALLEST_TMP_EXTRA
+        - (SMALLEST_TMP_EXTRA - LARGEST_TMP_EXTRA) * (above >> 20) / ((most - least) >> 20);
+    size.bytes() + extra
 }
 
 /// One layer is shown as it is; several are stacked, the last on top. When the interpreter lives below `/opt`,
@@ -161,7 +172,7 @@ mod tests {
         let steps = steps(&spec(&[]), &[]);
         assert_eq!(steps[0], RoomStep::Show { source: "/code/c0de".into(), at: "/root/var/task".into() });
         let owner = "uid=1879048193,gid=1879048193";
-        let tmp = format!("mode=1777,size=536870912,nr_inodes=65536,{owner}");
+        let tmp = format!("mode=1777,size=538333184,nr_inodes=65714,{owner}");
         assert_eq!(steps[1], RoomStep::Memory { at: "/root/tmp".into(), options: tmp, executable: true });
         let shared = format!("mode=1777,size=67108864,nr_inodes=8192,{owner}");
         assert_eq!(
@@ -170,6 +181,15 @@ mod tests {
         );
         assert!(!steps.iter().any(|step| matches!(step, RoomStep::Stack { .. })));
         assert!(steps.contains(&RoomStep::Mask { at: "/root/proc/kcore".into() }));
+    }
+
+    #[test]
+    fn tmp_holds_what_was_recorded() {
+        for (size, bytes) in
+            [(512, 538_333_184), (10_240, 10_738_335_744), (513, 539_381_704), (5_376, 5_638_334_464)]
+        {
+            assert_eq!(tmp_bytes(Mib(size)), bytes, "{size} MB");
+        }
     }
 
     #[test]

@@ -1,0 +1,105 @@
+//! What a function may use: memory, `/tmp`, processors.
+
+use base::units::Mib;
+use sandbox::protocol::{Exit, FromInit};
+use sandbox::{SandboxSpec, ServerSide};
+
+use crate::driver::{Boxed, Scenario, comes_true, inside, spec};
+
+pub const SCENARIOS: &[Scenario] = &[
+    inside("memory_is_limited_and_the_kill_is_told", memory),
+    inside("tmp_has_its_size_and_ends_in_enospc", tmp_size),
+    inside("tmp_is_charged_to_nobody", tmp_beside_memory),
+    inside("a_full_tmp_hides_no_memory", full_tmp),
+    inside("shared_memory_is_the_functions_own", shared_memory),
+    inside("the_largest_process_goes_first", largest_first),
+];
+
+const HOARD: &str = "x = bytearray(300 << 20); print('held')";
+
+fn small() -> SandboxSpec {
+    SandboxSpec { memory: Mib(128), ..spec() }
+}
+
+fn memory(side: ServerSide) {
+    let sandbox = Boxed::of(&side, small());
+    for _ in 0..3 {
+        let (exit, output) = sandbox.run(&["/usr/bin/python3", "-c", HOARD]);
+        assert_eq!((exit, output.as_str()), (Exit::OutOfMemory, ""));
+    }
+    // The init lives, and so may the next process.
+    let held = sandbox.start(&[
+        "/usr/bin/python3",
+        "-c",
+        "x = b'x' * (60 << 20); print('held', flush=True); import time; time.sleep(60)",
+    ]);
+    assert!(matches!(held, FromInit::Started { .. }));
+    assert!(comes_true(|| sandbox.log().contains("held")));
+    let memory = sandbox.built.meter.max_memory() >> 20;
+    assert!((60..90).contains(&memory), "{memory} MB");
+    sandbox.reset();
+    assert_eq!(sandbox.built.meter.max_memory() >> 20, memory);
+    // A signal of its own is nothing else.
+    assert_eq!(sandbox.run(&["/bin/sh", "-c", "kill -9 $$"]).0, Exit::Signal(9));
+}
+
+fn tmp_size(side: ServerSide) {
+    let sandbox = Boxed::of(&side, small());
+    let script = "head -c 600M /dev/zero > /tmp/big 2>/dev/null || stat -c %s /tmp/big; rm /tmp/big; \
+        df --output=size -B1 /tmp | tail -1 | tr -d ' '";
+    assert_eq!(sandbox.sh(script), "538333184\n538333184\n");
+    let many = "import os\ntry:\n  for i in range(100000): os.close(os.open(f'/tmp/{i}', os.O_CREAT))\nexcept OSError as e: print(e.errno)";
+    assert_eq!(sandbox.python(many), "28\n");
+}
+
+fn tmp_beside_memory(side: ServerSide) {
+    let sandbox = Boxed::of(&side, small());
+    let script = "head -c 300M /dev/zero > /tmp/big; python3 -c 'x = bytearray(64 << 20); print(len(x))'";
+    assert_eq!(sandbox.sh(script), "67108864\n");
+    let memory = sandbox.built.meter.max_memory() >> 20;
+    assert!(memory < 80, "{memory} MB");
+    sandbox.reset();
+    assert_eq!(sandbox.sh("stat -c %s /tmp/big"), "314572800\n");
+}
+
+fn full_tmp(side: ServerSide) {
+    let sandbox = Boxed::of(&side, small());
+    sandbox.sh("head -c 300M /dev/zero > /tmp/big");
+    // What files held before must not become the processes' own either.
+    for script in [
+        HOARD.to_owned(),
+        format!("import os, time; os.remove('/tmp/big'); {HOARD}; time.sleep(30)"),
+        "import mmap; x = mmap.mmap(-1, 300 << 20); x.write(bytes(300 << 20))".into(),
+        "import os; f = os.memfd_create('x'); [os.write(f, bytes(1 << 20)) for _ in range(300)]".into(),
+    ] {
+        let (exit, output) = sandbox.run(&["/usr/bin/python3", "-c", &script]);
+        assert_eq!(exit, Exit::OutOfMemory, "{script}: {output}");
+        sandbox.reset();
+    }
+}
+
+fn shared_memory(side: ServerSide) {
+    let sandbox = Boxed::of(&side, small());
+    let script = "head -c 60M /dev/zero > /dev/shm/x; head -c 60M /dev/zero > /tmp/x; \
+        exec python3 -c 'x = bytearray(80 << 20); import time; time.sleep(30)'";
+    assert_eq!(sandbox.run(&["/bin/sh", "-c", script]).0, Exit::OutOfMemory);
+    assert_eq!(
+        sandbox.sh("head -c 100M /dev/zero 2>/dev/null > /dev/shm/y; du -sm /dev/shm | cut -f1"),
+        "64\n"
+    );
+}
+
+fn largest_first(side: ServerSide) {
+    let sandbox = Boxed::of(&side, small());
+    let script = "
+import os
+statuses = []
+for _ in range(4):
+    child = os.fork()
+    if child == 0:
+        hoard = [bytearray(1 << 20) for _ in range(4096)]
+    statuses.append(os.waitpid(child, 0)[1])
+print(statuses)
+";
+    assert_eq!(sandbox.python(script), "[9, 9, 9, 9]\n");
+}
