@@ -40,6 +40,8 @@ pub(crate) struct Birth<'a> {
     pub(crate) log: OwnedFd,
     /// Where a process joins the function's groups.
     pub(crate) joins: Vec<OwnedFd>,
+    /// The processors on which everything inside runs; none are any.
+    pub(crate) processors: Vec<usize>,
     /// Where its memory is counted.
     pub(crate) memory: MemoryGroup,
     /// What the function may call.

@@ -75,9 +75,15 @@ fn open_desk(
     process::limit_softly(Resource::Nofile, None).doing("raising the limit of open files")?;
     let groups = Groups::open(&house.instance, &[rustix::process::getpid(), server])?;
     house.note_groups(groups.paths())?;
-    let interpreters = tree::enter(house, &setup)?;
+    let (interpreters, machine) = tree::enter(house, &setup)?;
     let signals = signals::descriptor(&SIGNALS).doing("reading signals")?;
-    Ok(Desk::new(house, setup, groups, interpreters, desk::Wires { server_socket, signals, server }))
+    Ok(Desk::new(
+        house,
+        setup,
+        groups,
+        (interpreters, machine),
+        desk::Wires { server_socket, signals, server },
+    ))
 }
 
 fn end(server: Pid) {

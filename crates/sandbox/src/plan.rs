@@ -4,4 +4,5 @@ pub mod groups;
 pub mod names;
 pub mod rooms;
 pub mod root;
+pub mod views;
 pub mod watch;

@@ -43,6 +43,9 @@ pub(super) fn raise(birth: &Birth<'_>) -> Result<Watch, StepError> {
     rustix::thread::set_name(c"samovar-init").doing("naming the init")?;
     fs::write("/proc/self/oom_score_adj", OOM_SCORE).doing("offering the sandbox to the OOM killer")?;
     let watch = Watch::open(&birth.memory)?;
+    if !birth.processors.is_empty() {
+        process::run_on(&birth.processors).doing("choosing processors")?;
+    }
 
     // Everything made here belongs to the host's user namespace, so that root inside has no power over it.
     let separate = UnshareFlags::NEWNS
@@ -97,18 +100,12 @@ fn mount(step: &RoomStep) -> Result<(), StepError> {
             let options = format!("hidepid=2,gid={CODE_OWNER_UID}");
             mounts::mount(c"proc", at, flags, &options).doing("mounting the process file system")
         }
-        RoomStep::Mask { at } => mask(at).step(|| format!("masking {}", at.display())),
+        RoomStep::Cover { source, at } => match mounts::bind(source, at) {
+            // What the kernel had when the launcher started and has no more needs no cover.
+            Err(_) if rustix::fs::lstat(at).is_err() => Ok(()),
+            result => result.step(|| format!("covering {}", at.display())),
+        },
     }
-}
-
-/// Covers a file with the null device and a directory with an empty one.
-fn mask(at: &Path) -> io::Result<()> {
-    let Ok(found) = rustix::fs::stat(at) else { return Ok(()) };
-    let cover = match rustix::fs::FileType::from_raw_mode(found.st_mode) {
-        rustix::fs::FileType::Directory => "sys",
-        _ => "dev/null",
-    };
-    mounts::bind(&Path::new(ROOT).join(cover), at)
 }
 
 /// Hands the listeners over and waits until the launcher has said who is who.

@@ -17,6 +17,7 @@ use super::sandboxes::Sandboxes;
 use super::tree::Interpreters;
 use crate::cgroups::Groups;
 use crate::limits::{CGROUP_RETRY, REQUEST_BYTES, REQUESTS_WAITING, TEARDOWN_TIME};
+use crate::plan::views::Machine;
 use crate::requests::{Answer, Outcome, Request, Work, decode, encode};
 use crate::setup::LauncherSetup;
 use crate::sys::packets::{self, Received};
@@ -54,12 +55,12 @@ impl Desk {
         house: &House,
         setup: LauncherSetup,
         groups: Groups,
-        interpreters: Interpreters,
+        (interpreters, machine): (Interpreters, Machine),
         wires: Wires,
     ) -> Self {
         Self {
             clock: Clock::system(),
-            sandboxes: Sandboxes::new(groups, interpreters, house.first_user(), setup.cpu_policy),
+            sandboxes: Sandboxes::new(groups, interpreters, machine, house.first_user(), setup.cpu_policy),
             chores: Chores::new(house, setup.unpack),
             outbox: Outbox::default(),
             ended: None,

@@ -12,12 +12,13 @@ use rustix::pipe::PipeFlags;
 use rustix::process::{Gid, Pid, Resource, Signal, Uid, getrlimit};
 
 use super::desk::Outbox;
-use super::tree::Interpreters;
+use super::tree::{Interpreters, make_memory_view};
 use crate::cgroups::Groups;
 use crate::identity::{CODE_OWNER_UID, ENVIRONMENT_BLOCK, FUNCTION_GID, FUNCTION_UID};
 use crate::init;
 use crate::limits::{BUILD_TIME, BUILDS_AT_ONCE, CGROUP_RETRIES};
 use crate::plan::groups::Limits;
+use crate::plan::views::Machine;
 use crate::plan::{names, rooms};
 use crate::requests::Outcome;
 use crate::seccomp::{self, Program};
@@ -32,6 +33,9 @@ const REPORT_BYTES: usize = 1024;
 pub(super) struct Sandboxes {
     groups: Groups,
     interpreters: Interpreters,
+    machine: Machine,
+    /// Processors that were given out until now.
+    processors: usize,
     cpu_policy: CpuPolicy,
     filter: Program,
     capacity: usize,
@@ -65,6 +69,7 @@ impl Sandboxes {
     pub(super) fn new(
         groups: Groups,
         interpreters: Interpreters,
+        machine: Machine,
         first_user: u32,
         cpu_policy: CpuPolicy,
     ) -> Self {
@@ -72,6 +77,8 @@ impl Sandboxes {
         Self {
             groups,
             interpreters,
+            machine,
+            processors: 0,
             cpu_policy,
             filter: seccomp::compile(&seccomp::function()),
             capacity: ENVIRONMENTS.min((files / ENVIRONMENT_DESCRIPTORS) as usize),
@@ -147,6 +154,7 @@ impl Sandboxes {
         let limits = Limits { memory: spec.memory, tmp: spec.tmp, cpu_policy: self.cpu_policy };
         let group = self.groups.make(&spec.id.to_string(), limits)?;
         let user = self.users.take();
+        self.processors += self.machine.processors_of(spec.memory);
         match self.fork(ticket, spec, deadline, group, user) {
             Ok((init, rising)) => {
                 self.by_pid.insert(init, spec.id);
@@ -176,8 +184,10 @@ impl Sandboxes {
         let interpreter = spec.interpreter.as_deref().and_then(|wanted| {
             self.interpreters.iter().find_map(|(id, mounts)| (id == wanted).then_some(mounts.as_slice()))
         });
+        make_memory_view(spec.memory).doing("describing memory to a sandbox")?;
         let birth = init::Birth {
-            room: rooms::steps(spec, interpreter.unwrap_or_default()),
+            room: rooms::steps(spec, interpreter.unwrap_or_default(), &self.machine),
+            processors: self.machine.choose(spec.memory, self.processors),
             endpoint: spec.endpoint,
             launcher,
             control: server,

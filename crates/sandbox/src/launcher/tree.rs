@@ -9,6 +9,7 @@ use std::io;
 use std::os::unix::fs::{PermissionsExt, chown, lchown, symlink};
 use std::path::{Path, PathBuf};
 
+use base::units::Mib;
 use rustix::fs::{FileType, Mode};
 use rustix::mount::MountFlags;
 use rustix::thread::UnshareFlags;
@@ -17,6 +18,7 @@ use super::house::{CODE, House};
 use crate::identity::CODE_OWNER_UID;
 use crate::plan::rooms::{self, PlacedMount};
 use crate::plan::root::{self, HostFacts, RootStep};
+use crate::plan::views::{self, Machine, VIEWS};
 use crate::setup::LauncherSetup;
 use crate::sys::{Step, StepError, mounts, process};
 
@@ -24,22 +26,50 @@ use crate::sys::{Step, StepError, mounts, process};
 pub(super) type Interpreters = Vec<(String, Vec<PlacedMount>)>;
 
 /// Builds the tree and makes it this process's root.
-pub(super) fn enter(house: &House, setup: &LauncherSetup) -> Result<Interpreters, StepError> {
+pub(super) fn enter(house: &House, setup: &LauncherSetup) -> Result<(Interpreters, Machine), StepError> {
     process::unshare(UnshareFlags::NEWNS).doing("making the launcher's mount namespace")?;
     mounts::make_private().doing("separating the launcher's mounts")?;
     let top = &house.run;
     let safe = MountFlags::NOSUID | MountFlags::NODEV;
     mounts::mount(c"tmpfs", top, safe, "mode=0755").doing("mounting the launcher's root")?;
     let own = |path: &str| top.join(path.trim_start_matches('/'));
-    for directory in [rooms::ROOT, rooms::CODE, rooms::HOST, "/proc"] {
+    for directory in [rooms::ROOT, rooms::CODE, rooms::HOST, VIEWS, "/proc"] {
         fs::create_dir(own(directory)).doing("making the launcher's root")?;
     }
     mounts::bind(&house.data.join(CODE), &own(rooms::CODE)).doing("showing the code to the launcher")?;
     mounts::bind(Path::new("/proc"), &own("/proc")).doing("showing processes to the launcher")?;
     let interpreters = place_interpreters(&own(rooms::HOST), setup)?;
     build_root(&own(rooms::ROOT), setup)?;
+    let machine = make_views(&own(VIEWS)).doing("describing the machine to sandboxes")?;
     mounts::enter(top).doing("entering the launcher's root")?;
-    Ok(interpreters)
+    Ok((interpreters, machine))
+}
+
+/// Writes what sandboxes see of the machine. The files belong to the host's root, who is nobody inside.
+fn make_views(at: &Path) -> io::Result<Machine> {
+    let proc = Path::new("/proc");
+    let kind = |name: &&'static str| Some((*name, fs::metadata(proc.join(name)).ok()?.is_dir()));
+    let machine = Machine {
+        processors: process::processors()?,
+        masked: views::MASKED.iter().filter_map(kind).collect(),
+        covered: views::covered().filter(|name| proc.join(name).exists()).collect(),
+    };
+    let [file, directory] = views::EMPTY;
+    fs::write(at.join(file), b"")?;
+    fs::create_dir(at.join(directory))?;
+    let read = |name: &str| fs::read_to_string(proc.join(name));
+    for (path, text) in machine.views(&read("cpuinfo")?, &read("stat")?) {
+        let path = at.join(path);
+        path.parent().map_or(Ok(()), fs::create_dir_all)?;
+        fs::write(path, text)?;
+    }
+    Ok(machine)
+}
+
+/// Writes the memory figures of functions of this size, unless they are there.
+pub(super) fn make_memory_view(memory: Mib) -> io::Result<()> {
+    let path = Path::new(VIEWS).join(views::meminfo_name(memory));
+    if path.exists() { Ok(()) } else { fs::write(path, views::meminfo_text(memory)) }
 }
 
 fn place_interpreters(host: &Path, setup: &LauncherSetup) -> Result<Interpreters, StepError> {

@@ -6,7 +6,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::panic::AssertUnwindSafe;
 
 use rustix::process::{Gid, Pid, Resource, Rlimit, Signal, Uid};
-use rustix::thread::{CapabilitySet, CapabilitySets, UnshareFlags};
+use rustix::thread::{CapabilitySet, CapabilitySets, CpuSet, UnshareFlags};
 
 use super::checked;
 use crate::seccomp::Program;
@@ -123,6 +123,19 @@ pub(crate) fn hold_capabilities(keep: CapabilitySet) -> io::Result<()> {
     rustix::thread::clear_ambient_capability_set()?;
     let sets = CapabilitySets { effective: keep, permitted: keep, inheritable: CapabilitySet::empty() };
     Ok(rustix::thread::set_capabilities(None, sets)?)
+}
+
+/// Runs on these processors alone, and so do the children that are made from now on.
+pub(crate) fn run_on(processors: &[usize]) -> io::Result<()> {
+    let mut set = CpuSet::new();
+    processors.iter().for_each(|processor| set.set(*processor));
+    Ok(rustix::thread::sched_setaffinity(None, &set)?)
+}
+
+/// Numbers of the processors that this process may run on.
+pub(crate) fn processors() -> io::Result<Vec<usize>> {
+    let set = rustix::thread::sched_getaffinity(None)?;
+    Ok((0..CpuSet::MAX_CPU).filter(|processor| set.is_set(*processor)).collect())
 }
 
 /// Gives up gaining rights by executing, for good.

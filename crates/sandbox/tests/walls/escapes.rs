@@ -55,7 +55,7 @@ fn host_files(side: ServerSide) {
     assert_eq!(sandbox.sh("python3 /var/runtime/python/bootstrap.py"), "hello from the runtime\n");
     assert_eq!(sandbox.sh("getent hosts sandbox.localdomain | cut -d' ' -f1"), "169.254.100.1\n");
     assert_eq!(sandbox.sh("cat /proc/keys /proc/timer_list /proc/interrupts 2>/dev/null | wc -c"), "0\n");
-    assert_eq!(sandbox.sh("ls -A /opt /sys /run"), "/opt:\nelsewhere\n\n/run:\n\n/sys:\n");
+    assert_eq!(sandbox.sh("ls -A /opt /sys /run"), "/opt:\nelsewhere\n\n/run:\n\n/sys:\ndevices\n");
 }
 
 fn writable(side: ServerSide) {

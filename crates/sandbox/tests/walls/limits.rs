@@ -13,6 +13,8 @@ pub const SCENARIOS: &[Scenario] = &[
     inside("a_full_tmp_hides_no_memory", full_tmp),
     inside("shared_memory_is_the_functions_own", shared_memory),
     inside("the_largest_process_goes_first", largest_first),
+    inside("a_function_sees_its_share_of_the_machine", share),
+    inside("nothing_in_proc_tells_of_the_machine", proc_files),
 ];
 
 const HOARD: &str = "x = bytearray(300 << 20); print('held')";
@@ -102,4 +104,41 @@ for _ in range(4):
 print(statuses)
 ";
     assert_eq!(sandbox.python(script), "[9, 9, 9, 9]\n");
+}
+
+fn share(side: ServerSide) {
+    let usable = std::thread::available_parallelism().unwrap().get();
+    for (memory, processors) in [(128, 2), (3_009, 3), (10_240, 6)] {
+        let processors: usize = usable.min(processors);
+        let sandbox = Boxed::of(&side, SandboxSpec { memory: Mib(memory), ..spec() });
+        let script = "nproc; getconf _NPROCESSORS_ONLN; grep -c ^processor /proc/cpuinfo; \
+            grep -cE '^cpu[0-9]' /proc/stat; free -m | awk '/^Mem:/ { print $2, $4 } /^Swap:/ { print $2 }'; \
+            cat /sys/devices/system/cpu/online /sys/devices/system/cpu/present";
+        let range = if processors == 1 { "0".into() } else { format!("0-{}", processors - 1) };
+        let expected = format!(
+            "{processors}\n{processors}\n{processors}\n{processors}\n{memory} {memory}\n0\n{range}\n{range}\n"
+        );
+        assert_eq!(sandbox.sh(script), expected);
+    }
+}
+
+fn proc_files(side: ServerSide) {
+    let sandbox = Boxed::new(&side);
+    // Whatever holds a figure of the machine holds none inside; what programs read of it can be read.
+    let hidden = "cd /proc; cat partitions diskstats interrupts softirqs zoneinfo buddyinfo kallsyms locks iomem \
+        schedstat 2>/dev/null | wc -c; ls bus fs tty irq driver pressure 2>/dev/null | grep -v : | grep -c .; \
+        cat cmdline loadavg swaps | head -2; true";
+    assert_eq!(sandbox.sh(hidden), "0\n0\n\n0.00 0.00 0.00 1/1 1\n");
+    for path in ["/proc/meminfo", "/proc/cpuinfo", "/sys/devices/system/cpu/online", "/proc/keys"] {
+        let script = format!("echo x > {path} || chmod 777 {path} || rm {path}");
+        assert_ne!(sandbox.run(&["/bin/sh", "-c", &script]).0, Exit::Status(0), "{path}");
+    }
+    let ages = "import os, time; t = int(open('/proc/self/stat').read().split()[21]) / os.sysconf('SC_CLK_TCK'); \
+        b = int([l for l in open('/proc/stat') if l.startswith('btime')][0].split()[1]); print(abs(b + t - time.time()) < 5)";
+    assert_eq!(sandbox.python(ages), "True\n");
+    if std::path::Path::new("/usr/bin/node").exists() {
+        let script = "const os = require('os'); console.log(os.cpus().length, os.totalmem() >> 20, os.loadavg().length)";
+        let usable = std::thread::available_parallelism().unwrap().get();
+        assert_eq!(sandbox.run(&["/usr/bin/node", "-e", script]).1, format!("{} 256 3\n", usable.min(2)));
+    }
 }
