@@ -177,7 +177,7 @@ impl Init<'_> {
             Err(error) => FromInit::StartFailed { errno: error.raw_os_error().unwrap_or(libc::EIO) },
         };
         self.tell(answer)?;
-        self.watch.arm();
+        self.watch.begin();
         Ok(())
     }
 

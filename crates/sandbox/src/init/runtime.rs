@@ -13,7 +13,7 @@ use crate::identity::{FUNCTION_GID, FUNCTION_UID, TELEMETRY_FD};
 use crate::limits::{FUNCTION_LOCKED, FUNCTION_STACK, FUNCTION_TASKS};
 use crate::seccomp::Program;
 use crate::sys::process::{self, Executable};
-use crate::sys::{Step, StepError, signals};
+use crate::sys::{Step, StepError, landlock, signals};
 
 /// Everything a runtime needs that was prepared before.
 pub(super) struct Ready<'a> {
@@ -21,6 +21,8 @@ pub(super) struct Ready<'a> {
     log: OwnedFd,
     joins: Vec<OwnedFd>,
     filter: &'a Program,
+    /// What may be done with files, where the kernel has Landlock.
+    files: Option<OwnedFd>,
 }
 
 impl<'a> Ready<'a> {
@@ -32,7 +34,8 @@ impl<'a> Ready<'a> {
         for standard in 0..3 {
             process::place_fd(null.as_fd(), standard).doing("leaving the terminal")?;
         }
-        Ok(Self { null, log, joins, filter })
+        let files = landlock::prepare().doing("making the rules about files")?;
+        Ok(Self { null, log, joins, filter, files })
     }
 
     /// Starts the program and waits until it runs: until `execve` has succeeded.
@@ -64,12 +67,14 @@ impl<'a> Ready<'a> {
         }
         process::unshare(UnshareFlags::NEWCGROUP)?;
         rustix::process::setsid()?;
+        process::no_new_privileges()?;
+        // Before the descriptors are closed, the rules' among them.
+        self.files.as_ref().map_or(Ok(()), |files| landlock::obey(files.as_fd()))?;
         self.place_descriptors(reporter)?;
         set_limits()?;
         process::bound_capabilities(CapabilitySet::empty())?;
         process::become_user(FUNCTION_UID, FUNCTION_GID)?;
         process::hold_capabilities(CapabilitySet::empty())?;
-        process::no_new_privileges()?;
         rustix::process::chdir(cwd)?;
         signals::reset_all();
         process::filter_calls(self.filter)

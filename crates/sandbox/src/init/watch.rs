@@ -11,7 +11,7 @@ use rustix::event::{EventfdFlags, PollFlags, eventfd};
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::limits::SOONEST_LOOK;
+use crate::limits::{ALARM_AFTER, SOONEST_LOOK};
 use crate::meter::value;
 use crate::plan::groups::Version;
 use crate::plan::watch::{Held, Step, decide, own_memory, pace};
@@ -19,6 +19,9 @@ use crate::sys::{Step as _, StepError};
 
 /// Longest file of a group that is read, in bytes.
 const FILE_BYTES: usize = 16 * 1024;
+
+/// Looks for which a killed process may take to end before another is killed: a second.
+const VICTIM_LOOKS: u32 = 500;
 
 /// Where the function's memory is counted.
 pub(crate) struct MemoryGroup {
@@ -43,6 +46,8 @@ pub(super) struct Watch {
     alarm: Alarm,
     /// When to look without an alarm.
     after: Option<Duration>,
+    /// Who was killed last, and how often it was looked at since.
+    victim: Option<(Pid, u32)>,
 }
 
 enum Alarm {
@@ -79,7 +84,7 @@ impl Watch {
         };
         let stat = open("memory.stat", read)?;
         let (version, limit) = (group.version, group.limit.bytes());
-        Ok(Self { version, limit, usage, stat, kernel, kills, alarm, after: None })
+        Ok(Self { version, limit, usage, stat, kernel, kills, alarm, after: None, victim: None })
     }
 
     /// What to wait for.
@@ -96,8 +101,15 @@ impl Watch {
         self.after
     }
 
-    /// Sets the alarm, once, when a runtime is on its way: no answer waits for it.
-    pub(super) fn arm(&mut self) {
+    /// Sees to it that the alarm is set soon: not at once, because a runtime that ends right away shall be reported
+    /// right away.
+    pub(super) const fn begin(&mut self) {
+        if let Alarm::Event { register: Some(_), .. } = self.alarm {
+            self.after = Some(ALARM_AFTER);
+        }
+    }
+
+    fn register(&mut self) {
         if let Alarm::Event { event, register } = &mut self.alarm
             && let Some(register) = register.take()
         {
@@ -105,7 +117,6 @@ impl Watch {
             if rustix::io::write(&register, order.as_bytes()).is_err() {
                 self.alarm = Alarm::None;
             }
-            self.look();
         }
     }
 
@@ -116,6 +127,7 @@ impl Watch {
 
     /// Looks, and does what must be done; who was killed.
     pub(super) fn look(&mut self) -> Option<Pid> {
+        self.register();
         self.silence();
         let usage = number(&self.usage);
         let step = decide(self.limit, usage, || self.own_memory());
@@ -130,7 +142,7 @@ impl Watch {
             Step::Rest if matches!(self.alarm, Alarm::None) => (Some(pace(self.limit - usage)), None),
             Step::Rest => (None, None),
             Step::Follow { after, .. } => (Some(after), None),
-            Step::Kill => (Some(SOONEST_LOOK), kill_largest()),
+            Step::Kill => (Some(SOONEST_LOOK), self.kill_largest()),
         };
         self.after = after;
         victim
@@ -143,6 +155,26 @@ impl Watch {
             Alarm::High(_) => drop(read(&self.kills)),
             Alarm::None => {}
         }
+    }
+
+    /// Ends the process that holds the most memory, as the kernel's killer would, unless the last one is still on its
+    /// way out: it holds its memory until it is gone, and no other shall die for that.
+    fn kill_largest(&mut self) -> Option<Pid> {
+        if let Some((victim, looks)) = &mut self.victim
+            && *looks < VICTIM_LOOKS
+            && is_dying(*victim)
+        {
+            *looks += 1;
+            return None;
+        }
+        let processes = fs::read_dir("/proc").ok()?.flatten();
+        let pids =
+            processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok().and_then(Pid::from_raw));
+        let others = pids.filter(|pid| *pid != Pid::INIT);
+        let (_, largest) = others.map(|pid| (size(pid), pid)).max_by_key(|(size, _)| *size)?;
+        kill_process(largest, Signal::KILL).ok()?;
+        self.victim = Some((largest, 0));
+        Some(largest)
     }
 
     fn own_memory(&self) -> u64 {
@@ -159,15 +191,11 @@ fn held(at: &Path) -> Held {
     Held { bytes: blocks * figures.f_bsize as u64, inodes }
 }
 
-/// Ends the process that holds the most memory, as the kernel's killer would. One that was killed before and is not
-/// gone yet is the largest still, and no other dies for it.
-fn kill_largest() -> Option<Pid> {
-    let processes = fs::read_dir("/proc").ok()?.flatten();
-    let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok().and_then(Pid::from_raw));
-    let others = pids.filter(|pid| *pid != Pid::INIT);
-    let (_, largest) = others.map(|pid| (size(pid), pid)).max_by_key(|(size, _)| *size)?;
-    kill_process(largest, Signal::KILL).ok()?;
-    Some(largest)
+/// Whether a process that was killed still runs: its last thread frees its memory before it becomes a zombie.
+fn is_dying(pid: Pid) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let is_zombie = status.lines().any(|line| line.starts_with("State:\tZ"));
+    !status.is_empty() && !(is_zombie && value(&status, "Threads:") == Some(1))
 }
 
 /// What ending a process frees, in kilobytes.

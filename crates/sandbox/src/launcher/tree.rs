@@ -6,7 +6,7 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{PermissionsExt, chown, lchown, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, lchown, symlink};
 use std::path::{Path, PathBuf};
 
 use base::units::Mib;
@@ -48,7 +48,11 @@ pub(super) fn enter(house: &House, setup: &LauncherSetup) -> Result<(Interpreter
 /// Writes what sandboxes see of the machine. The files belong to the host's root, who is nobody inside.
 fn make_views(at: &Path) -> io::Result<Machine> {
     let proc = Path::new("/proc");
-    let kind = |name: &&'static str| Some((*name, fs::metadata(proc.join(name)).ok()?.is_dir()));
+    // What only the host's root may read or write needs no cover: he is nobody inside.
+    let kind = |name: &&'static str| {
+        let found = fs::metadata(proc.join(name)).ok()?;
+        (found.mode() & 0o007 != 0).then_some((*name, found.is_dir()))
+    };
     let machine = Machine {
         processors: process::processors()?,
         masked: views::MASKED.iter().filter_map(kind).collect(),
