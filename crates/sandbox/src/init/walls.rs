@@ -2,14 +2,14 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
 use rustix::mount::MountFlags;
 use rustix::thread::{CapabilitySet, UnshareFlags};
 
 use super::Birth;
-use crate::identity::{ENDPOINT_PORT, HOST_NAME, RUNTIME_API_PORT};
+use crate::identity::HOST_NAME;
 use crate::plan::rooms::{ROOT, RoomStep};
 use crate::sys::{Step, StepError, mounts, network, packets, process};
 
@@ -32,27 +32,25 @@ const OOM_SCORE: &str = "500";
 
 /// Raises the walls around this process.
 pub(super) fn raise(birth: &Birth<'_>) -> Result<(), StepError> {
-    let kept = [&birth.launcher, &birth.control, &birth.log].into_iter().chain(&birth.joins);
+    let kept = [&birth.network, &birth.launcher, &birth.control, &birth.log].into_iter().chain(&birth.joins);
     process::close_all_but(&kept.map(AsFd::as_fd).collect::<Vec<_>>()).doing("closing descriptors")?;
     process::die_with_parent().doing("tying the sandbox to the launcher")?;
     rustix::thread::set_name(c"samovar-init").doing("naming the init")?;
     fs::write("/proc/self/oom_score_adj", OOM_SCORE).doing("offering the sandbox to the OOM killer")?;
 
     // Everything made here belongs to the host's user namespace, so that root inside has no power over it.
-    let separate = UnshareFlags::NEWNS
-        | UnshareFlags::NEWIPC
-        | UnshareFlags::NEWUTS
-        | UnshareFlags::NEWNET
-        | UnshareFlags::NEWCGROUP;
+    let separate =
+        UnshareFlags::NEWNS | UnshareFlags::NEWIPC | UnshareFlags::NEWUTS | UnshareFlags::NEWCGROUP;
     process::unshare(separate).doing("making namespaces")?;
-    let listeners = set_up_network(birth.endpoint)?;
+    network::enter(birth.network.as_fd()).doing("entering the sandbox's network")?;
+    rustix::system::sethostname(HOST_NAME.as_bytes()).doing("naming the sandbox's host")?;
     for step in &birth.room {
         mount(step)?;
     }
     mounts::enter(Path::new(ROOT)).doing("entering the sandbox's root")?;
 
     process::unshare(UnshareFlags::NEWUSER).doing("making a user namespace (user.max_user_namespaces)")?;
-    await_map(birth.launcher.as_fd(), &listeners)?;
+    await_map(birth.launcher.as_fd())?;
     settle().doing("giving up rights")
 }
 
@@ -60,13 +58,6 @@ pub(super) fn raise(birth: &Birth<'_>) -> Result<(), StepError> {
 pub(super) fn report(launcher: BorrowedFd<'_>, StepError { step, source }: &StepError) {
     let text = format!("E{step}\n{source}");
     let _ = packets::send(launcher, text.as_bytes(), &[], true);
-}
-
-fn set_up_network(endpoint: bool) -> Result<Vec<OwnedFd>, StepError> {
-    rustix::system::sethostname(HOST_NAME.as_bytes()).doing("naming the sandbox's host")?;
-    network::bring_up().doing("bringing up the sandbox's network")?;
-    let ports = [RUNTIME_API_PORT].into_iter().chain(endpoint.then_some(ENDPOINT_PORT));
-    ports.map(network::listen).collect::<io::Result<_>>().doing("listening in the sandbox")
 }
 
 fn mount(step: &RoomStep) -> Result<(), StepError> {
@@ -102,10 +93,9 @@ fn mask(at: &Path) -> io::Result<()> {
     mounts::bind(&Path::new(ROOT).join(cover), at)
 }
 
-/// Hands the listeners over and waits until the launcher has said who is who.
-fn await_map(launcher: BorrowedFd<'_>, listeners: &[OwnedFd]) -> Result<(), StepError> {
-    let descriptors: Vec<_> = listeners.iter().map(AsFd::as_fd).collect();
-    packets::send(launcher, &[RAISED], &descriptors, false).doing("telling the launcher")?;
+/// Waits until the launcher has said who is who.
+fn await_map(launcher: BorrowedFd<'_>) -> Result<(), StepError> {
+    packets::send(launcher, &[RAISED], &[], false).doing("telling the launcher")?;
     let answer = packets::receive(launcher, 1, false).doing("waiting for the launcher")?;
     match answer.packet[..] {
         [MAPPED] => Ok(()),

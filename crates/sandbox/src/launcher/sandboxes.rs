@@ -12,6 +12,7 @@ use rustix::pipe::PipeFlags;
 use rustix::process::{Gid, Pid, Resource, Signal, Uid, getrlimit};
 
 use super::desk::Outbox;
+use super::networks::{Network, Networks};
 use super::tree::Interpreters;
 use crate::cgroups::Groups;
 use crate::identity::{CODE_OWNER_UID, ENVIRONMENT_BLOCK, FUNCTION_GID, FUNCTION_UID};
@@ -19,7 +20,7 @@ use crate::init;
 use crate::limits::{BUILD_TIME, BUILDS_AT_ONCE, CGROUP_RETRIES};
 use crate::plan::groups::Limits;
 use crate::plan::{names, rooms};
-use crate::requests::Outcome;
+use crate::requests::{Extras, Outcome};
 use crate::seccomp::{self, Program};
 use crate::setup::CpuPolicy;
 use crate::spec::{BuildError, SandboxSpec};
@@ -32,6 +33,7 @@ const REPORT_BYTES: usize = 1024;
 pub(super) struct Sandboxes {
     groups: Groups,
     interpreters: Interpreters,
+    networks: Networks,
     cpu_policy: CpuPolicy,
     filter: Program,
     capacity: usize,
@@ -48,6 +50,8 @@ pub(super) struct Sandboxes {
 struct Sandbox {
     init: Pid,
     user: u32,
+    /// The number of its cable to the host, when it has one.
+    cable: Option<u16>,
     /// Destroy requests that wait for its end.
     mourners: Vec<u64>,
 }
@@ -57,14 +61,17 @@ struct Rising {
     ticket: u64,
     deadline: Timestamp,
     init: OwnedFd,
-    /// What the server gets first: control, log and meter.
+    /// What the server gets, in the order of [`crate::spec::Built`].
     keys: Vec<OwnedFd>,
+    /// What the keys are for.
+    extras: Extras,
 }
 
 impl Sandboxes {
     pub(super) fn new(
         groups: Groups,
         interpreters: Interpreters,
+        networks: Networks,
         first_user: u32,
         cpu_policy: CpuPolicy,
     ) -> Self {
@@ -72,6 +79,7 @@ impl Sandboxes {
         Self {
             groups,
             interpreters,
+            networks,
             cpu_policy,
             filter: seccomp::compile(&seccomp::function()),
             capacity: ENVIRONMENTS.min((files / ENVIRONMENT_DESCRIPTORS) as usize),
@@ -132,7 +140,7 @@ impl Sandboxes {
             && let Some((ticket, spec)) = self.waiting.pop_front()
         {
             let deadline = now + BUILD_TIME;
-            if let Err(error) = self.build(ticket, &spec, deadline) {
+            if let Err(error) = self.build(ticket, &spec, now, deadline) {
                 outbox.answer(ticket, Outcome::NotBuilt(not_built(&error)));
             }
         }
@@ -143,19 +151,29 @@ impl Sandboxes {
         self.retry_removals();
     }
 
-    fn build(&mut self, ticket: u64, spec: &SandboxSpec, deadline: Timestamp) -> Result<(), StepError> {
+    fn build(
+        &mut self,
+        ticket: u64,
+        spec: &SandboxSpec,
+        now: Timestamp,
+        deadline: Timestamp,
+    ) -> Result<(), StepError> {
+        let network = self.networks.take(now)?;
+        let cable = network.number;
         let limits = Limits { memory: spec.memory, cpu_policy: self.cpu_policy };
-        let group = self.groups.make(&spec.id.to_string(), limits)?;
+        let group =
+            self.groups.make(&spec.id.to_string(), limits).inspect_err(|_| self.networks.give_back(cable))?;
         let user = self.users.take();
-        match self.fork(ticket, spec, deadline, group, user) {
+        match self.fork(ticket, spec, deadline, group, network, user) {
             Ok((init, rising)) => {
                 self.by_pid.insert(init, spec.id);
                 self.rising.insert(spec.id, rising);
-                self.live.insert(spec.id, Sandbox { init, user, mourners: Vec::new() });
+                self.live.insert(spec.id, Sandbox { init, user, cable, mourners: Vec::new() });
                 Ok(())
             }
             Err(error) => {
                 self.users.give_back(user);
+                self.networks.give_back(cable);
                 self.remove_groups(spec.id, 0);
                 Err(error)
             }
@@ -168,6 +186,7 @@ impl Sandboxes {
         spec: &SandboxSpec,
         deadline: Timestamp,
         group: crate::cgroups::Group,
+        network: Network,
         user: u32,
     ) -> Result<(Pid, Rising), StepError> {
         let (init, launcher) = packets::pair().doing("making an init's socket")?;
@@ -178,7 +197,7 @@ impl Sandboxes {
         });
         let birth = init::Birth {
             room: rooms::steps(spec, interpreter.unwrap_or_default()),
-            endpoint: spec.endpoint,
+            network: network.namespace,
             launcher,
             control: server,
             log,
@@ -187,8 +206,11 @@ impl Sandboxes {
         };
         let flags = libc::CLONE_NEWPID as u64;
         let pid = process::spawn(flags, move || init::run(birth)).doing("forking an init")?;
-        let keys = vec![control, read, group.meter];
-        Ok((pid, Rising { ticket, deadline, init, keys }))
+        let extras = Extras { endpoint: spec.endpoint, names: network.names.is_some() };
+        let mut keys = vec![control, read, group.meter, network.runtime_api];
+        keys.extend(Some(network.endpoint).filter(|_| spec.endpoint));
+        keys.extend(network.names.into_iter().flatten());
+        Ok((pid, Rising { ticket, deadline, init, keys, extras }))
     }
 
     /// The sockets of inits whose walls are being raised.
@@ -201,7 +223,7 @@ impl Sandboxes {
         self.rising.retain(|id, rising| {
             let Some(sandbox) = self.live.get(id) else { return false };
             let Some(outcome) = rising.hear(sandbox) else { return true };
-            if outcome == Outcome::Built {
+            if matches!(outcome, Outcome::Built(_)) {
                 outbox.send(rising.ticket, outcome, b"", std::mem::take(&mut rising.keys));
             } else {
                 kill(sandbox.init);
@@ -222,6 +244,7 @@ impl Sandboxes {
         if let Some(sandbox) = self.live.remove(&id) {
             sandbox.mourners.iter().for_each(|ticket| outbox.answer(*ticket, Outcome::Destroyed));
             self.users.give_back(sandbox.user);
+            self.networks.give_back(sandbox.cable);
         }
         self.remove_groups(id, 0);
         true
@@ -238,6 +261,22 @@ impl Sandboxes {
         if !self.groups.remove(&id.to_string()) && tries < CGROUP_RETRIES {
             self.removals.push((id, tries + 1));
         }
+    }
+
+    /// Uses a quiet moment for the sandboxes to come.
+    pub(super) fn prepare(&mut self, now: Timestamp) {
+        self.networks.refill(now);
+        self.networks.shrink(now);
+    }
+
+    /// Whether a quiet moment would be used.
+    pub(super) fn prepares(&self, now: Timestamp) -> bool {
+        self.networks.wants_more(now)
+    }
+
+    /// Whether less need be prepared after a long quiet time.
+    pub(super) fn may_shrink(&self) -> bool {
+        self.networks.is_large()
     }
 
     /// Kills them all.
@@ -278,9 +317,11 @@ impl Rising {
         match packets::receive(self.init.as_fd(), REPORT_BYTES, true) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
             Ok(received) if received.packet == [init::RAISED] => {
-                self.keys.extend(received.descriptors);
                 let named = sandbox.name_users(&self.init);
-                Some(named.map_or_else(|error| Outcome::NotBuilt(not_built(&error)), |()| Outcome::Built))
+                Some(named.map_or_else(
+                    |error| Outcome::NotBuilt(not_built(&error)),
+                    |()| Outcome::Built(self.extras),
+                ))
             }
             Ok(received) => Some(Outcome::NotBuilt(reported(&received.packet))),
             Err(error) => Some(Outcome::NotBuilt(reported(error.to_string().as_bytes()))),
