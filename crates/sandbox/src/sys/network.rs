@@ -97,14 +97,15 @@ impl Routes {
         Netlink::route().map(Self)
     }
 
-    /// Leads a sandbox's addresses to the host's end of its cable.
+    /// Brings the host's end of a sandbox's cable up, and leads the sandbox's addresses to it.
     pub(crate) fn lead_to(&self, link: &Link) -> io::Result<()> {
         let (interface, _) = self.interface(&link.interface)?;
         let addresses = [Some(IpAddr::V4(link.address)), link.address6.map(IpAddr::V6)].into_iter().flatten();
-        self.0.obey(addresses.flat_map(|address| {
+        let routes = addresses.flat_map(|address| {
             let whole = Cidr::of(address, u8::MAX);
             [neighbour(interface, address), new_route(Some(whole), interface, None)]
-        }))
+        });
+        self.0.obey([Message::new(NEW_LINK, 0, &link_header(interface, UP))].into_iter().chain(routes))
     }
 
     /// Number and largest packet of an interface.
@@ -199,7 +200,8 @@ fn cable(link: &Link, home: BorrowedFd<'_>) -> Message {
     let here = end(Message::new(NEW_LINK, CREATE, &link_header(CABLE, UP | NO_ARP)), CABLE_NAME);
     here.with_nested(INFORMATION, &[], |message| {
         message.with_text(KIND, "veth").with_nested(DATA, &[], |message| {
-            message.with_nested(PEER, &link_header(0, UP | NO_ARP), |message| {
+            // It cannot come up before this end exists.
+            message.with_nested(PEER, &link_header(0, NO_ARP), |message| {
                 end(message, &link.interface).with(NAMESPACE, &home.as_raw_fd().to_ne_bytes())
             })
         })
