@@ -276,13 +276,13 @@ pub const TEARDOWN_TIME: Duration = Duration::from_secs(5);
 
 /// Environments that may stand at once, where descriptors allow. Ours.
 ///
-/// Each costs the server five descriptors before its first connection, so this many leave half of a hard limit of
+/// Each costs the server seven descriptors before its first connection, so this many leave a quarter of a hard limit of
 /// 20,000 for connections.
 pub const ENVIRONMENTS: usize = 2_000;
 
-/// Descriptors that an environment costs the server: control, log, meter and listeners, and as many for connections
-/// into it. Ours.
-pub const ENVIRONMENT_DESCRIPTORS: u64 = 10;
+/// Descriptors that an environment costs the server: control, log, meter, two listeners and the two sockets of its name
+/// server, and five for connections into it and questions on their way. Ours.
+pub const ENVIRONMENT_DESCRIPTORS: u64 = 12;
 
 /// Longest trace header that is read, in bytes. Ours; AWS's own have about 150.
 pub const TRACE_HEADER_BYTES: usize = 1024;

@@ -10,7 +10,7 @@ use std::os::fd::OwnedFd;
 use std::task::{Context, Poll};
 
 use async_trait::async_trait;
-use sandbox::SandboxSpec;
+use sandbox::{NameSockets, SandboxSpec};
 
 use crate::admission::budget::Place;
 
@@ -63,6 +63,8 @@ pub struct Sandbox {
     pub runtime_api: TcpListener,
     /// The listener at the AWS endpoint's address inside.
     pub endpoint: Option<TcpListener>,
+    /// Where its functions ask for names, when they reach any network.
+    pub names: Option<NameSockets>,
     /// Its meter.
     pub meter: Box<dyn Meter>,
 }

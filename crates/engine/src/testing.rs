@@ -30,6 +30,7 @@ use crate::Engine;
 use crate::admission::budget::{Budget, Place};
 use crate::environment::output::LogPlan;
 use crate::environment::recipe::{Kit, Recipe, Recipes};
+use crate::host::dns::NameServer;
 use crate::invoke::{Invocation, InvokeError, Reply};
 use crate::starter::{Command, Control, Meter, Order, Sandbox, StartError, Starter, Told};
 use crate::trace::TraceHeader;
@@ -224,7 +225,14 @@ impl Starter for FakeStarter {
             _place: order.place,
         };
         let meter = Box::new(FakeMeter);
-        Ok(Sandbox { control: Box::new(control), log, runtime_api: listener, endpoint: None, meter })
+        Ok(Sandbox {
+            control: Box::new(control),
+            log,
+            runtime_api: listener,
+            endpoint: None,
+            names: None,
+            meter,
+        })
     }
 }
 
@@ -384,6 +392,7 @@ impl House {
             starter,
             recipes: Arc::new(FakeRecipes { logs, dice: dice.clone() }),
             endpoint: None,
+            names: NameServer::new(Dice::seeded(53)),
             clock,
             idle_expiry: Duration::from_secs(300),
         };

@@ -9,6 +9,7 @@ use base::arn::{AccountId, Region};
 use base::limits;
 use base::units::Concurrency;
 use clap::{Args, ValueEnum};
+use sandbox::plan::egress::{Cidr, CidrError, Mode, Wishes, range_refusal};
 use serde::Deserialize;
 
 /// Where Samovar keeps its data unless told otherwise.
@@ -39,6 +40,20 @@ pub enum Match {
     Nearest,
     /// The very version, or the invoke is refused.
     Exact,
+}
+
+/// What functions reach beyond their sandbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Egress {
+    /// The internet where rights and tools allow, otherwise nothing.
+    Auto,
+    /// The internet.
+    Nat,
+    /// Whatever the host reaches, but neither the host nor other functions.
+    Open,
+    /// Nothing.
+    None,
 }
 
 /// Every setting, as far as one source gives it.
@@ -87,6 +102,24 @@ pub struct Settings {
     /// Hold functions to their CPU share even while the machine is idle [default: off].
     #[arg(long, env = "SAMOVAR_CPU_QUOTA")]
     cpu_quota: Option<Switch>,
+    /// What functions reach: the internet (nat), whatever this host reaches (open), nothing (none), or the internet
+    /// where rights and tools allow (auto) [default: auto].
+    #[arg(long, env = "SAMOVAR_EGRESS")]
+    egress: Option<Egress>,
+    /// Let `nat` reach private networks too [default: off].
+    #[arg(long, env = "SAMOVAR_EGRESS_PRIVATE")]
+    egress_private: Option<Switch>,
+    /// A private network that `nat` reaches all the same, or one port of it: 10.1.0.0/16, 10.1.0.9:5432,
+    /// [fd00:1::/64]:443. May be repeated.
+    #[arg(long, env = "SAMOVAR_EGRESS_ALLOW", value_delimiter = ',', value_name = "CIDR[:PORT]")]
+    egress_allow: Option<Vec<String>>,
+    /// Where functions get their addresses from: a network of IPv4, /20 or larger [default: 198.18.0.0/15].
+    #[arg(long, env = "SAMOVAR_EGRESS_RANGE", value_name = "CIDR")]
+    egress_range: Option<String>,
+    /// Let Samovar switch on this host's forwarding of packets, for its functions alone and while it runs
+    /// [default: off].
+    #[arg(long, env = "SAMOVAR_ALLOW_IP_FORWARD")]
+    allow_ip_forward: Option<Switch>,
     /// What the server tells about itself: error, warn, info, debug or trace [default: info].
     #[arg(long, env = "SAMOVAR_LOG", value_name = "LEVEL")]
     log: Option<String>,
@@ -121,6 +154,8 @@ pub struct Config {
     pub concurrency: Concurrency,
     /// Whether CPU shares are strict.
     pub cpu_quota: bool,
+    /// What functions reach beyond their sandbox.
+    pub egress: Wishes,
     /// The log filter.
     pub log: String,
 }
@@ -158,6 +193,11 @@ impl Settings {
             idle_expiry: self.idle_expiry.or(lower.idle_expiry),
             concurrency: self.concurrency.or(lower.concurrency),
             cpu_quota: self.cpu_quota.or(lower.cpu_quota),
+            egress: self.egress.or(lower.egress),
+            egress_private: self.egress_private.or(lower.egress_private),
+            egress_allow: self.egress_allow.or(lower.egress_allow),
+            egress_range: self.egress_range.or(lower.egress_range),
+            allow_ip_forward: self.allow_ip_forward.or(lower.allow_ip_forward),
             log: self.log.or(lower.log),
         }
     }
@@ -174,6 +214,13 @@ impl Settings {
                 "require_keys needs access keys: set {KEYS_VARIABLE}=KEY:SECRET or `keys` in the configuration file"
             );
         }
+        let egress = egress(
+            self.egress,
+            self.egress_private,
+            self.egress_allow.unwrap_or_default(),
+            self.egress_range,
+            self.allow_ip_forward,
+        )?;
         let closed = !listen.ip().is_loopback() || self.require_keys == Some(true);
         Ok(Config {
             listen,
@@ -189,9 +236,38 @@ impl Settings {
             idle_expiry: self.idle_expiry.map_or(limits::IDLE_EXPIRY, Duration::from_secs),
             concurrency: self.concurrency.map_or(limits::ACCOUNT_CONCURRENCY, Concurrency),
             cpu_quota: self.cpu_quota == Some(Switch::On),
+            egress,
             log: self.log.unwrap_or_else(|| "info".into()),
         })
     }
+}
+
+fn egress(
+    mode: Option<Egress>,
+    private: Option<Switch>,
+    allow: Vec<String>,
+    range: Option<String>,
+    forward: Option<Switch>,
+) -> Result<Wishes> {
+    let mode = match mode {
+        None | Some(Egress::Auto) => Mode::Auto,
+        Some(Egress::Nat) => Mode::Nat,
+        Some(Egress::Open) => Mode::Open,
+        Some(Egress::None) => Mode::None,
+    };
+    let private = private == Some(Switch::On);
+    if mode == Mode::None && (private || !allow.is_empty()) {
+        bail!(
+            "egress is none, so egress_private and egress_allow open nothing; set egress to nat, or leave them out"
+        );
+    }
+    let allowed =
+        allow.iter().map(|text| text.parse()).collect::<Result<_, CidrError>>().context("egress_allow")?;
+    let range: Option<Cidr> = range.map(|text| text.parse()).transpose().context("egress_range")?;
+    if let Some(refusal) = range.as_ref().and_then(range_refusal) {
+        bail!("egress_range: {refusal}");
+    }
+    Ok(Wishes { mode, private, allowed, may_forward: forward == Some(Switch::On), range })
 }
 
 fn read(path: &Path) -> Result<Settings> {
@@ -230,6 +306,17 @@ mod tests {
     }
 
     #[test]
+    fn functions_reach_what_is_asked_for() {
+        let of = |text: &str| settings(text).check().expect("config").egress;
+        assert_eq!(of(""), Wishes::default());
+        let text = "egress = 'nat'\negress_allow = ['10.1.0.0/16:5432', '[fd00:1::/64]:443']\negress_range = '10.9.0.0/16'\n\
+                    allow_ip_forward = 'on'";
+        let wishes = of(text);
+        assert_eq!((wishes.mode, wishes.allowed.len(), wishes.may_forward), (Mode::Nat, 2, true));
+        assert_eq!(wishes.range.map(|range| range.to_string()).as_deref(), Some("10.9.0.0/16"));
+    }
+
+    #[test]
     fn what_cannot_be_meant_is_refused() {
         for text in [
             "listen = 'nowhere'",
@@ -237,6 +324,12 @@ mod tests {
             "region = 'A B'",
             "keys = ['no-secret']",
             "require_keys = true",
+            "egress_allow = ['10.0.0.1/8']",
+            "egress_allow = ['169.254.169.254']",
+            "egress_allow = ['10.0.0.0/8:0']",
+            "egress = 'none'\negress_allow = ['10.0.0.0/8']",
+            "egress = 'none'\negress_private = 'on'",
+            "egress_range = '10.0.0.0/24'",
         ] {
             assert!(settings(text).check().is_err(), "{text}");
         }

@@ -30,8 +30,8 @@ pub(crate) use watch::MemoryGroup;
 pub(crate) struct Birth<'a> {
     /// What to mount.
     pub(crate) room: Vec<RoomStep>,
-    /// Whether to listen for the function's AWS calls.
-    pub(crate) endpoint: bool,
+    /// The network namespace to live in.
+    pub(crate) network: OwnedFd,
     /// To the launcher, until the walls stand.
     pub(crate) launcher: OwnedFd,
     /// To the server.

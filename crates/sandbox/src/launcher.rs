@@ -2,7 +2,10 @@
 
 mod chores;
 mod desk;
+mod egress;
+mod forwarding;
 mod house;
+mod networks;
 mod sandboxes;
 mod server;
 mod tree;
@@ -20,7 +23,10 @@ use crate::plan::root;
 use crate::setup::{LaunchError, LauncherSetup, ServerSide};
 use crate::sys::{Step, packets, process, signals};
 use desk::Desk;
+use egress::Egress;
 use house::House;
+use networks::Networks;
+use sandboxes::Ground;
 
 /// Signals that the launcher reads instead of obeying.
 const SIGNALS: [i32; 4] = [libc::SIGCHLD, libc::SIGTERM, libc::SIGINT, libc::SIGHUP];
@@ -75,15 +81,12 @@ fn open_desk(
     process::limit_softly(Resource::Nofile, None).doing("raising the limit of open files")?;
     let groups = Groups::open(&house.instance, &[rustix::process::getpid(), server])?;
     house.note_groups(groups.paths())?;
-    let (interpreters, machine) = tree::enter(house, &setup)?;
+    let egress = Egress::open(house, &setup.egress)?;
+    let networks = Networks::new(egress)?;
+    let (interpreters, machine) = tree::enter(house, &setup, networks.has_egress())?;
     let signals = signals::descriptor(&SIGNALS).doing("reading signals")?;
-    Ok(Desk::new(
-        house,
-        setup,
-        groups,
-        (interpreters, machine),
-        desk::Wires { server_socket, signals, server },
-    ))
+    let ground = Ground { groups, interpreters, machine, networks };
+    Ok(Desk::new(house, setup, ground, desk::Wires { server_socket, signals, server }))
 }
 
 fn end(server: Pid) {

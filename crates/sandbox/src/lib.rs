@@ -30,4 +30,4 @@ pub use client::LauncherClient;
 pub use launcher::launch;
 pub use meter::Meter;
 pub use setup::{CpuPolicy, HostMount, InterpreterRoot, LaunchError, LauncherSetup, RuntimeFile, ServerSide};
-pub use spec::{BuildError, Built, SandboxSpec};
+pub use spec::{BuildError, Built, NameSockets, SandboxSpec};

@@ -105,3 +105,20 @@ pub const CPU_PERIOD: Duration = Duration::from_millis(20);
 
 /// Connections that may wait in a sandbox's listeners.
 pub const LISTEN_BACKLOG: i32 = 128;
+
+/// Connections that one sandbox may have open through the host, so that none fills the machine's table of them. A
+/// function's process has no more descriptors than that.
+pub const EGRESS_CONNECTIONS: u64 = base::limits::FUNCTION_FILES;
+
+/// Network namespaces that are kept ready while little happens. Each costs the launcher five descriptors and the
+/// kernel about 200 KB.
+pub const NETWORKS_LEAST: usize = 8;
+
+/// Most network namespaces that are kept ready, however many are asked for at once.
+pub const NETWORKS_MOST: usize = 64;
+
+/// Time without a new sandbox after which fewer network namespaces are kept ready.
+pub const NETWORKS_PATIENCE: Duration = Duration::from_secs(60);
+
+/// Pause after a network namespace could not be made ready in advance.
+pub const NETWORKS_RETRY: Duration = Duration::from_secs(1);

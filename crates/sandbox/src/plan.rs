@@ -1,5 +1,6 @@
 //! What to do, as data: nothing here touches the machine.
 
+pub mod egress;
 pub mod files;
 pub mod groups;
 pub mod names;

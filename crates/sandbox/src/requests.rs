@@ -49,7 +49,7 @@ pub(crate) struct Answer {
 #[serde(deny_unknown_fields)]
 pub(crate) enum Outcome {
     /// The sandbox stands.
-    Built,
+    Built(Extras),
     /// It does not.
     NotBuilt(BuildError),
     /// Nothing of it runs any more.
@@ -60,6 +60,16 @@ pub(crate) enum Outcome {
     NotUnpacked,
     /// The directory is gone, or never was.
     Removed,
+}
+
+/// Which of the descriptors came that not every sandbox has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Extras {
+    /// The listener of the function's AWS endpoint.
+    pub(crate) endpoint: bool,
+    /// The two sockets of the name server.
+    pub(crate) names: bool,
 }
 
 /// A packet that is none of ours.

@@ -6,6 +6,7 @@ use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 
 use crate::client::LauncherClient;
+use crate::plan::egress;
 
 /// Everything the launcher knows; it is fixed before the server exists.
 #[derive(Debug, Clone)]
@@ -24,6 +25,8 @@ pub struct LauncherSetup {
     pub unpack: Unpack,
     /// How processor time is shared out.
     pub cpu_policy: CpuPolicy,
+    /// What functions reach beyond their sandbox.
+    pub egress: egress::Wishes,
 }
 
 /// The function that a confined helper runs: archive in, files below the directory out.

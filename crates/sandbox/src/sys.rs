@@ -2,6 +2,7 @@
 
 pub(crate) mod landlock;
 pub(crate) mod mounts;
+mod netlink;
 pub(crate) mod network;
 pub(crate) mod packets;
 pub(crate) mod process;

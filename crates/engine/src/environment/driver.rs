@@ -55,12 +55,14 @@ async fn live(
     sandbox: Sandbox,
     recipe: Recipe,
 ) {
-    let Sandbox { control, log, runtime_api, endpoint, meter } = sandbox;
+    let Sandbox { control, log, runtime_api, endpoint, names, meter } = sandbox;
     let endpoint = endpoint.zip(kit.endpoint.as_ref());
     let _endpoint = endpoint.map(|(listener, host)| host.serve(listener, Arc::clone(&recipe.keys.identity)));
-    let parts = RuntimeApi::new(runtime_api)
-        .and_then(|api| Ok((api, Output::new(log, recipe.log.clone(), kit.clock)?)));
-    let (api, output) = match parts {
+    let names = names.map(|sockets| kit.names.serve(sockets)).transpose();
+    let parts = names.and_then(|names| {
+        Ok((names, RuntimeApi::new(runtime_api)?, Output::new(log, recipe.log.clone(), kit.clock)?))
+    });
+    let (_names, api, output) = match parts {
         Ok(parts) => parts,
         Err(error) => return membership.fail(StartError(error.to_string()).into()),
     };

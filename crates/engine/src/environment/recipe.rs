@@ -23,6 +23,7 @@ use super::output::LogPlan;
 use super::variables::{EXEC_WRAPPER, Facts, Keys, variables};
 use crate::admission::budget::Place;
 use crate::host::EndpointHost;
+use crate::host::dns::NameServer;
 use crate::invoke::InvokeError;
 use crate::outcome::{Exit, Fault};
 use crate::starter::{Command, Order, Starter};
@@ -48,6 +49,8 @@ pub struct Kit {
     pub recipes: Arc<dyn Recipes>,
     /// Serves functions' own AWS endpoints.
     pub endpoint: Option<Arc<dyn EndpointHost>>,
+    /// Answers functions' questions for names.
+    pub names: NameServer,
     /// The clock.
     pub clock: Clock,
     /// Idle time after which an environment is closed.

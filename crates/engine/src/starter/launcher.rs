@@ -34,6 +34,7 @@ impl Starter for LauncherClient {
             log: built.log,
             runtime_api: built.runtime_api,
             endpoint: built.endpoint,
+            names: built.names,
             meter: Box::new(built.meter),
         })
     }

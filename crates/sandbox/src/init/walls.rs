@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
 use rustix::mount::MountFlags;
@@ -10,7 +10,7 @@ use rustix::thread::{CapabilitySet, UnshareFlags};
 
 use super::Birth;
 use super::watch::Watch;
-use crate::identity::{CODE_OWNER_UID, ENDPOINT_PORT, HOST_NAME, RUNTIME_API_PORT};
+use crate::identity::{CODE_OWNER_UID, HOST_NAME};
 use crate::plan::rooms::{ROOT, RoomStep};
 use crate::sys::{Step, StepError, mounts, network, packets, process};
 
@@ -35,7 +35,7 @@ const OOM_SCORE: &str = "500";
 ///
 /// The watch is opened while this process may open its files.
 pub(super) fn raise(birth: &Birth<'_>) -> Result<Watch, StepError> {
-    let kept = [&birth.launcher, &birth.control, &birth.log, &birth.memory.directory]
+    let kept = [&birth.network, &birth.launcher, &birth.control, &birth.log, &birth.memory.directory]
         .into_iter()
         .chain(&birth.joins);
     process::close_all_but(&kept.map(AsFd::as_fd).collect::<Vec<_>>()).doing("closing descriptors")?;
@@ -48,20 +48,18 @@ pub(super) fn raise(birth: &Birth<'_>) -> Result<Watch, StepError> {
     }
 
     // Everything made here belongs to the host's user namespace, so that root inside has no power over it.
-    let separate = UnshareFlags::NEWNS
-        | UnshareFlags::NEWIPC
-        | UnshareFlags::NEWUTS
-        | UnshareFlags::NEWNET
-        | UnshareFlags::NEWCGROUP;
+    let separate =
+        UnshareFlags::NEWNS | UnshareFlags::NEWIPC | UnshareFlags::NEWUTS | UnshareFlags::NEWCGROUP;
     process::unshare(separate).doing("making namespaces")?;
-    let listeners = set_up_network(birth.endpoint)?;
+    network::enter(birth.network.as_fd()).doing("entering the sandbox's network")?;
+    rustix::system::sethostname(HOST_NAME.as_bytes()).doing("naming the sandbox's host")?;
     for step in &birth.room {
         mount(step)?;
     }
     mounts::enter(Path::new(ROOT)).doing("entering the sandbox's root")?;
 
     process::unshare(UnshareFlags::NEWUSER).doing("making a user namespace (user.max_user_namespaces)")?;
-    await_map(birth.launcher.as_fd(), &listeners)?;
+    await_map(birth.launcher.as_fd())?;
     settle().doing("giving up rights")?;
     Ok(watch)
 }
@@ -70,13 +68,6 @@ pub(super) fn raise(birth: &Birth<'_>) -> Result<Watch, StepError> {
 pub(super) fn report(launcher: BorrowedFd<'_>, StepError { step, source }: &StepError) {
     let text = format!("E{step}\n{source}");
     let _ = packets::send(launcher, text.as_bytes(), &[], true);
-}
-
-fn set_up_network(endpoint: bool) -> Result<Vec<OwnedFd>, StepError> {
-    rustix::system::sethostname(HOST_NAME.as_bytes()).doing("naming the sandbox's host")?;
-    network::bring_up().doing("bringing up the sandbox's network")?;
-    let ports = [RUNTIME_API_PORT].into_iter().chain(endpoint.then_some(ENDPOINT_PORT));
-    ports.map(network::listen).collect::<io::Result<_>>().doing("listening in the sandbox")
 }
 
 fn mount(step: &RoomStep) -> Result<(), StepError> {
@@ -108,10 +99,9 @@ fn mount(step: &RoomStep) -> Result<(), StepError> {
     }
 }
 
-/// Hands the listeners over and waits until the launcher has said who is who.
-fn await_map(launcher: BorrowedFd<'_>, listeners: &[OwnedFd]) -> Result<(), StepError> {
-    let descriptors: Vec<_> = listeners.iter().map(AsFd::as_fd).collect();
-    packets::send(launcher, &[RAISED], &descriptors, false).doing("telling the launcher")?;
+/// Waits until the launcher has said who is who.
+fn await_map(launcher: BorrowedFd<'_>) -> Result<(), StepError> {
+    packets::send(launcher, &[RAISED], &[], false).doing("telling the launcher")?;
     let answer = packets::receive(launcher, 1, false).doing("waiting for the launcher")?;
     match answer.packet[..] {
         [MAPPED] => Ok(()),

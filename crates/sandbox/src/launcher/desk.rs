@@ -7,17 +7,14 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use base::clock::Clock;
+use base::clock::{Clock, Timestamp};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, wait};
 
 use super::chores::Chores;
 use super::house::House;
-use super::sandboxes::Sandboxes;
-use super::tree::Interpreters;
-use crate::cgroups::Groups;
-use crate::limits::{CGROUP_RETRY, REQUEST_BYTES, REQUESTS_WAITING, TEARDOWN_TIME};
-use crate::plan::views::Machine;
+use super::sandboxes::{Ground, Sandboxes};
+use crate::limits::{CGROUP_RETRY, NETWORKS_PATIENCE, REQUEST_BYTES, REQUESTS_WAITING, TEARDOWN_TIME};
 use crate::requests::{Answer, Outcome, Request, Work, decode, encode};
 use crate::setup::LauncherSetup;
 use crate::sys::packets::{self, Received};
@@ -51,16 +48,10 @@ pub(super) struct Desk {
 }
 
 impl Desk {
-    pub(super) fn new(
-        house: &House,
-        setup: LauncherSetup,
-        groups: Groups,
-        (interpreters, machine): (Interpreters, Machine),
-        wires: Wires,
-    ) -> Self {
+    pub(super) fn new(house: &House, setup: LauncherSetup, ground: Ground, wires: Wires) -> Self {
         Self {
             clock: Clock::system(),
-            sandboxes: Sandboxes::new(groups, interpreters, machine, house.first_user(), setup.cpu_policy),
+            sandboxes: Sandboxes::new(ground, house.first_user(), setup.cpu_policy),
             chores: Chores::new(house, setup.unpack),
             outbox: Outbox::default(),
             ended: None,
@@ -90,7 +81,10 @@ impl Desk {
         self.sandboxes.advance(now, self.outbox.has_room(), &mut self.outbox);
         self.chores.advance(now, &mut self.outbox);
         self.outbox.flush(&self.wires.server_socket);
-        let (from_server, from_signals) = self.wait()?;
+        let (from_server, from_signals) = self.wait(now)?;
+        if !from_server && !from_signals {
+            self.sandboxes.prepare(self.clock.now());
+        }
         if from_signals {
             self.hear_signals();
         }
@@ -99,7 +93,7 @@ impl Desk {
     }
 
     /// Waits for anything to happen; whether the server spoke, and whether a signal came.
-    fn wait(&self) -> io::Result<(bool, bool)> {
+    fn wait(&self, now: Timestamp) -> io::Result<(bool, bool)> {
         let mut interest = PollFlags::empty();
         interest.set(PollFlags::IN, self.takes_requests());
         interest.set(PollFlags::OUT, !self.outbox.packets.is_empty());
@@ -109,8 +103,10 @@ impl Desk {
         ];
         waits.extend(self.sandboxes.rising().map(|launcher| PollFd::new(launcher, PollFlags::IN)));
         let timeout = match () {
+            () if self.sandboxes.prepares(now) => Some(Duration::ZERO),
             () if self.sandboxes.has_removals() => Some(CGROUP_RETRY),
             () if self.sandboxes.is_building() || self.chores.is_busy() => Some(TICK),
+            () if self.sandboxes.may_shrink() => Some(NETWORKS_PATIENCE),
             () => None,
         };
         let timeout = timeout.map(|timeout| Timespec {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, FlockOperation, Gid, Mode, OFlags, Uid};
 
+use super::egress;
 use crate::cgroups;
 use crate::identity::{ENVIRONMENT_BLOCK, ENVIRONMENT_BLOCKS, FIRST_ENVIRONMENT_UID, SERVER_UID};
 use crate::setup::LaunchError;
@@ -21,6 +22,9 @@ pub(super) const CODE: &str = "code";
 
 /// File in it that holds the boot in which it was filled.
 const BOOT: &str = ".boot";
+
+/// Lines of the lock file that hold a block of addresses begin so; the others are paths.
+const EGRESS: &str = "egress ";
 
 /// Directories that are being filled or emptied begin so; no code directory does.
 pub(super) const UNFINISHED: &str = ".part-";
@@ -59,7 +63,7 @@ impl House {
         fs::create_dir_all(&run).step(|| format!("making {}", run.display()))?;
         let above = open_directory(Path::new(RUN)).step(|| format!("opening {RUN}"))?;
         let mut lock = lock(&run.with_extension("lock"), data_dir)?;
-        sweep(&mut lock).doing("sweeping what an earlier run left")?;
+        sweep(&mut lock, &instance).doing("sweeping what an earlier run left")?;
         if identity.st_uid != SERVER_UID {
             take_over(&data, directory.as_fd())?;
         }
@@ -71,6 +75,16 @@ impl House {
     pub(super) fn note_groups<'a>(&mut self, paths: impl Iterator<Item = &'a Path>) -> Result<(), StepError> {
         let lines: Vec<u8> = paths.flat_map(|path| [path.as_os_str().as_bytes(), b"\n"].concat()).collect();
         self.lock.write_all(&lines).doing("noting the control groups")
+    }
+
+    /// Notes which block of addresses this launcher takes, for the next one's sweep.
+    pub(super) fn note_egress(&mut self, block: &str) -> Result<(), StepError> {
+        self.lock.write_all(format!("{EGRESS}{block}\n").as_bytes()).doing("noting the sandboxes' addresses")
+    }
+
+    /// The directory in which all launchers of this machine keep what they share.
+    pub(super) fn runs(&self) -> PathBuf {
+        RUN.into()
     }
 
     /// The descriptors held here, for a fork that shall not have them.
@@ -112,12 +126,15 @@ fn lock(path: &Path, data_dir: &Path) -> Result<fs::File, LaunchError> {
     }
 }
 
-/// Ends what the paths in the lock file name, and empties the file.
-fn sweep(lock: &mut fs::File) -> std::io::Result<()> {
+/// Ends what the lines in the lock file name, and empties the file.
+fn sweep(lock: &mut fs::File, instance: &str) -> std::io::Result<()> {
     let mut noted = Vec::new();
     lock.read_to_end(&mut noted)?;
-    for path in noted.split(|byte| *byte == b'\n').filter(|path| !path.is_empty()) {
-        cgroups::sweep(Path::new(&std::ffi::OsString::from_vec(path.to_vec())));
+    for line in noted.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        match line.strip_prefix(EGRESS.as_bytes()) {
+            Some(block) => egress::sweep(instance, &String::from_utf8_lossy(block)),
+            None => cgroups::sweep(Path::new(&std::ffi::OsString::from_vec(line.to_vec()))),
+        }
     }
     lock.set_len(0)?;
     lock.seek(SeekFrom::Start(0)).map(drop)

@@ -12,6 +12,7 @@ use rustix::pipe::PipeFlags;
 use rustix::process::{Gid, Pid, Resource, Signal, Uid, getrlimit};
 
 use super::desk::Outbox;
+use super::networks::{Network, Networks};
 use super::tree::{Interpreters, make_memory_view};
 use crate::cgroups::Groups;
 use crate::identity::{CODE_OWNER_UID, ENVIRONMENT_BLOCK, FUNCTION_GID, FUNCTION_UID};
@@ -20,7 +21,7 @@ use crate::limits::{BUILD_TIME, BUILDS_AT_ONCE, CGROUP_RETRIES};
 use crate::plan::groups::Limits;
 use crate::plan::views::Machine;
 use crate::plan::{names, rooms};
-use crate::requests::Outcome;
+use crate::requests::{Extras, Outcome};
 use crate::seccomp::{self, Program};
 use crate::setup::CpuPolicy;
 use crate::spec::{BuildError, SandboxSpec};
@@ -31,9 +32,7 @@ const REPORT_BYTES: usize = 1024;
 
 /// Every sandbox of this launcher.
 pub(super) struct Sandboxes {
-    groups: Groups,
-    interpreters: Interpreters,
-    machine: Machine,
+    ground: Ground,
     /// Processors that were given out until now.
     processors: usize,
     cpu_policy: CpuPolicy,
@@ -49,9 +48,19 @@ pub(super) struct Sandboxes {
     removals: Vec<(EnvironmentId, u32)>,
 }
 
+/// What sandboxes are built on.
+pub(super) struct Ground {
+    pub(super) groups: Groups,
+    pub(super) interpreters: Interpreters,
+    pub(super) machine: Machine,
+    pub(super) networks: Networks,
+}
+
 struct Sandbox {
     init: Pid,
     user: u32,
+    /// The number of its cable to the host, when it has one.
+    cable: Option<u16>,
     /// Destroy requests that wait for its end.
     mourners: Vec<u64>,
 }
@@ -61,23 +70,17 @@ struct Rising {
     ticket: u64,
     deadline: Timestamp,
     init: OwnedFd,
-    /// What the server gets first: control, log and meter.
+    /// What the server gets, in the order of [`crate::spec::Built`].
     keys: Vec<OwnedFd>,
+    /// What the keys are for.
+    extras: Extras,
 }
 
 impl Sandboxes {
-    pub(super) fn new(
-        groups: Groups,
-        interpreters: Interpreters,
-        machine: Machine,
-        first_user: u32,
-        cpu_policy: CpuPolicy,
-    ) -> Self {
+    pub(super) fn new(ground: Ground, first_user: u32, cpu_policy: CpuPolicy) -> Self {
         let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
         Self {
-            groups,
-            interpreters,
-            machine,
+            ground,
             processors: 0,
             cpu_policy,
             filter: seccomp::compile(&seccomp::function()),
@@ -100,7 +103,7 @@ impl Sandboxes {
     }
 
     fn refusal(&self, spec: &SandboxSpec) -> Option<BuildError> {
-        let interpreters: Vec<_> = self.interpreters.iter().map(|(id, _)| id.as_str()).collect();
+        let interpreters: Vec<_> = self.ground.interpreters.iter().map(|(id, _)| id.as_str()).collect();
         if let Some(refusal) = names::refusal(spec, &interpreters) {
             return Some(BuildError::Refused(refusal));
         }
@@ -139,7 +142,7 @@ impl Sandboxes {
             && let Some((ticket, spec)) = self.waiting.pop_front()
         {
             let deadline = now + BUILD_TIME;
-            if let Err(error) = self.build(ticket, &spec, deadline) {
+            if let Err(error) = self.build(ticket, &spec, now, deadline) {
                 outbox.answer(ticket, Outcome::NotBuilt(not_built(&error)));
             }
         }
@@ -150,20 +153,30 @@ impl Sandboxes {
         self.retry_removals();
     }
 
-    fn build(&mut self, ticket: u64, spec: &SandboxSpec, deadline: Timestamp) -> Result<(), StepError> {
+    fn build(
+        &mut self,
+        ticket: u64,
+        spec: &SandboxSpec,
+        now: Timestamp,
+        deadline: Timestamp,
+    ) -> Result<(), StepError> {
+        let network = self.ground.networks.take(now)?;
+        let cable = network.number;
         let limits = Limits { memory: spec.memory, tmp: spec.tmp, cpu_policy: self.cpu_policy };
-        let group = self.groups.make(&spec.id.to_string(), limits)?;
+        let group = self.ground.groups.make(&spec.id.to_string(), limits);
+        let group = group.inspect_err(|_| self.ground.networks.give_back(cable))?;
         let user = self.users.take();
-        self.processors += self.machine.processors_of(spec.memory);
-        match self.fork(ticket, spec, deadline, group, user) {
+        self.processors += self.ground.machine.processors_of(spec.memory);
+        match self.fork(ticket, spec, deadline, group, network, user) {
             Ok((init, rising)) => {
                 self.by_pid.insert(init, spec.id);
                 self.rising.insert(spec.id, rising);
-                self.live.insert(spec.id, Sandbox { init, user, mourners: Vec::new() });
+                self.live.insert(spec.id, Sandbox { init, user, cable, mourners: Vec::new() });
                 Ok(())
             }
             Err(error) => {
                 self.users.give_back(user);
+                self.ground.networks.give_back(cable);
                 self.remove_groups(spec.id, 0);
                 Err(error)
             }
@@ -176,19 +189,20 @@ impl Sandboxes {
         spec: &SandboxSpec,
         deadline: Timestamp,
         group: crate::cgroups::Group,
+        network: Network,
         user: u32,
     ) -> Result<(Pid, Rising), StepError> {
         let (init, launcher) = packets::pair().doing("making an init's socket")?;
         let (control, server) = packets::pair().doing("making a control socket")?;
         let (read, log) = log_pipe(user).doing("making a log pipe")?;
         let interpreter = spec.interpreter.as_deref().and_then(|wanted| {
-            self.interpreters.iter().find_map(|(id, mounts)| (id == wanted).then_some(mounts.as_slice()))
+            self.ground.interpreters.iter().find_map(|(id, mounts)| (id == wanted).then_some(mounts.as_slice()))
         });
         make_memory_view(spec.memory).doing("describing memory to a sandbox")?;
         let birth = init::Birth {
-            room: rooms::steps(spec, interpreter.unwrap_or_default(), &self.machine),
-            processors: self.machine.choose(spec.memory, self.processors),
-            endpoint: spec.endpoint,
+            room: rooms::steps(spec, interpreter.unwrap_or_default(), &self.ground.machine),
+            processors: self.ground.machine.choose(spec.memory, self.processors),
+            network: network.namespace,
             launcher,
             control: server,
             log,
@@ -198,8 +212,11 @@ impl Sandboxes {
         };
         let flags = libc::CLONE_NEWPID as u64;
         let pid = process::spawn(flags, move || init::run(birth)).doing("forking an init")?;
-        let keys = vec![control, read, group.meter];
-        Ok((pid, Rising { ticket, deadline, init, keys }))
+        let extras = Extras { endpoint: spec.endpoint, names: network.names.is_some() };
+        let mut keys = vec![control, read, group.meter, network.runtime_api];
+        keys.extend(Some(network.endpoint).filter(|_| spec.endpoint));
+        keys.extend(network.names.into_iter().flatten());
+        Ok((pid, Rising { ticket, deadline, init, keys, extras }))
     }
 
     /// The sockets of inits whose walls are being raised.
@@ -212,7 +229,7 @@ impl Sandboxes {
         self.rising.retain(|id, rising| {
             let Some(sandbox) = self.live.get(id) else { return false };
             let Some(outcome) = rising.hear(sandbox) else { return true };
-            if outcome == Outcome::Built {
+            if matches!(outcome, Outcome::Built(_)) {
                 outbox.send(rising.ticket, outcome, b"", std::mem::take(&mut rising.keys));
             } else {
                 kill(sandbox.init);
@@ -233,6 +250,7 @@ impl Sandboxes {
         if let Some(sandbox) = self.live.remove(&id) {
             sandbox.mourners.iter().for_each(|ticket| outbox.answer(*ticket, Outcome::Destroyed));
             self.users.give_back(sandbox.user);
+            self.ground.networks.give_back(sandbox.cable);
         }
         self.remove_groups(id, 0);
         true
@@ -246,9 +264,25 @@ impl Sandboxes {
     }
 
     fn remove_groups(&mut self, id: EnvironmentId, tries: u32) {
-        if !self.groups.remove(&id.to_string()) && tries < CGROUP_RETRIES {
+        if !self.ground.groups.remove(&id.to_string()) && tries < CGROUP_RETRIES {
             self.removals.push((id, tries + 1));
         }
+    }
+
+    /// Uses a quiet moment for the sandboxes to come.
+    pub(super) fn prepare(&mut self, now: Timestamp) {
+        self.ground.networks.refill(now);
+        self.ground.networks.shrink(now);
+    }
+
+    /// Whether a quiet moment would be used.
+    pub(super) fn prepares(&self, now: Timestamp) -> bool {
+        self.ground.networks.wants_more(now)
+    }
+
+    /// Whether less need be prepared after a long quiet time.
+    pub(super) fn may_shrink(&self) -> bool {
+        self.ground.networks.is_large()
     }
 
     /// Kills them all.
@@ -279,7 +313,7 @@ impl Sandboxes {
 
     /// Removes what is shared by all sandboxes.
     pub(super) fn close(&self) {
-        self.groups.close();
+        self.ground.groups.close();
     }
 }
 
@@ -289,9 +323,11 @@ impl Rising {
         match packets::receive(self.init.as_fd(), REPORT_BYTES, true) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
             Ok(received) if received.packet == [init::RAISED] => {
-                self.keys.extend(received.descriptors);
                 let named = sandbox.name_users(&self.init);
-                Some(named.map_or_else(|error| Outcome::NotBuilt(not_built(&error)), |()| Outcome::Built))
+                Some(named.map_or_else(
+                    |error| Outcome::NotBuilt(not_built(&error)),
+                    |()| Outcome::Built(self.extras),
+                ))
             }
             Ok(received) => Some(Outcome::NotBuilt(reported(&received.packet))),
             Err(error) => Some(Outcome::NotBuilt(reported(error.to_string().as_bytes()))),

@@ -25,8 +25,12 @@ use crate::sys::{Step, StepError, mounts, process};
 /// The interpreters a sandbox may have, by id.
 pub(super) type Interpreters = Vec<(String, Vec<PlacedMount>)>;
 
-/// Builds the tree and makes it this process's root.
-pub(super) fn enter(house: &House, setup: &LauncherSetup) -> Result<(Interpreters, Machine), StepError> {
+/// Builds the tree and makes it this process's root. `names`: sandboxes have somebody to ask for names.
+pub(super) fn enter(
+    house: &House,
+    setup: &LauncherSetup,
+    names: bool,
+) -> Result<(Interpreters, Machine), StepError> {
     process::unshare(UnshareFlags::NEWNS).doing("making the launcher's mount namespace")?;
     mounts::make_private().doing("separating the launcher's mounts")?;
     let top = &house.run;
@@ -39,7 +43,7 @@ pub(super) fn enter(house: &House, setup: &LauncherSetup) -> Result<(Interpreter
     mounts::bind(&house.data.join(CODE), &own(rooms::CODE)).doing("showing the code to the launcher")?;
     mounts::bind(Path::new("/proc"), &own("/proc")).doing("showing processes to the launcher")?;
     let interpreters = place_interpreters(&own(rooms::HOST), setup)?;
-    build_root(&own(rooms::ROOT), setup)?;
+    build_root(&own(rooms::ROOT), setup, names)?;
     let machine = make_views(&own(VIEWS)).doing("describing the machine to sandboxes")?;
     mounts::enter(top).doing("entering the launcher's root")?;
     Ok((interpreters, machine))
@@ -97,10 +101,10 @@ fn place_interpreters(host: &Path, setup: &LauncherSetup) -> Result<Interpreters
 }
 
 /// Builds the root that sandboxes share, and closes it for writing.
-fn build_root(top: &Path, setup: &LauncherSetup) -> Result<(), StepError> {
+fn build_root(top: &Path, setup: &LauncherSetup, names: bool) -> Result<(), StepError> {
     let options = format!("mode=0755,uid={CODE_OWNER_UID},gid={CODE_OWNER_UID}");
     mounts::mount(c"tmpfs", top, MountFlags::NOSUID, &options).doing("mounting the shared root")?;
-    let facts = facts().doing("looking at the host's programs")?;
+    let facts = HostFacts { names, ..facts().doing("looking at the host's programs")? };
     let sdk_dir = setup.sdk_dir.as_deref();
     for step in root::steps(&facts, &setup.interpreters, &setup.runtime_files, sdk_dir) {
         perform(&step, top).step(|| describe(&step))?;
@@ -138,7 +142,8 @@ fn facts() -> io::Result<HostFacts> {
             etc_directories.push(name);
         }
     }
-    Ok(HostFacts { top_level: top_level.collect(), etc_directories, etc_files: etc_files.collect() })
+    let (top_level, etc_files) = (top_level.collect(), etc_files.collect());
+    Ok(HostFacts { top_level, etc_directories, etc_files, names: false })
 }
 
 fn perform(step: &RootStep, top: &Path) -> io::Result<()> {

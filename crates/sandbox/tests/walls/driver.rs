@@ -66,6 +66,10 @@ pub fn setup(data_dir: &Path) -> LauncherSetup {
         sdk_dir: None,
         unpack,
         cpu_policy: sandbox::CpuPolicy::Shares,
+        egress: sandbox::plan::egress::Wishes {
+            mode: sandbox::plan::egress::Mode::None,
+            ..Default::default()
+        },
     }
 }
 
