@@ -16,14 +16,19 @@ fuzz_target!(|data: &[u8]| {
         let _ = presented.body(body.clone());
     }
     if let Ok(claim) = Claim::read(&head) {
-        assert!(claim.verify(&head, body.clone(), "a secret nobody told", now).is_err(), "a forged signature");
+        assert!(
+            claim.verify(&head, body.clone(), "a secret nobody told", now).is_err(),
+            "a forged signature"
+        );
     }
     let credentials = Credentials { access_key: "AKIAFUZZ", secret: "secret", session_token: None };
     // What it says of its body need not be true.
     for name in ["authorization", "x-amz-content-sha256"] {
         head.headers.remove(name);
     }
-    if head.query.contains("X-Amz-") || sign(&mut head, &body, credentials, "us-east-1", "lambda", now).is_err() {
+    if head.query.contains("X-Amz-")
+        || sign(&mut head, &body, credentials, "us-east-1", "lambda", now).is_err()
+    {
         return;
     }
     let claim = Claim::read(&head).expect("what we signed can be read");

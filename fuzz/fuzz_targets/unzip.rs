@@ -31,10 +31,14 @@ fuzz_target!(|data: &[u8]| {
     assert!(found.bytes <= LIMITS.bytes && found.entries <= LIMITS.entries, "{found:?} after {unpacked:?}");
     if let Ok(unpacked) = unpacked {
         // Of entries with one name the last is there, and all are counted.
-        assert!(found.entries <= unpacked.entries && found.bytes <= unpacked.bytes, "{found:?} of {unpacked:?}");
+        assert!(
+            found.entries <= unpacked.entries && found.bytes <= unpacked.bytes,
+            "{found:?} of {unpacked:?}"
+        );
     }
     for (above, only) in [(place.path(), "in"), (&place.path().join("in"), "to")] {
-        let names: Vec<_> = fs::read_dir(above).expect("it is there").flatten().map(|entry| entry.file_name()).collect();
+        let names: Vec<_> =
+            fs::read_dir(above).expect("it is there").flatten().map(|entry| entry.file_name()).collect();
         assert_eq!(names, [only], "something came out beside the directory");
     }
 });
