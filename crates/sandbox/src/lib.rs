@@ -11,6 +11,9 @@
 mod cgroups;
 pub mod client;
 pub mod doctor;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod identity;
 mod init;
 pub mod interpreters;

@@ -8,6 +8,9 @@
 
 mod answers;
 mod bodies;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -27,6 +30,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::Sleep;
@@ -157,6 +161,10 @@ impl Shared {
 async fn serve(stream: TcpStream, shared: Arc<Shared>) {
     // Without it a response waits for the acknowledgement of the last.
     let _ = stream.set_nodelay(true);
+    converse(stream, shared).await;
+}
+
+async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin, shared: Arc<Shared>) {
     let service = service_fn(move |request| {
         let shared = Arc::clone(&shared);
         async move { Ok::<_, Infallible>(shared.answer(request).await) }

@@ -31,6 +31,9 @@ const KEPT: CapabilitySet = CapabilitySet::SETUID
 /// How much sooner than the server's the kernel chooses a sandbox's processes when the machine is out of memory.
 const OOM_SCORE: &str = "500";
 
+/// The login that audit records show of what runs inside: `nobody`. One that is not set could be chosen inside.
+const AUDIT_LOGIN: &str = "65534";
+
 /// Raises the walls around this process.
 ///
 /// The watch is opened while this process may open its files.
@@ -42,6 +45,8 @@ pub(super) fn raise(birth: &Birth<'_>) -> Result<Watch, StepError> {
     process::die_with_parent().doing("tying the sandbox to the launcher")?;
     rustix::thread::set_name(c"samovar-init").doing("naming the init")?;
     fs::write("/proc/self/oom_score_adj", OOM_SCORE).doing("offering the sandbox to the OOM killer")?;
+    // Kernels without audit have no such file, and those that forbid a second login keep the first.
+    let _ = fs::write("/proc/self/loginuid", AUDIT_LOGIN);
     let watch = Watch::open(&birth.memory)?;
     if !birth.processors.is_empty() {
         process::run_on(&birth.processors).doing("choosing processors")?;

@@ -90,6 +90,12 @@ fn leaf(verdict: Verdict) -> Vec<Instruction> {
             op(RETURN, ALLOW),
         ],
         Verdict::PlainSocket => plain_socket(),
+        Verdict::UnixPair => vec![
+            op(LOAD, argument_at(0)),
+            jump(IF_EQUAL, libc::AF_UNIX as u32, 1, 0),
+            refuse(libc::EAFNOSUPPORT),
+            op(RETURN, ALLOW),
+        ],
     }
 }
 
@@ -203,7 +209,7 @@ mod tests {
                 let (result, steps) = run(&program, ARCHITECTURE, number, [0; 6]);
                 let expected = match policy.verdict(number) {
                     Verdict::Allow | Verdict::CloneWithoutNamespaces | Verdict::PlainPersonality => ALLOW,
-                    Verdict::PlainSocket => errno(libc::EAFNOSUPPORT),
+                    Verdict::PlainSocket | Verdict::UnixPair => errno(libc::EAFNOSUPPORT),
                     Verdict::Errno(code) => errno(i32::from(code)),
                     Verdict::Kill => KILL,
                 };

@@ -96,6 +96,7 @@ pub fn function() -> Policy {
     let looked_at = [
         (libc::SYS_clone as u32, Verdict::CloneWithoutNamespaces),
         (libc::SYS_socket as u32, Verdict::PlainSocket),
+        (libc::SYS_socketpair as u32, Verdict::UnixPair),
         (libc::SYS_personality as u32, Verdict::PlainPersonality),
     ];
     Policy {
