@@ -4,7 +4,7 @@ use base::units::Mib;
 use sandbox::protocol::{Exit, FromInit};
 use sandbox::{SandboxSpec, ServerSide};
 
-use crate::driver::{Boxed, Scenario, comes_true, inside, spec};
+use crate::driver::{Boxed, Scenario, comes_true, groups, inside, spec};
 
 pub const SCENARIOS: &[Scenario] = &[
     inside("memory_is_limited_and_the_kill_is_told", memory),
@@ -29,6 +29,7 @@ fn memory(side: ServerSide) {
         let (exit, output) = sandbox.run(&["/usr/bin/python3", "-c", HOARD]);
         assert_eq!((exit, output.as_str()), (Exit::OutOfMemory, ""));
     }
+    println!("note: at most {} MB were held before a kill", peak(&side) >> 20);
     // The init lives, and so may the next process.
     let held = sandbox.start(&[
         "/usr/bin/python3",
@@ -43,6 +44,14 @@ fn memory(side: ServerSide) {
     assert_eq!(sandbox.built.meter.max_memory() >> 20, memory);
     // A signal of its own is nothing else.
     assert_eq!(sandbox.run(&["/bin/sh", "-c", "kill -9 $$"]).0, Exit::Signal(9));
+}
+
+/// The most that the only sandbox held at once, in bytes.
+fn peak(side: &ServerSide) -> u64 {
+    let files = ["memory.max_usage_in_bytes", "memory.peak"];
+    let paths = groups(side).into_iter().flat_map(|group| files.map(|file| group.join(file)));
+    let texts = paths.filter_map(|path| std::fs::read_to_string(path).ok());
+    texts.filter_map(|text| text.trim().parse().ok()).max().unwrap_or(0)
 }
 
 fn tmp_size(side: ServerSide) {
