@@ -149,6 +149,7 @@ fn control_groups() -> [Finding; 3] {
             Controller::Memory => "memory limit",
             Controller::Cpu => "processor share",
             Controller::Pids => "process limit",
+            Controller::Io => "disk share",
         };
         match offered(controller) {
             Some(hierarchy) => {

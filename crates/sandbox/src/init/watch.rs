@@ -195,7 +195,8 @@ fn held(at: &Path) -> Held {
 fn is_dying(pid: Pid) -> bool {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let is_zombie = status.lines().any(|line| line.starts_with("State:\tZ"));
-    !status.is_empty() && !(is_zombie && value(&status, "Threads:") == Some(1))
+    let is_over = status.is_empty() || (is_zombie && value(&status, "Threads:") == Some(1));
+    !is_over
 }
 
 /// What ending a process frees, in kilobytes.

@@ -127,7 +127,7 @@ mod tests {
                 Step::Follow { alarm, after } => Some((alarm / MB, after.as_millis())),
                 _ => None,
             };
-            assert_eq!(told, expected.map(|(alarm, after)| (alarm, after)), "{usage} {own}: {step:?}");
+            assert_eq!(told, expected, "{usage} {own}: {step:?}");
             assert_eq!(step == Step::Kill, expected.is_none());
         }
     }

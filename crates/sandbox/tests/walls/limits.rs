@@ -4,7 +4,7 @@ use base::units::Mib;
 use sandbox::protocol::{Exit, FromInit};
 use sandbox::{SandboxSpec, ServerSide};
 
-use crate::driver::{Boxed, Scenario, comes_true, inside, spec};
+use crate::driver::{Boxed, Scenario, comes_true, groups, inside, spec};
 
 pub const SCENARIOS: &[Scenario] = &[
     inside("memory_is_limited_and_the_kill_is_told", memory),
@@ -13,6 +13,8 @@ pub const SCENARIOS: &[Scenario] = &[
     inside("a_full_tmp_hides_no_memory", full_tmp),
     inside("shared_memory_is_the_functions_own", shared_memory),
     inside("the_largest_process_goes_first", largest_first),
+    inside("swap_gives_no_memory", swap),
+    inside("every_group_has_its_figures_and_its_process", groups_hold),
     inside("a_function_sees_its_share_of_the_machine", share),
     inside("nothing_in_proc_tells_of_the_machine", proc_files),
 ];
@@ -29,6 +31,7 @@ fn memory(side: ServerSide) {
         let (exit, output) = sandbox.run(&["/usr/bin/python3", "-c", HOARD]);
         assert_eq!((exit, output.as_str()), (Exit::OutOfMemory, ""));
     }
+    println!("note: at most {} MB were held before a kill", peak(&side) >> 20);
     // The init lives, and so may the next process.
     let held = sandbox.start(&[
         "/usr/bin/python3",
@@ -43,6 +46,14 @@ fn memory(side: ServerSide) {
     assert_eq!(sandbox.built.meter.max_memory() >> 20, memory);
     // A signal of its own is nothing else.
     assert_eq!(sandbox.run(&["/bin/sh", "-c", "kill -9 $$"]).0, Exit::Signal(9));
+}
+
+/// The most that the only sandbox held at once, in bytes.
+fn peak(side: &ServerSide) -> u64 {
+    let files = ["memory.max_usage_in_bytes", "memory.peak"];
+    let paths = groups(side).into_iter().flat_map(|group| files.map(|file| group.join(file)));
+    let texts = paths.filter_map(|path| std::fs::read_to_string(path).ok());
+    texts.filter_map(|text| text.trim().parse().ok()).max().unwrap_or(0)
 }
 
 fn tmp_size(side: ServerSide) {
@@ -141,4 +152,45 @@ fn proc_files(side: ServerSide) {
         let usable = std::thread::available_parallelism().unwrap().get();
         assert_eq!(sandbox.run(&["/usr/bin/node", "-e", script]).1, format!("{} 256 3\n", usable.min(2)));
     }
+}
+
+/// Nothing waits on the disk for memory that a function may not have.
+fn swap(side: ServerSide) {
+    let _sandbox = Boxed::of(&side, small());
+    // With swap counted or forbidden, a group cannot hold more than its hard limit in both together.
+    let (memory, files) = groups(&side)
+        .into_iter()
+        .find_map(|group| {
+            let read = |file: &str| std::fs::read_to_string(group.join(file)).ok();
+            let v1 = || {
+                Some((
+                    read("memory.limit_in_bytes")?,
+                    [read("memory.memsw.limit_in_bytes"), read("memory.swappiness")],
+                ))
+            };
+            let v2 = || Some((read("memory.max")?, [read("memory.swap.max"), None]));
+            v1().or_else(v2)
+        })
+        .unwrap();
+    match files {
+        [Some(both), Some(swappiness)] => assert_eq!((both, swappiness.as_str()), (memory, "0\n")),
+        [Some(swap), None] => assert_eq!(swap, "0\n"),
+        other => println!("note: this kernel counts no swap: {other:?}"),
+    }
+}
+
+/// Joins, weights and bounds as they arrived in the kernel.
+fn groups_hold(side: ServerSide) {
+    let sandbox = Boxed::of(&side, SandboxSpec { memory: Mib(1_769), ..spec() });
+    sandbox.start(&["/bin/sleep", "60"]);
+    let read =
+        |file: &str| groups(&side).iter().find_map(|group| std::fs::read_to_string(group.join(file)).ok());
+    assert_eq!(read("pids.max").as_deref(), Some("1024\n"));
+    assert!(read("cpu.shares").is_none_or(|shares| shares == "1024\n"));
+    assert!(read("cpu.weight").is_none_or(|weight| weight == "1000\n"));
+    assert!(
+        groups(&side)
+            .iter()
+            .all(|group| !std::fs::read_to_string(group.join("cgroup.procs")).unwrap().is_empty())
+    );
 }
