@@ -271,13 +271,15 @@ impl Sandboxes {
 
     /// Uses a quiet moment for the sandboxes to come.
     pub(super) fn prepare(&mut self, now: Timestamp) {
-        self.ground.networks.refill(now);
+        if self.prepares(now) {
+            self.ground.networks.refill(now);
+        }
         self.ground.networks.shrink(now);
     }
 
-    /// Whether a quiet moment would be used.
+    /// Whether a quiet moment would be used: while a sandbox rises it would take the processor from it.
     pub(super) fn prepares(&self, now: Timestamp) -> bool {
-        self.ground.networks.wants_more(now)
+        !self.is_building() && self.ground.networks.wants_more(now)
     }
 
     /// Whether less need be prepared after a long quiet time.

@@ -14,6 +14,7 @@ use base::random::Dice;
 use base::units::Mib;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
+use sandbox::plan::egress::{self, Wishes};
 use sandbox::protocol::{Exit, FromInit, ToInit};
 use sandbox::{BuildError, Built, LauncherClient, LauncherSetup, SandboxSpec, ServerSide};
 
@@ -47,6 +48,15 @@ pub fn play(scenario: &Scenario, data_dir: &Path) -> ExitCode {
     })
 }
 
+/// None, so that the tests change nothing on the host. To measure with a way out, set WALLS_EGRESS in a network
+/// namespace of your own: `unshare -n sh -c 'ip link set lo up; WALLS_EGRESS=nat cargo test --test walls speed'`.
+fn wishes() -> Wishes {
+    match std::env::var_os("WALLS_EGRESS") {
+        Some(_) => Wishes { mode: egress::Mode::Nat, may_forward: true, ..Wishes::default() },
+        None => Wishes { mode: egress::Mode::None, ..Wishes::default() },
+    }
+}
+
 pub fn setup(data_dir: &Path) -> LauncherSetup {
     let runtime_file = sandbox::RuntimeFile {
         path: "python/bootstrap.py".into(),
@@ -66,10 +76,7 @@ pub fn setup(data_dir: &Path) -> LauncherSetup {
         sdk_dir: None,
         unpack,
         cpu_policy: sandbox::CpuPolicy::Shares,
-        egress: sandbox::plan::egress::Wishes {
-            mode: sandbox::plan::egress::Mode::None,
-            ..Default::default()
-        },
+        egress: wishes(),
     }
 }
 
