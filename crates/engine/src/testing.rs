@@ -208,7 +208,7 @@ impl Starter for FakeStarter {
     async fn build(&self, order: Order) -> Result<Sandbox, StartError> {
         tokio::time::sleep(self.build_time).await;
         if self.broken.load(Ordering::SeqCst) {
-            return Err(StartError("out of clay".into()));
+            return Err(StartError::NotTaken("out of clay".into()));
         }
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         let (log, stdout) = rustix::pipe::pipe().expect("a pipe");

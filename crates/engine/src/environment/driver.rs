@@ -65,7 +65,7 @@ async fn live(
         .and_then(|api| Ok((api, Output::new(log, recipe.log.clone(), kit.clock)?)));
     let (api, output) = match parts {
         Ok(parts) => parts,
-        Err(error) => return membership.fail(StartError(error.to_string()).into()),
+        Err(error) => return membership.fail(StartError::from(error).into()),
     };
     let limits = Limits { timeout: version.configuration.timeout, ..Limits::default() };
     let mut driver = Driver {
