@@ -41,6 +41,25 @@ pub enum Match {
     Exact,
 }
 
+/// What stands between functions and everything else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum IsolationMode {
+    /// Namespaces, control groups and filters; needs root.
+    Full,
+    /// Nothing: functions are processes of the user who starts Samovar.
+    None,
+}
+
+impl From<IsolationMode> for sandbox::Isolation {
+    fn from(mode: IsolationMode) -> Self {
+        match mode {
+            IsolationMode::Full => Self::Full,
+            IsolationMode::None => Self::None,
+        }
+    }
+}
+
 /// Every setting, as far as one source gives it.
 #[derive(Debug, Clone, Default, Args, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -87,6 +106,10 @@ pub struct Settings {
     /// Hold functions to their CPU share even while the machine is idle [default: off].
     #[arg(long, env = "SAMOVAR_CPU_QUOTA")]
     cpu_quota: Option<Switch>,
+    /// What stands between functions and this machine [default: full]. `none` needs no rights and protects nothing:
+    /// functions run as processes of the user who starts Samovar.
+    #[arg(long, env = "SAMOVAR_ISOLATION", value_name = "MODE")]
+    isolation: Option<IsolationMode>,
     /// What the server tells about itself: error, warn, info, debug or trace [default: info].
     #[arg(long, env = "SAMOVAR_LOG", value_name = "LEVEL")]
     log: Option<String>,
@@ -121,6 +144,8 @@ pub struct Config {
     pub concurrency: Concurrency,
     /// Whether CPU shares are strict.
     pub cpu_quota: bool,
+    /// What stands between functions and everything else.
+    pub isolation: IsolationMode,
     /// The log filter.
     pub log: String,
 }
@@ -158,6 +183,7 @@ impl Settings {
             idle_expiry: self.idle_expiry.or(lower.idle_expiry),
             concurrency: self.concurrency.or(lower.concurrency),
             cpu_quota: self.cpu_quota.or(lower.cpu_quota),
+            isolation: self.isolation.or(lower.isolation),
             log: self.log.or(lower.log),
         }
     }
@@ -189,6 +215,7 @@ impl Settings {
             idle_expiry: self.idle_expiry.map_or(limits::IDLE_EXPIRY, Duration::from_secs),
             concurrency: self.concurrency.map_or(limits::ACCOUNT_CONCURRENCY, Concurrency),
             cpu_quota: self.cpu_quota == Some(Switch::On),
+            isolation: self.isolation.unwrap_or(IsolationMode::Full),
             log: self.log.unwrap_or_else(|| "info".into()),
         })
     }

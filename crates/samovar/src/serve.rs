@@ -23,6 +23,7 @@ pub fn run(args: ServeArgs) -> Result<ExitCode> {
         sdk_dir: config.sdk_dir.clone(),
         unpack: artifact::unzip::unpack_to_report,
         cpu_policy: if config.cpu_quota { CpuPolicy::Quota } else { CpuPolicy::Shares },
+        isolation: config.isolation.into(),
     };
     Ok(sandbox::launch(setup, move |side| server(side, config, interpreters))?)
 }

@@ -57,6 +57,11 @@ impl Groups {
         Ok(Self { hierarchies })
     }
 
+    /// No groups, for functions without walls.
+    pub(crate) const fn none() -> Self {
+        Self { hierarchies: Vec::new() }
+    }
+
     /// The directories of this instance, for a later start's [`sweep`].
     pub(crate) fn paths(&self) -> impl Iterator<Item = &Path> {
         self.hierarchies.iter().map(|opened| opened.path.as_path())

@@ -1,5 +1,7 @@
 //! What this host gives, wall by wall.
 
+pub mod rules;
+
 use std::fs;
 use std::path::Path;
 

@@ -5,6 +5,7 @@
 //! the few rights that starting the runtime as another user takes; over mounts and network, which belong to the
 //! host's namespace, it has none.
 
+mod plain;
 mod runtime;
 mod walls;
 
@@ -15,6 +16,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, WaitOptions, WaitStatus, wait};
 
 use crate::limits::CONTROL_BYTES;
+use crate::plan::plain::Places;
 use crate::plan::rooms::RoomStep;
 use crate::protocol::{Exit, FromInit, ToInit};
 use crate::seccomp::Program;
@@ -27,6 +29,8 @@ pub(crate) use walls::{MAPPED, RAISED};
 pub(crate) struct Birth<'a> {
     /// What to mount.
     pub(crate) room: Vec<RoomStep>,
+    /// Where everything is when nothing can be mounted; then there are no walls.
+    pub(crate) plain: Option<Places>,
     /// Whether to listen for the function's AWS calls.
     pub(crate) endpoint: bool,
     /// To the launcher, until the walls stand.
@@ -43,39 +47,54 @@ pub(crate) struct Birth<'a> {
 
 /// Runs an init in the process that was just forked, as pid 1 of a new namespace; returns its exit status.
 pub(crate) fn run(birth: Birth<'_>) -> i32 {
-    let raised = walls::raise(&birth);
+    let raised = match &birth.plain {
+        None => walls::raise(&birth).map(|()| None),
+        Some(places) => plain::Quarters::move_in(&birth, places).map(Some),
+    };
     let Birth { launcher, control, log, joins, filter, .. } = birth;
-    let ready = raised.and_then(|()| Ready::new(log, joins, filter));
+    let ready = raised.and_then(|plain| {
+        let joins = if plain.is_some() { None } else { Some(joins) };
+        Ok((Ready::new(log, joins, filter)?, plain))
+    });
     if let Err(error) = ready {
         walls::report(launcher.as_fd(), &error);
         return 1;
     }
     drop(launcher);
-    match ready.map(|ready| Init { control, ready, runtime: None }.serve()) {
-        Ok(Ok(())) => 0,
-        _ => 1,
+    let Ok((ready, plain)) = ready else { return 1 };
+    let is_plain = plain.is_some();
+    let served = Init { control, ready, plain, runtime: None }.serve();
+    if is_plain {
+        plain::kill_descendants();
     }
+    i32::from(served.is_err())
 }
 
 struct Init<'a> {
     control: OwnedFd,
     ready: Ready<'a>,
+    /// Present when there are no walls.
+    plain: Option<plain::Quarters>,
     /// The runtime's main process.
     runtime: Option<Pid>,
 }
 
 impl Init<'_> {
-    /// Serves until the server closes its end; then everything inside ends with this process.
+    /// Serves until the server closes its end, or the launcher has gone; then everything inside ends with this process.
     fn serve(mut self) -> io::Result<()> {
-        let _mask = signals::block(&[libc::SIGCHLD])?;
-        let children = signals::descriptor(&[libc::SIGCHLD])?;
+        let _mask = signals::block(&[libc::SIGCHLD, libc::SIGTERM])?;
+        let children = signals::descriptor(&[libc::SIGCHLD, libc::SIGTERM])?;
         loop {
             let mut waits =
                 [PollFd::new(&self.control, PollFlags::IN), PollFd::new(&children, PollFlags::IN)];
             rustix::io::retry_on_intr(|| poll(&mut waits, None))?;
             let [from_server, from_children] = waits.map(|wait| !wait.revents().is_empty());
             if from_children {
-                while signals::next(children.as_fd()).is_some() {}
+                while let Some(signal) = signals::next(children.as_fd()) {
+                    if signal == libc::SIGTERM {
+                        return Ok(());
+                    }
+                }
                 self.reap()?;
             }
             if from_server && !self.obey()? {
@@ -114,7 +133,13 @@ impl Init<'_> {
     fn start(&mut self, argv: &[String], env: &[(String, String)], cwd: &str) -> io::Result<()> {
         let started = match self.runtime {
             Some(_) => Err(io::Error::from_raw_os_error(libc::EBUSY)),
-            None => self.ready.start(argv, env, cwd),
+            None => match &self.plain {
+                None => self.ready.start(argv, env, cwd),
+                Some(quarters) => {
+                    let (argv, env, cwd) = quarters.command(argv, env, cwd);
+                    self.ready.start(&argv, &env, &cwd)
+                }
+            },
         };
         let answer = match started {
             Ok(pid) => {
@@ -129,6 +154,9 @@ impl Init<'_> {
     /// Kills everything else in the sandbox and waits until it is gone.
     fn reset(&mut self) {
         self.runtime = None;
+        if self.plain.is_some() {
+            return plain::kill_descendants();
+        }
         loop {
             process::kill_all_others();
             // Each round ends one process at least; none left is ECHILD, for orphans become children of pid 1.

@@ -3,6 +3,7 @@
 mod chores;
 mod desk;
 mod house;
+mod plain;
 mod sandboxes;
 mod server;
 mod tree;
@@ -17,10 +18,11 @@ use rustix::thread::CapabilitySet;
 
 use crate::cgroups::Groups;
 use crate::plan::root;
-use crate::setup::{LaunchError, LauncherSetup, ServerSide};
-use crate::sys::{Step, packets, process, signals};
+use crate::setup::{Isolation, LaunchError, LauncherSetup, ServerSide};
+use crate::sys::{self, Step, packets, process, signals};
 use desk::Desk;
 use house::House;
+use sandboxes::Ground;
 
 /// Signals that the launcher reads instead of obeying.
 const SIGNALS: [i32; 4] = [libc::SIGCHLD, libc::SIGTERM, libc::SIGINT, libc::SIGHUP];
@@ -37,14 +39,18 @@ pub fn launch(
     setup: LauncherSetup,
     server: impl FnOnce(ServerSide) -> ExitCode,
 ) -> Result<ExitCode, LaunchError> {
-    check_rights()?;
+    if setup.isolation == Isolation::Full {
+        check_rights()?;
+    } else {
+        sys::say(format_args!("{}", crate::doctor::rules::warning(rustix::process::geteuid().is_root())));
+    }
     check_threads()?;
     if let Some(refusal) = root::refusal(&setup.interpreters, &setup.runtime_files) {
         return Err(LaunchError::Setup(refusal));
     }
     // Directories made here are looked into by other users; a function's files have the usual modes.
     rustix::process::umask(Mode::from_raw_mode(0o022));
-    let mut house = House::open(&setup.data_dir)?;
+    let mut house = House::open(&setup.data_dir, setup.isolation)?;
     let mask = signals::block(&SIGNALS).doing("blocking signals")?;
     let (ours, theirs) = packets::pair().doing("making the server's socket")?;
     let (go, started) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).doing("making a pipe")?;
@@ -53,6 +59,7 @@ pub fn launch(
         seen_at: house.run.clone(),
         foreign: house.descriptors().chain([ours.as_raw_fd(), started.as_raw_fd()]).collect(),
         launcher: theirs,
+        isolation: setup.isolation,
         go,
         mask,
     };
@@ -73,11 +80,21 @@ fn open_desk(
     server: Pid,
 ) -> Result<Desk, LaunchError> {
     process::limit_softly(Resource::Nofile, None).doing("raising the limit of open files")?;
-    let groups = Groups::open(&house.instance, &[rustix::process::getpid(), server])?;
-    house.note_groups(groups.paths())?;
-    let interpreters = tree::enter(house, &setup)?;
+    let ground = match setup.isolation {
+        Isolation::Full => {
+            let groups = Groups::open(&house.instance, &[rustix::process::getpid(), server])?;
+            house.note_groups(groups.paths())?;
+            Ground { groups, interpreters: tree::enter(house, &setup)?, plain: None }
+        }
+        Isolation::None => {
+            process::adopt_orphans().doing("adopting the functions' processes")?;
+            let plain = plain::lay_out(house, &setup)?;
+            let interpreters = setup.interpreters.iter().map(|known| (known.id.clone(), Vec::new()));
+            Ground { groups: Groups::none(), interpreters: interpreters.collect(), plain: Some(plain) }
+        }
+    };
     let signals = signals::descriptor(&SIGNALS).doing("reading signals")?;
-    Ok(Desk::new(house, setup, groups, interpreters, desk::Wires { server_socket, signals, server }))
+    Ok(Desk::new(house, setup, ground, desk::Wires { server_socket, signals, server }))
 }
 
 fn end(server: Pid) {

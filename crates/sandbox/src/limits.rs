@@ -46,6 +46,9 @@ pub const NAME_BYTES: usize = 80;
 /// Layers of one sandbox: a function's, and as many of our own.
 pub const LAYERS: usize = 2 * base::limits::FUNCTION_LAYERS;
 
+/// Rounds in which an init without a namespace of its own kills what the function started, a millisecond apart.
+pub const PLAIN_KILL_ROUNDS: u32 = 3_000;
+
 /// Size of `/dev/shm`, further limited by the function's memory.
 pub const SHARED_MEMORY: Mib = Mib(64);
 

@@ -2,5 +2,6 @@
 
 pub mod groups;
 pub mod names;
+pub mod plain;
 pub mod rooms;
 pub mod root;

@@ -103,7 +103,7 @@ fn mask(at: &Path) -> io::Result<()> {
 }
 
 /// Hands the listeners over and waits until the launcher has said who is who.
-fn await_map(launcher: BorrowedFd<'_>, listeners: &[OwnedFd]) -> Result<(), StepError> {
+pub(super) fn await_map(launcher: BorrowedFd<'_>, listeners: &[OwnedFd]) -> Result<(), StepError> {
     let descriptors: Vec<_> = listeners.iter().map(AsFd::as_fd).collect();
     packets::send(launcher, &[RAISED], &descriptors, false).doing("telling the launcher")?;
     let answer = packets::receive(launcher, 1, false).doing("waiting for the launcher")?;

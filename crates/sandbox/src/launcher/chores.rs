@@ -15,17 +15,19 @@ use super::desk::Outbox;
 use super::house::{DOOMED, House, UNFINISHED, doom, entries, remove_directory};
 use crate::identity::CODE_OWNER_UID;
 use crate::limits::{CHORE_TIME, CHORES_AT_ONCE, UNPACK_REPORT_BYTES};
+use crate::plan::plain::ROOM;
 use crate::plan::{names, rooms};
 use crate::requests::Outcome;
 use crate::seccomp::{self, Program};
-use crate::setup::Unpack;
+use crate::setup::{Isolation, Unpack};
 use crate::sys::{self, process};
-use crate::unpack::{self, Unpacking};
+use crate::unpack::{self, Target, Unpacking};
 
 /// Every chore of this launcher.
 pub(super) struct Chores {
     code: OwnedFd,
     unpack: Unpack,
+    isolation: Isolation,
     filter: Program,
     waiting: VecDeque<Task>,
     busy: HashMap<Pid, Chore>,
@@ -49,12 +51,14 @@ enum Kind {
 }
 
 impl Chores {
-    pub(super) fn new(house: &House, unpack: Unpack) -> Self {
+    pub(super) fn new(house: &House, unpack: Unpack, isolation: Isolation) -> Self {
         let leftovers = entries(&house.code).unwrap_or_default().into_iter();
-        let leftovers = leftovers.filter(|name| name.starts_with(UNFINISHED) || name.starts_with(DOOMED));
+        let leftovers =
+            leftovers.filter(|name| [UNFINISHED, DOOMED, ROOM].iter().any(|left| name.starts_with(left)));
         Self {
             code: house.code.try_clone().expect("a launcher that starts has descriptors left"),
             unpack,
+            isolation,
             filter: seccomp::compile(&seccomp::unpacker()),
             waiting: leftovers.map(|entry| Task::Clear { entry }).collect(),
             busy: HashMap::new(),
@@ -81,6 +85,11 @@ impl Chores {
             self.clear(doom(&self.code, name));
         }
         outbox.answer(ticket, Outcome::Removed);
+    }
+
+    /// Takes the name of a directory that is to go, which nobody uses any more.
+    pub(super) fn request_clear(&mut self, entry: String) {
+        self.waiting.push_back(Task::Clear { entry });
     }
 
     fn clear(&mut self, doomed: io::Result<Option<String>>) {
@@ -132,20 +141,26 @@ impl Chores {
 
     fn fork_unpack(&self, entry: &str, archive: OwnedFd) -> io::Result<(Pid, OwnedFd)> {
         let directory = self.open(entry)?;
-        let owner = (Some(Uid::from_raw(CODE_OWNER_UID)), Some(Gid::from_raw(CODE_OWNER_UID)));
-        rustix::fs::fchown(&directory, owner.0, owner.1)?;
-        rustix::fs::fchmod(&directory, Mode::from_raw_mode(0o755))?;
         let (report, reporter) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
-        let into = Path::new(rooms::CODE).join(entry);
         let (unpack, filter) = (self.unpack, &self.filter);
-        let unpacking = Unpacking { archive, into: &into, report: reporter, unpack, filter };
-        let pid = process::spawn(libc::CLONE_NEWPID as u64, move || unpack::unpack(unpacking))?;
+        let (flags, into) = match self.isolation {
+            Isolation::Full => {
+                let owner = (Some(Uid::from_raw(CODE_OWNER_UID)), Some(Gid::from_raw(CODE_OWNER_UID)));
+                rustix::fs::fchown(&directory, owner.0, owner.1)?;
+                (libc::CLONE_NEWPID as u64, Target::Root(Path::new(rooms::CODE).join(entry)))
+            }
+            Isolation::None => (0, Target::Directory(directory.try_clone()?)),
+        };
+        rustix::fs::fchmod(&directory, Mode::from_raw_mode(0o755))?;
+        let unpacking = Unpacking { archive, into, report: reporter, unpack, filter };
+        let pid = process::spawn(flags, move || unpack::unpack(unpacking))?;
         Ok((pid, report))
     }
 
     fn start_clear(&self, entry: String) -> io::Result<(Pid, Kind)> {
         let directory = self.open(&entry)?;
-        let pid = process::spawn(0, move || unpack::clear(directory))?;
+        let isolation = self.isolation;
+        let pid = process::spawn(0, move || unpack::clear(directory, isolation))?;
         Ok((pid, Kind::Clear { entry }))
     }
 
@@ -201,6 +216,11 @@ impl Chores {
     pub(super) fn abandon(&mut self) {
         self.waiting.clear();
         self.busy.keys().for_each(|pid| kill(*pid));
+    }
+
+    /// Whether a process is one of the helpers.
+    pub(super) fn has(&self, pid: Pid) -> bool {
+        self.busy.contains_key(&pid)
     }
 
     /// Whether a helper runs.

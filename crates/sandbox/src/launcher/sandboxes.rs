@@ -1,5 +1,7 @@
 //! The sandboxes: asked for, rising, standing, ending.
 
+mod plain;
+
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fs;
 use std::io;
@@ -18,6 +20,7 @@ use crate::identity::{CODE_OWNER_UID, ENVIRONMENT_BLOCK, FUNCTION_GID, FUNCTION_
 use crate::init;
 use crate::limits::{BUILD_TIME, BUILDS_AT_ONCE, CGROUP_RETRIES};
 use crate::plan::groups::Limits;
+use crate::plan::plain::{PlainHouse, ROOM};
 use crate::plan::{names, rooms};
 use crate::requests::Outcome;
 use crate::seccomp::{self, Program};
@@ -32,6 +35,8 @@ const REPORT_BYTES: usize = 1024;
 pub(super) struct Sandboxes {
     groups: Groups,
     interpreters: Interpreters,
+    /// Present when sandboxes have no walls.
+    plain: Option<PlainHouse>,
     cpu_policy: CpuPolicy,
     filter: Program,
     capacity: usize,
@@ -41,13 +46,24 @@ pub(super) struct Sandboxes {
     /// Those of them whose walls are being raised.
     rising: HashMap<EnvironmentId, Rising>,
     by_pid: HashMap<Pid, EnvironmentId>,
+    /// Directories of environments without walls that have ended.
+    vacated: Vec<String>,
     /// Groups that the kernel still called busy, and how often they were tried.
     removals: Vec<(EnvironmentId, u32)>,
 }
 
+/// What sandboxes are built on.
+pub(super) struct Ground {
+    pub(super) groups: Groups,
+    pub(super) interpreters: Interpreters,
+    /// Present when sandboxes have no walls.
+    pub(super) plain: Option<PlainHouse>,
+}
+
 struct Sandbox {
     init: Pid,
-    user: u32,
+    /// The environment's own user; none where there are no walls.
+    user: Option<u32>,
     /// Destroy requests that wait for its end.
     mourners: Vec<u64>,
 }
@@ -63,8 +79,7 @@ struct Rising {
 
 impl Sandboxes {
     pub(super) fn new(
-        groups: Groups,
-        interpreters: Interpreters,
+        Ground { groups, interpreters, plain }: Ground,
         first_user: u32,
         cpu_policy: CpuPolicy,
     ) -> Self {
@@ -72,6 +87,7 @@ impl Sandboxes {
         Self {
             groups,
             interpreters,
+            plain,
             cpu_policy,
             filter: seccomp::compile(&seccomp::function()),
             capacity: ENVIRONMENTS.min((files / ENVIRONMENT_DESCRIPTORS) as usize),
@@ -80,6 +96,7 @@ impl Sandboxes {
             live: HashMap::new(),
             rising: HashMap::new(),
             by_pid: HashMap::new(),
+            vacated: Vec::new(),
             removals: Vec::new(),
         }
     }
@@ -144,6 +161,11 @@ impl Sandboxes {
     }
 
     fn build(&mut self, ticket: u64, spec: &SandboxSpec, deadline: Timestamp) -> Result<(), StepError> {
+        if let Some(house) = self.plain.take() {
+            let built = self.build_plain(ticket, spec, deadline, &house);
+            self.plain = Some(house);
+            return built;
+        }
         let limits = Limits { memory: spec.memory, cpu_policy: self.cpu_policy };
         let group = self.groups.make(&spec.id.to_string(), limits)?;
         let user = self.users.take();
@@ -151,7 +173,7 @@ impl Sandboxes {
             Ok((init, rising)) => {
                 self.by_pid.insert(init, spec.id);
                 self.rising.insert(spec.id, rising);
-                self.live.insert(spec.id, Sandbox { init, user, mourners: Vec::new() });
+                self.live.insert(spec.id, Sandbox { init, user: Some(user), mourners: Vec::new() });
                 Ok(())
             }
             Err(error) => {
@@ -172,12 +194,13 @@ impl Sandboxes {
     ) -> Result<(Pid, Rising), StepError> {
         let (init, launcher) = packets::pair().doing("making an init's socket")?;
         let (control, server) = packets::pair().doing("making a control socket")?;
-        let (read, log) = log_pipe(user).doing("making a log pipe")?;
+        let (read, log) = log_pipe(Some(user)).doing("making a log pipe")?;
         let interpreter = spec.interpreter.as_deref().and_then(|wanted| {
             self.interpreters.iter().find_map(|(id, mounts)| (id == wanted).then_some(mounts.as_slice()))
         });
         let birth = init::Birth {
             room: rooms::steps(spec, interpreter.unwrap_or_default()),
+            plain: None,
             endpoint: spec.endpoint,
             launcher,
             control: server,
@@ -221,9 +244,12 @@ impl Sandboxes {
         }
         if let Some(sandbox) = self.live.remove(&id) {
             sandbox.mourners.iter().for_each(|ticket| outbox.answer(*ticket, Outcome::Destroyed));
-            self.users.give_back(sandbox.user);
+            sandbox.user.inspect(|user| self.users.give_back(*user));
         }
-        self.remove_groups(id, 0);
+        match self.plain {
+            Some(_) => self.vacated.push(format!("{ROOM}{id}")),
+            None => self.remove_groups(id, 0),
+        }
         true
     }
 
@@ -244,6 +270,21 @@ impl Sandboxes {
     pub(super) fn destroy_all(&mut self) {
         self.waiting.clear();
         self.live.values().for_each(|sandbox| kill(sandbox.init));
+    }
+
+    /// Whether an ended sandbox left something in `code/`.
+    pub(super) fn has_vacated(&self) -> bool {
+        !self.vacated.is_empty()
+    }
+
+    /// Names in `code/` of what ended sandboxes leave.
+    pub(super) fn take_vacated(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.vacated)
+    }
+
+    /// Whether a process is one of the inits.
+    pub(super) fn has(&self, pid: Pid) -> bool {
+        self.by_pid.contains_key(&pid)
     }
 
     /// Whether nothing is left of any sandbox.
@@ -289,13 +330,15 @@ impl Rising {
 }
 
 impl Sandbox {
-    /// Says who is who in the sandbox's user namespace: root is the owner of all code, the function's user is the
+    /// Says who is who in the sandbox's user namespace, where it has one: root is the owner of all code, the function's user is the
     /// environment's own.
     fn name_users(&self, init: &OwnedFd) -> Result<(), StepError> {
-        let (pid, user) = (self.init.as_raw_nonzero(), self.user);
-        for (file, function) in [("uid_map", FUNCTION_UID), ("gid_map", FUNCTION_GID)] {
-            let map = format!("0 {CODE_OWNER_UID} 1\n{function} {user} 1\n");
-            fs::write(format!("/proc/{pid}/{file}"), map).doing("mapping users")?;
+        if let Some(user) = self.user {
+            let pid = self.init.as_raw_nonzero();
+            for (file, function) in [("uid_map", FUNCTION_UID), ("gid_map", FUNCTION_GID)] {
+                let map = format!("0 {CODE_OWNER_UID} 1\n{function} {user} 1\n");
+                fs::write(format!("/proc/{pid}/{file}"), map).doing("mapping users")?;
+            }
         }
         packets::send(init.as_fd(), &[init::MAPPED], &[], true).doing("answering the init")
     }
@@ -326,10 +369,12 @@ impl Users {
 }
 
 /// A pipe whose write end the function's user may open by name (`/dev/stdout`) and whose read end does not block.
-fn log_pipe(user: u32) -> io::Result<(OwnedFd, OwnedFd)> {
+fn log_pipe(user: Option<u32>) -> io::Result<(OwnedFd, OwnedFd)> {
     let (read, write) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
     rustix::fs::fcntl_setfl(&read, rustix::fs::OFlags::NONBLOCK)?;
-    rustix::fs::fchown(&write, Some(Uid::from_raw(user)), Some(Gid::from_raw(user)))?;
+    if let Some(user) = user {
+        rustix::fs::fchown(&write, Some(Uid::from_raw(user)), Some(Gid::from_raw(user)))?;
+    }
     Ok((read, write))
 }
 

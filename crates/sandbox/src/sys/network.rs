@@ -39,9 +39,14 @@ pub(crate) fn bring_up() -> io::Result<()> {
 
 /// Opens a listener at `port` of the inside address; non-blocking.
 pub(crate) fn listen(port: u16) -> io::Result<OwnedFd> {
+    listen_at(SocketAddrV4::new(Ipv4Addr::from(INSIDE_ADDRESS), port))
+}
+
+/// Opens a listener; non-blocking.
+pub(crate) fn listen_at(address: SocketAddrV4) -> io::Result<OwnedFd> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = rustix::net::socket_with(AddressFamily::INET, SocketType::STREAM, flags, None)?;
-    rustix::net::bind(&socket, &SocketAddrV4::new(Ipv4Addr::from(INSIDE_ADDRESS), port))?;
+    rustix::net::bind(&socket, &address)?;
     rustix::net::listen(&socket, LISTEN_BACKLOG)?;
     Ok(socket)
 }

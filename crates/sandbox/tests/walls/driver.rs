@@ -66,6 +66,7 @@ pub fn setup(data_dir: &Path) -> LauncherSetup {
         sdk_dir: None,
         unpack,
         cpu_policy: sandbox::CpuPolicy::Shares,
+        isolation: sandbox::Isolation::Full,
     }
 }
 

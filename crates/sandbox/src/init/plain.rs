@@ -1,0 +1,182 @@
+//! An environment without walls: a directory of its own, listeners on loopback, and an init that outlives nobody.
+//!
+//! In place of a process namespace the init adopts whoever loses their parent below it, so all that the function
+//! started stays its descendant however often it forks.
+
+use std::fs;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+use std::thread::sleep;
+
+use rustix::process::{Signal, WaitOptions, wait};
+use rustix::thread::CapabilitySet;
+
+use super::Birth;
+use super::walls::await_map;
+use crate::limits::{CGROUP_RETRY, PLAIN_KILL_ROUNDS};
+use crate::plan::plain::{Addresses, Places};
+use crate::sys::{Step, StepError, family, network, process};
+
+/// Where an environment without walls is, and where it is heard.
+pub(super) struct Quarters {
+    places: Places,
+    heard: Addresses,
+}
+
+impl Quarters {
+    /// Makes the environment's directory and listeners, and hands the listeners over.
+    pub(super) fn move_in(birth: &Birth<'_>, places: &Places) -> Result<Self, StepError> {
+        let kept = [&birth.launcher, &birth.control, &birth.log].map(AsFd::as_fd);
+        process::close_all_but(&kept).doing("closing descriptors")?;
+        process::end_with_parent().doing("tying the environment to the launcher")?;
+        process::adopt_orphans().doing("adopting the function's processes")?;
+        rustix::thread::set_name(c"samovar-init").doing("naming the init")?;
+        make_room(places)?;
+        let mut listeners = vec![listen().doing("listening for the runtime")?];
+        if birth.endpoint {
+            listeners.push(listen().doing("listening for the function's AWS calls")?);
+        }
+        let mut addresses = Vec::new();
+        for listener in &listeners {
+            addresses.push(address(listener).doing("asking for a port")?);
+        }
+        let heard = Addresses { runtime_api: addresses[0], endpoint: addresses.get(1).copied() };
+        await_map(birth.launcher.as_fd(), &listeners)?;
+        process::hold_capabilities(CapabilitySet::empty()).doing("giving up rights")?;
+        process::no_new_privileges().doing("giving up rights")?;
+        Ok(Self { places: places.clone(), heard })
+    }
+
+    /// What to start for a program that is named as it would be seen inside.
+    pub(super) fn command(
+        &self,
+        argv: &[String],
+        env: &[(String, String)],
+        cwd: &str,
+    ) -> (Vec<String>, Vec<(String, String)>, String) {
+        let argv = argv.iter().map(|argument| self.places.path(argument)).collect();
+        (argv, self.places.variables(env, self.heard), self.places.path(cwd))
+    }
+}
+
+/// Kills all descendants and collects them; gives up on those that the kernel does not let die.
+pub(super) fn kill_descendants() {
+    let init = rustix::process::getpid();
+    for _ in 0..PLAIN_KILL_ROUNDS {
+        for pid in family::descendants(init) {
+            // Its number can go to another only once its parent has collected it; that is this process or one of
+            // those that die here.
+            let _ = rustix::process::kill_process(pid, Signal::KILL);
+        }
+        loop {
+            match wait(WaitOptions::NOHANG) {
+                Ok(Some(_)) => {}
+                Ok(None) => break,
+                Err(_) => return,
+            }
+        }
+        sleep(CGROUP_RETRY / 10);
+    }
+}
+
+fn listen() -> io::Result<OwnedFd> {
+    network::listen_at(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0))
+}
+
+fn address(listener: &OwnedFd) -> io::Result<SocketAddrV4> {
+    match TcpListener::from(listener.try_clone()?).local_addr()? {
+        std::net::SocketAddr::V4(address) => Ok(address),
+        std::net::SocketAddr::V6(_) => Err(io::ErrorKind::AddrNotAvailable.into()),
+    }
+}
+
+fn make_room(places: &Places) -> Result<(), StepError> {
+    let make = |path: &Path| fs::DirBuilder::new().mode(0o700).create(path);
+    make(&places.room).doing("making the environment's directory")?;
+    make(&places.tmp).doing("making the environment's directory")?;
+    match places.layers.as_slice() {
+        [] => make(&places.opt).doing("making the environment's directory"),
+        [layer] => std::os::unix::fs::symlink(layer, &places.opt).doing("showing the layer"),
+        layers => {
+            make(&places.opt).doing("making the environment's directory")?;
+            layers.iter().try_for_each(|layer| merge(layer, &places.opt)).doing("merging the layers")
+        }
+    }
+}
+
+/// Lays one directory over another by further names for its files; what it has wins.
+fn merge(upper: &Path, lower: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(upper)? {
+        let entry = entry?;
+        let (from, to) = (entry.path(), lower.join(entry.file_name()));
+        let there = fs::symlink_metadata(&to).map(|found| found.is_dir()).ok();
+        match (entry.file_type()?.is_dir(), there) {
+            (true, Some(true)) => merge(&from, &to)?,
+            (is_directory, found) => {
+                match found {
+                    Some(true) => fs::remove_dir_all(&to)?,
+                    Some(false) => fs::remove_file(&to)?,
+                    None => {}
+                }
+                if is_directory {
+                    fs::create_dir(&to)?;
+                    merge(&from, &to)?;
+                } else {
+                    fs::hard_link(&from, &to)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_later_layer_covers_an_earlier_one() {
+        let top = std::env::temp_dir().join(format!("samovar-merge-{}", std::process::id()));
+        let file = |path: &str, text: &str| {
+            let path = top.join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        for (path, text) in [
+            ("a/both", "a"),
+            ("a/only-a", "a"),
+            ("a/deep/er/x", "a"),
+            ("a/file-then-directory", "a"),
+            ("a/directory-then-file/x", "a"),
+            ("b/both", "b"),
+            ("b/deep/er/y", "b"),
+            ("b/file-then-directory/x", "b"),
+            ("b/directory-then-file", "b"),
+        ] {
+            file(path, text);
+        }
+        std::os::unix::fs::symlink("both", top.join("b/link")).unwrap();
+        let opt = top.join("opt");
+        fs::create_dir(&opt).unwrap();
+        for layer in ["a", "b"] {
+            merge(&top.join(layer), &opt).unwrap();
+        }
+        let shown = |path: &str| fs::read_to_string(opt.join(path)).unwrap();
+        let found = [
+            "both",
+            "only-a",
+            "deep/er/x",
+            "deep/er/y",
+            "file-then-directory/x",
+            "directory-then-file",
+            "link",
+        ]
+        .map(shown)
+        .concat();
+        fs::remove_dir_all(&top).unwrap();
+        assert_eq!(found, "baabbbb");
+    }
+}
