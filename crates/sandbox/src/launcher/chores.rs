@@ -212,10 +212,11 @@ impl Chores {
         outbox.send(ticket, Outcome::NotUnpacked, &text, Vec::new());
     }
 
-    /// Kills all helpers and forgets what waits; what they leave is cleared at the next start.
+    /// Ends all unpacking. What is cleared at the launcher's end goes on while there is time, and at its next start.
     pub(super) fn abandon(&mut self) {
-        self.waiting.clear();
-        self.busy.keys().for_each(|pid| kill(*pid));
+        self.waiting.retain(|task| matches!(task, Task::Clear { .. }));
+        let unpacking = self.busy.iter().filter(|(_, chore)| matches!(chore.kind, Kind::Unpack { .. }));
+        unpacking.for_each(|(pid, _)| kill(*pid));
     }
 
     /// Whether a process is one of the helpers.
@@ -223,9 +224,9 @@ impl Chores {
         self.busy.contains_key(&pid)
     }
 
-    /// Whether a helper runs.
+    /// Whether a helper runs or is to.
     pub(super) fn is_busy(&self) -> bool {
-        !self.busy.is_empty()
+        !self.busy.is_empty() || !self.waiting.is_empty()
     }
 
     /// Requests that wait.

@@ -204,7 +204,11 @@ impl Desk {
         self.sandboxes.destroy_all();
         self.chores.abandon();
         let is_left = |desk: &Self| {
-            desk.ended.is_none() || !desk.sandboxes.is_empty() || desk.chores.is_busy() || desk.has_strays
+            desk.ended.is_none()
+                || !desk.sandboxes.is_empty()
+                || desk.sandboxes.has_vacated()
+                || desk.has_strays
+                || desk.chores.is_busy()
         };
         while is_left(self) && self.clock.now() < deadline {
             self.pause();
