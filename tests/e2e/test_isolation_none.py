@@ -146,7 +146,7 @@ def handler(event, context):
         return [path for path in processes() if b"sleep\x003600.77" in _cmdline(path)]
 
     first = invoke(lam, "f", {"spawn": True})["payload"]
-    assert len(sleepers()) == 1
+    until(lambda: len(sleepers()) == 1)
     late = invoke(lam, "f", {"sleep": 30})
     assert late["FunctionError"] == "Unhandled" and "Task timed out after 1.00 seconds" in late["payload"]["errorMessage"]
     until(lambda: not sleepers())
@@ -155,7 +155,7 @@ def handler(event, context):
     dead = invoke(lam, "f", {"die": True})
     assert dead["payload"]["errorType"] == "Runtime.ExitError" and "exit status 3" in dead["payload"]["errorMessage"]
     assert invoke(lam, "f", {"spawn": True})["payload"] not in (first, second)
-    assert len(sleepers()) == 1
+    until(lambda: len(sleepers()) == 1)
     assert server.stop() == 0
     assert not sleepers()
 

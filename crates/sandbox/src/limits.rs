@@ -13,6 +13,15 @@ pub const CHORES_AT_ONCE: usize = 4;
 /// Requests that may wait in the launcher beyond those being worked on.
 pub const REQUESTS_WAITING: usize = 4_096;
 
+/// Requests that are taken before signals, ended children and new sandboxes have their turn.
+pub const REQUESTS_A_TURN: usize = 64;
+
+/// Archives that may wait in the launcher, where each holds a descriptor.
+pub const ARCHIVES_WAITING: usize = 64;
+
+/// Requests that may wait for the end of one sandbox; our own server makes one.
+pub const MOURNERS: usize = 16;
+
 /// Time for a sandbox to come up before it is given up.
 pub const BUILD_TIME: Duration = Duration::from_secs(10);
 

@@ -95,6 +95,9 @@ fn address(listener: &OwnedFd) -> io::Result<SocketAddrV4> {
 
 fn make_room(places: &Places) -> Result<(), StepError> {
     let make = |path: &Path| fs::DirBuilder::new().mode(0o700).create(path);
+    for directory in std::iter::once(&places.task).chain(&places.layers) {
+        fs::read_dir(directory).step(|| format!("looking into {}", directory.display()))?;
+    }
     make(&places.room).doing("making the environment's directory")?;
     make(&places.tmp).doing("making the environment's directory")?;
     match places.layers.as_slice() {

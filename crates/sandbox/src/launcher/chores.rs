@@ -7,14 +7,14 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use base::clock::Timestamp;
-use rustix::fs::{Gid, Mode, OFlags, RenameFlags, Uid};
+use rustix::fs::{FileType, Gid, Mode, OFlags, RenameFlags, Uid};
 use rustix::pipe::PipeFlags;
 use rustix::process::{Pid, Signal, WaitStatus};
 
 use super::desk::Outbox;
 use super::house::{DOOMED, House, UNFINISHED, doom, entries, remove_directory};
 use crate::identity::CODE_OWNER_UID;
-use crate::limits::{CHORE_TIME, CHORES_AT_ONCE, UNPACK_REPORT_BYTES};
+use crate::limits::{ARCHIVES_WAITING, CHORE_TIME, CHORES_AT_ONCE, UNPACK_REPORT_BYTES};
 use crate::plan::plain::ROOM;
 use crate::plan::{names, rooms};
 use crate::requests::Outcome;
@@ -73,7 +73,11 @@ impl Chores {
         archive: Option<OwnedFd>,
         outbox: &mut Outbox,
     ) {
-        match archive.filter(|_| names::is_code_name(&name)) {
+        let waiting = self.waiting.iter().filter(|task| matches!(task, Task::Unpack { .. })).count();
+        let is_welcome = |archive: &OwnedFd| {
+            waiting < ARCHIVES_WAITING && names::is_code_name(&name) && is_archive(archive)
+        };
+        match archive.filter(is_welcome) {
             Some(archive) => self.waiting.push_back(Task::Unpack { ticket, name, archive }),
             None => outbox.answer(ticket, Outcome::NotUnpacked),
         }
@@ -235,7 +239,38 @@ impl Chores {
     }
 }
 
+/// Whether a descriptor is what an archive is: a regular file that can be read.
+///
+/// Anything else would hand the helper more than bytes: a directory leads out of its root, a socket elsewhere.
+fn is_archive(descriptor: &OwnedFd) -> bool {
+    let is_file = rustix::fs::fstat(descriptor)
+        .is_ok_and(|found| FileType::from_raw_mode(found.st_mode) == FileType::RegularFile);
+    let is_readable =
+        |flags: OFlags| !flags.contains(OFlags::PATH) && flags & OFlags::RWMODE != OFlags::WRONLY;
+    is_file && rustix::fs::fcntl_getfl(descriptor).is_ok_and(is_readable)
+}
+
 fn kill(helper: Pid) {
     // A helper is reaped only by this process, so its number cannot have gone to another.
     let _ = rustix::process::kill_process(helper, Signal::KILL);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_regular_file_that_can_be_read_is_an_archive() {
+        let path = std::env::temp_dir().join(format!("samovar-archive-{}", std::process::id()));
+        std::fs::write(&path, "PK").unwrap();
+        let open = |flags: OFlags| rustix::fs::open(&path, flags | OFlags::CLOEXEC, Mode::empty()).unwrap();
+        let (pipe, _write) = rustix::pipe::pipe().unwrap();
+        let directory = rustix::fs::open("/", OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty()).unwrap();
+        let (socket, _other) = crate::sys::packets::pair().unwrap();
+        assert!(is_archive(&open(OFlags::RDONLY)) && is_archive(&open(OFlags::RDWR)));
+        for other in [open(OFlags::WRONLY), open(OFlags::PATH), pipe, directory, socket] {
+            assert!(!is_archive(&other), "{other:?}");
+        }
+        std::fs::remove_file(&path).unwrap();
+    }
 }

@@ -14,7 +14,7 @@ use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, wait};
 use super::chores::Chores;
 use super::house::House;
 use super::sandboxes::{Ground, Sandboxes};
-use crate::limits::{CGROUP_RETRY, REQUEST_BYTES, REQUESTS_WAITING, TEARDOWN_TIME};
+use crate::limits::{CGROUP_RETRY, REQUEST_BYTES, REQUESTS_A_TURN, REQUESTS_WAITING, TEARDOWN_TIME};
 use crate::requests::{Answer, Outcome, Request, Work, decode, encode};
 use crate::setup::{Isolation, LauncherSetup};
 use crate::sys::packets::{self, Received};
@@ -120,7 +120,7 @@ impl Desk {
     }
 
     fn takes_requests(&self) -> bool {
-        self.sandboxes.waiting() + self.chores.waiting() < REQUESTS_WAITING
+        self.sandboxes.waiting() + self.chores.waiting() < REQUESTS_WAITING && self.outbox.has_room()
     }
 
     fn hear_signals(&mut self) {
@@ -152,8 +152,12 @@ impl Desk {
         }
     }
 
+    /// Takes requests, but not for ever: a server that never stops asking must not keep this loop from its children.
     fn receive(&mut self) -> io::Result<()> {
-        while self.takes_requests() {
+        for _ in 0..REQUESTS_A_TURN {
+            if !self.takes_requests() {
+                break;
+            }
             let received = match packets::receive(self.wires.server_socket.as_fd(), REQUEST_BYTES, true) {
                 Ok(received) => received,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),

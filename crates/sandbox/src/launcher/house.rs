@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, FlockOperation, Gid, Mode, OFlags, Uid};
@@ -147,7 +148,8 @@ impl House {
 fn lock(path: &Path, data_dir: &Path) -> Result<fs::File, LaunchError> {
     let place = || format!("locking {}", path.display());
     loop {
-        let file = fs::File::options().read(true).write(true).create(true).truncate(false).open(path);
+        let file =
+            fs::File::options().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
         let file = file.step(place)?;
         match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Err(rustix::io::Errno::WOULDBLOCK) => return Err(LaunchError::InUse(data_dir.to_owned())),

@@ -18,7 +18,7 @@ use super::tree::Interpreters;
 use crate::cgroups::Groups;
 use crate::identity::{CODE_OWNER_UID, ENVIRONMENT_BLOCK, FUNCTION_GID, FUNCTION_UID};
 use crate::init;
-use crate::limits::{BUILD_TIME, BUILDS_AT_ONCE, CGROUP_RETRIES};
+use crate::limits::{BUILD_TIME, BUILDS_AT_ONCE, CGROUP_RETRIES, MOURNERS};
 use crate::plan::groups::Limits;
 use crate::plan::plain::{PlainHouse, ROOM};
 use crate::plan::{names, rooms};
@@ -133,7 +133,9 @@ impl Sandboxes {
         match self.live.get_mut(&id) {
             None => outbox.answer(ticket, Outcome::Destroyed),
             Some(sandbox) => {
-                sandbox.mourners.push(ticket);
+                if sandbox.mourners.len() < MOURNERS {
+                    sandbox.mourners.push(ticket);
+                }
                 kill(sandbox.init);
                 if let Some(rising) = self.rising.remove(&id) {
                     outbox.answer(rising.ticket, Outcome::NotBuilt(BuildError::Destroyed));

@@ -56,6 +56,8 @@ pub struct PlainHouse {
 pub struct Places {
     /// The environment's own directory.
     pub room: PathBuf,
+    /// In place of `/var/task`.
+    pub task: PathBuf,
     /// In place of `/tmp`.
     pub tmp: PathBuf,
     /// In place of `/opt`.
@@ -81,18 +83,19 @@ impl Places {
     pub fn of(house: &PlainHouse, spec: &SandboxSpec) -> Self {
         let room = house.code.join(format!("{ROOM}{}", spec.id));
         let (tmp, opt) = (room.join("tmp"), room.join("opt"));
+        let task = house.code.join(&spec.code);
         let mut shown: Vec<_> =
             house.mounts.iter().map(|mount| (mount.inside.clone(), mount.host.clone())).collect();
         shown.extend(house.sdk.iter().map(|sdk| (PathBuf::from(SDK_INSIDE), sdk.clone())));
         shown.extend([
-            (PathBuf::from("/var/task"), house.code.join(&spec.code)),
+            (PathBuf::from("/var/task"), task.clone()),
             (PathBuf::from("/var/runtime"), house.code.join(RUNTIME)),
             (PathBuf::from("/opt"), opt.clone()),
             (PathBuf::from("/tmp"), tmp.clone()),
         ]);
         shown.sort_by_key(|(inside, _)| std::cmp::Reverse(inside.components().count()));
         let layers = spec.layers.iter().map(|layer| house.code.join(layer)).collect();
-        Self { room, tmp, opt, layers, sdk: house.sdk.clone(), shown }
+        Self { room, task, tmp, opt, layers, sdk: house.sdk.clone(), shown }
     }
 
     /// The real path of one that is seen inside; any other text is left as it is.
