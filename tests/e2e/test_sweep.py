@@ -140,7 +140,7 @@ def test_whatever_is_killed_the_next_start_leaves_nothing(fresh):
         samovar.process.wait(30)
         stop.set()
         samovar.start()
-        until(lambda: traces.all() == idle) if traces.all() != idle else None
+        until(lambda: traces.all() == idle)
         for thread in threads:
             thread.join(30)
     assert invoke(lam, "f0", {"sleep": 0})["payload"] == 1
