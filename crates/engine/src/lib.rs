@@ -97,6 +97,7 @@ impl Engine {
         let kit = Kit {
             starter: Arc::new(setup.launcher) as Arc<dyn Starter>,
             recipes: Arc::new(pantry),
+            connections: host::runtime::further_connections(),
             endpoint: setup.endpoint,
             clock: setup.clock,
             idle_expiry: setup.idle_expiry,

@@ -394,6 +394,7 @@ impl House {
         let kit = Kit {
             starter,
             recipes: Arc::new(FakeRecipes { logs, dice: dice.clone() }),
+            connections: crate::host::runtime::further_connections(),
             endpoint: None,
             clock,
             idle_expiry: Duration::from_secs(300),

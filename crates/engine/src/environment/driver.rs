@@ -61,7 +61,7 @@ async fn live(
     let Sandbox { control, log, runtime_api, endpoint, meter } = sandbox;
     let endpoint = endpoint.zip(kit.endpoint.as_ref());
     let _endpoint = endpoint.map(|(listener, host)| host.serve(listener, Arc::clone(&recipe.keys.identity)));
-    let parts = RuntimeApi::new(runtime_api)
+    let parts = RuntimeApi::new(runtime_api, Arc::clone(&kit.connections))
         .and_then(|api| Ok((api, Output::new(log, recipe.log.clone(), kit.clock)?)));
     let (api, output) = match parts {
         Ok(parts) => parts,
