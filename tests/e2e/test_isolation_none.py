@@ -225,6 +225,20 @@ def test_a_function_calls_its_own_endpoint(plain):
     assert invoke(lam, "caller")["payload"] == '"called"'
 
 
+def test_other_users_are_refused_at_a_function_s_ports(plain):
+    lam = plain().client("lambda")
+    code = "import os\ndef handler(e, c):\n    return [os.environ['AWS_LAMBDA_RUNTIME_API'], os.environ['AWS_ENDPOINT_URL'][7:]]\n"
+    create(lam, "f", code, Timeout=10)
+    ask = "import http.client, sys\ncall = http.client.HTTPConnection(sys.argv[1], timeout=5)\ncall.request('GET', sys.argv[2])\nprint(call.getresponse().status)"
+    api, endpoint = invoke(lam, "f", {})["payload"]
+    for address, path in ((api, "/2018-06-01/ping"), (endpoint, "/2015-03-31/functions")):
+        for user, is_heard in ((NOBODY, True), (NOBODY - 1, False), (0, False)):
+            said = subprocess.run(["/usr/bin/python3", "-I", "-c", ask, address, path], user=user, group=user, extra_groups=[], cwd="/",
+                                  capture_output=True, text=True)
+            assert (said.returncode == 0) == is_heard, (address, user, said.stdout, said.stderr[-300:])
+    assert invoke(lam, "f", {})["payload"] == [api, endpoint], "what was refused changed nothing"
+
+
 @pytest.mark.parametrize("who", ["launcher", "server", "both"])
 def test_a_kill_leaves_nothing(plain, who):
     server = plain()

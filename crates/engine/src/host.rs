@@ -1,5 +1,6 @@
 //! What an environment's processes reach over its own network namespace.
 
+pub mod peer;
 pub mod runtime;
 
 use std::net::TcpListener;

@@ -257,6 +257,14 @@ mod tests {
     }
 
     #[test]
+    fn walls_are_left_out_only_when_that_is_said() {
+        let isolation = |text| settings(text).check().expect("config").isolation;
+        assert_eq!(isolation(""), IsolationMode::Full);
+        assert_eq!(isolation("isolation = 'none'"), IsolationMode::None);
+        assert!(toml::from_str::<Settings>("isolation = 'some'").is_err());
+    }
+
+    #[test]
     fn what_cannot_be_meant_is_refused() {
         for text in [
             "listen = 'nowhere'",

@@ -35,6 +35,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::Sleep;
 
 use self::bodies::Body;
+use super::peer;
 use crate::environment::rules::Refusal;
 use crate::outcome::{Answer, Fault, sanitise};
 
@@ -147,6 +148,8 @@ impl RuntimeApi {
                 continue;
             };
             match ready!(self.listener.poll_accept(cx)) {
+                // Without walls every user of the machine reaches the listener.
+                Ok((stream, _)) if !peer::is_ours(&stream) => {}
                 Ok((stream, _)) => {
                     let served = serve(stream, Arc::clone(&self.shared));
                     self.connections.push(Box::pin(async move {

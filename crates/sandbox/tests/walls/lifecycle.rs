@@ -474,7 +474,9 @@ fn flood(side: ServerSide) {
     let (answered, answers) = mpsc::channel();
     for _ in 0..30_000 {
         let answered = answered.clone();
-        side.client.destroy(EnvironmentId::fresh(&Dice::system()), move || drop(answered.send(())));
+        side.client.destroy(EnvironmentId::fresh(&Dice::system()), move || {
+            let _ = answered.send(());
+        });
     }
     let sandbox = Boxed::new(&side);
     for _ in 0..1_000 {

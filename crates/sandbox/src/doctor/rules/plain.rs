@@ -11,7 +11,8 @@ pub const NOT_ENFORCED: &[(&str, &str)] = &[
     ("processes", "it sees its user's processes and may signal them, Samovar's own included"),
     (
         "network",
-        "it has the host's; its Runtime API and AWS endpoint are ports on 127.0.0.1 that other functions reach, too",
+        "it has the host's; its Runtime API and AWS endpoint are ports on 127.0.0.1: other users are refused there, but other \
+         functions are not, and may act as it does",
     ),
     ("memory", "there is no limit; Max Memory Used is measured all the same"),
     ("processor", "there is neither share nor quota"),
