@@ -241,6 +241,13 @@ pub const INLINE_BYTES: usize = 256 * 1024;
 /// Connections that one environment may hold to its Runtime API. Ours: runtimes use one or two, extensions one each.
 pub const RUNTIME_API_CONNECTIONS: usize = 32;
 
+/// Those of them that an environment need not share with others: nobody can keep a runtime from being heard. Ours.
+pub const RUNTIME_API_OWN_CONNECTIONS: usize = 2;
+
+/// Connections to all Runtime APIs together, beyond each environment's own. Ours: a function of many environments
+/// must not use up the descriptors of the others.
+pub const ALL_RUNTIME_API_CONNECTIONS: usize = 512;
+
 /// Bytes of one request's head at the Runtime API, and of what is read ahead of a body. Ours: holds the X-Ray cause
 /// header, which may have 64 KiB.
 pub const RUNTIME_API_READ_BYTES: usize = 128 * 1024;

@@ -34,7 +34,8 @@ impl Pace {
     }
 }
 
-/// A stream that fails when a request's head takes longer than [`HEADER_TIME`] from its first byte on.
+/// A stream that fails when a request's head takes longer than [`HEADER_TIME`] from its first byte on, or from the
+/// connection's beginning for the first request: who connects and says nothing keeps a place from others.
 #[derive(Debug)]
 pub(crate) struct Paced<S> {
     stream: S,
@@ -53,7 +54,8 @@ struct Head {
 impl<S> Paced<S> {
     /// Watches `stream`.
     pub(crate) fn new(stream: S, pace: Arc<Pace>) -> Self {
-        Self { stream, pace, head: None }
+        let head = Head { phase: pace.phase(), deadline: None };
+        Self { stream, pace, head: Some(head) }
     }
 }
 

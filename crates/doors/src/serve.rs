@@ -12,6 +12,7 @@ use base::limits::{
 };
 use base::task::Insistent;
 use bytes::Bytes;
+use engine::host::peer::is_ours;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -144,6 +145,8 @@ async fn accept<A: Answerer>(
             () = closed(&mut stopped) => return,
         };
         match accepted {
+            // A function's door, where functions have no walls, is within every local user's reach.
+            Ok((stream, _)) if slots.shared.is_some() && !is_ours(&stream) => {}
             Ok((stream, peer)) => {
                 let (answerer, stopped) = (Arc::clone(&answerer), stopped.clone());
                 tokio::spawn(Insistent::new(converse(stream, peer, slot, stopped, answerer)));

@@ -98,6 +98,7 @@ impl Engine {
         let kit = Kit {
             starter: Arc::new(setup.launcher) as Arc<dyn Starter>,
             recipes: Arc::new(pantry),
+            connections: host::runtime::further_connections(),
             endpoint: setup.endpoint,
             names: NameServer::new(setup.dice.clone()),
             clock: setup.clock,

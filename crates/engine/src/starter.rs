@@ -10,7 +10,7 @@ use std::os::fd::OwnedFd;
 use std::task::{Context, Poll};
 
 use async_trait::async_trait;
-use sandbox::{NameSockets, SandboxSpec};
+use sandbox::{BuildError, NameSockets, SandboxSpec};
 
 use crate::admission::budget::Place;
 
@@ -92,7 +92,52 @@ pub trait Starter: Send + Sync + 'static {
     async fn build(&self, order: Order) -> Result<Sandbox, StartError>;
 }
 
-/// Why a sandbox could not be built.
+/// Why there is no sandbox.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the sandbox could not be built: {0}")]
-pub struct StartError(pub String);
+pub enum StartError {
+    /// The launcher builds no more of them at once. AWS answers 429; safe to retry.
+    #[error(
+        "this machine's budget of {limit} sandboxes is used up; raise the limit on open files or run less at once"
+    )]
+    Full {
+        /// How many there may be.
+        limit: usize,
+    },
+    /// The launcher did not build it.
+    #[error("the sandbox could not be built: {0}")]
+    NotBuilt(#[source] BuildError),
+    /// It was built, and the server could not take it over.
+    #[error("the sandbox could not be taken over: {0}")]
+    NotTaken(String),
+    /// It was closed before it was of use.
+    #[error("the sandbox was closed while it started")]
+    Closed,
+}
+
+impl From<BuildError> for StartError {
+    fn from(error: BuildError) -> Self {
+        match error {
+            BuildError::Full { limit } => Self::Full { limit },
+            error => Self::NotBuilt(error),
+        }
+    }
+}
+
+impl From<std::io::Error> for StartError {
+    fn from(error: std::io::Error) -> Self {
+        Self::NotTaken(error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_machine_stays_what_it_is() {
+        assert_eq!(StartError::from(BuildError::Full { limit: 7 }), StartError::Full { limit: 7 });
+        for error in [BuildError::TimedOut, BuildError::Gone, BuildError::Refused("x".into())] {
+            assert_eq!(StartError::from(error.clone()), StartError::NotBuilt(error));
+        }
+    }
+}

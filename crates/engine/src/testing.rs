@@ -206,7 +206,7 @@ impl Starter for FakeStarter {
     async fn build(&self, order: Order) -> Result<Sandbox, StartError> {
         tokio::time::sleep(self.build_time).await;
         if self.broken.load(Ordering::SeqCst) {
-            return Err(StartError("out of clay".into()));
+            return Err(StartError::NotTaken("out of clay".into()));
         }
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         let (log, stdout) = rustix::pipe::pipe().expect("a pipe");
@@ -391,6 +391,7 @@ impl House {
         let kit = Kit {
             starter,
             recipes: Arc::new(FakeRecipes { logs, dice: dice.clone() }),
+            connections: crate::host::runtime::further_connections(),
             endpoint: None,
             names: NameServer::new(Dice::seeded(53)),
             clock,

@@ -56,6 +56,25 @@ pub enum Egress {
     None,
 }
 
+/// What stands between functions and everything else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum IsolationMode {
+    /// Namespaces, control groups and filters; needs root.
+    Full,
+    /// Nothing: functions are processes of the user who starts Samovar.
+    None,
+}
+
+impl From<IsolationMode> for sandbox::Isolation {
+    fn from(mode: IsolationMode) -> Self {
+        match mode {
+            IsolationMode::Full => Self::Full,
+            IsolationMode::None => Self::None,
+        }
+    }
+}
+
 /// Every setting, as far as one source gives it.
 #[derive(Debug, Clone, Default, Args, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -120,6 +139,10 @@ pub struct Settings {
     /// [default: off].
     #[arg(long, env = "SAMOVAR_ALLOW_IP_FORWARD")]
     allow_ip_forward: Option<Switch>,
+    /// What stands between functions and this machine [default: full]. `none` needs no rights and protects nothing:
+    /// functions run as processes of the user who starts Samovar.
+    #[arg(long, env = "SAMOVAR_ISOLATION", value_name = "MODE")]
+    isolation: Option<IsolationMode>,
     /// What the server tells about itself: error, warn, info, debug or trace [default: info].
     #[arg(long, env = "SAMOVAR_LOG", value_name = "LEVEL")]
     log: Option<String>,
@@ -156,6 +179,8 @@ pub struct Config {
     pub cpu_quota: bool,
     /// What functions reach beyond their sandbox.
     pub egress: Wishes,
+    /// What stands between functions and everything else.
+    pub isolation: IsolationMode,
     /// The log filter.
     pub log: String,
 }
@@ -198,6 +223,7 @@ impl Settings {
             egress_allow: self.egress_allow.or(lower.egress_allow),
             egress_range: self.egress_range.or(lower.egress_range),
             allow_ip_forward: self.allow_ip_forward.or(lower.allow_ip_forward),
+            isolation: self.isolation.or(lower.isolation),
             log: self.log.or(lower.log),
         }
     }
@@ -237,6 +263,7 @@ impl Settings {
             concurrency: self.concurrency.map_or(limits::ACCOUNT_CONCURRENCY, Concurrency),
             cpu_quota: self.cpu_quota == Some(Switch::On),
             egress,
+            isolation: self.isolation.unwrap_or(IsolationMode::Full),
             log: self.log.unwrap_or_else(|| "info".into()),
         })
     }
@@ -314,6 +341,14 @@ mod tests {
         let wishes = of(text);
         assert_eq!((wishes.mode, wishes.allowed.len(), wishes.may_forward), (Mode::Nat, 2, true));
         assert_eq!(wishes.range.map(|range| range.to_string()).as_deref(), Some("10.9.0.0/16"));
+    }
+
+    #[test]
+    fn walls_are_left_out_only_when_that_is_said() {
+        let isolation = |text| settings(text).check().expect("config").isolation;
+        assert_eq!(isolation(""), IsolationMode::Full);
+        assert_eq!(isolation("isolation = 'none'"), IsolationMode::None);
+        assert!(toml::from_str::<Settings>("isolation = 'some'").is_err());
     }
 
     #[test]

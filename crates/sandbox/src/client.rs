@@ -14,6 +14,7 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use crate::limits::REQUEST_BYTES;
 use crate::meter::Meter;
 use crate::requests::{Answer, Extras, Outcome, Request, Work, decode, encode};
+use crate::setup::Isolation;
 use crate::spec::{BuildError, Built, NameSockets, SandboxSpec};
 use crate::sys::packets::{self, Received};
 
@@ -33,9 +34,9 @@ impl fmt::Debug for LauncherClient {
 }
 
 impl LauncherClient {
-    pub(crate) fn start(launcher: OwnedFd) -> io::Result<Self> {
+    pub(crate) fn start(launcher: OwnedFd, isolation: Isolation) -> io::Result<Self> {
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        let desk = Arc::new(Desk { launcher, wake, state: Mutex::default() });
+        let desk = Arc::new(Desk { launcher, wake, isolation, state: Mutex::default() });
         let worker = Arc::clone(&desk);
         std::thread::Builder::new().name("launcher-client".into()).spawn(move || worker.work())?;
         Ok(Self { desk })
@@ -92,11 +93,11 @@ impl Done {
         }
     }
 
-    fn complete(self, outcome: Outcome, body: &[u8], descriptors: Vec<OwnedFd>) {
+    fn complete(self, outcome: Outcome, body: &[u8], descriptors: Vec<OwnedFd>, isolation: Isolation) {
         let unexpected = || BuildError::Refused("the launcher's answer fits another request".into());
         match (self, outcome) {
             (Self::Build(done), Outcome::Built(extras)) => {
-                done(built(descriptors, extras).ok_or_else(unexpected));
+                done(built(descriptors, extras, isolation).ok_or_else(unexpected));
             }
             (Self::Build(done), Outcome::NotBuilt(error)) => done(Err(error)),
             (Self::Unpack(done), Outcome::Unpacked) => done(Ok(body.to_vec())),
@@ -108,12 +109,15 @@ impl Done {
 }
 
 /// The descriptors of a sandbox, in the order in which the launcher sends them.
-fn built(descriptors: Vec<OwnedFd>, extras: Extras) -> Option<Built> {
+fn built(descriptors: Vec<OwnedFd>, extras: Extras, isolation: Isolation) -> Option<Built> {
     let mut descriptors = descriptors.into_iter();
     let built = Built {
         control: descriptors.next()?,
         log: descriptors.next()?,
-        meter: Meter::new(descriptors.next()?),
+        meter: match isolation {
+            Isolation::Full => Meter::new(descriptors.next()?),
+            Isolation::None => Meter::of_family(descriptors.next()?),
+        },
         runtime_api: TcpListener::from(descriptors.next()?),
         endpoint: if extras.endpoint { Some(TcpListener::from(descriptors.next()?)) } else { None },
         names: match extras.names {
@@ -131,6 +135,7 @@ fn built(descriptors: Vec<OwnedFd>, extras: Extras) -> Option<Built> {
 struct Desk {
     launcher: OwnedFd,
     wake: OwnedFd,
+    isolation: Isolation,
     state: Mutex<State>,
 }
 
@@ -224,7 +229,7 @@ impl Desk {
             let (Answer { ticket, outcome }, body) = decode(&packet).map_err(io::Error::other)?;
             let done = self.state().awaited.remove(&ticket);
             if let Some(done) = done {
-                done.complete(outcome, body, descriptors);
+                done.complete(outcome, body, descriptors, self.isolation);
             }
         }
     }

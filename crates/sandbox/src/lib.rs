@@ -32,5 +32,7 @@ mod unpack;
 pub use client::LauncherClient;
 pub use launcher::launch;
 pub use meter::Meter;
-pub use setup::{CpuPolicy, HostMount, InterpreterRoot, LaunchError, LauncherSetup, RuntimeFile, ServerSide};
+pub use setup::{
+    CpuPolicy, HostMount, InterpreterRoot, Isolation, LaunchError, LauncherSetup, RuntimeFile, ServerSide,
+};
 pub use spec::{BuildError, Built, NameSockets, SandboxSpec};

@@ -13,6 +13,15 @@ pub const CHORES_AT_ONCE: usize = 4;
 /// Requests that may wait in the launcher beyond those being worked on.
 pub const REQUESTS_WAITING: usize = 4_096;
 
+/// Requests that are taken before signals, ended children and new sandboxes have their turn.
+pub const REQUESTS_A_TURN: usize = 64;
+
+/// Archives that may wait in the launcher, where each holds a descriptor.
+pub const ARCHIVES_WAITING: usize = 64;
+
+/// Requests that may wait for the end of one sandbox; our own server makes one.
+pub const MOURNERS: usize = 16;
+
 /// Time for a sandbox to come up before it is given up.
 pub const BUILD_TIME: Duration = Duration::from_secs(10);
 
@@ -45,6 +54,9 @@ pub const NAME_BYTES: usize = 80;
 
 /// Layers of one sandbox: a function's, and as many of our own.
 pub const LAYERS: usize = 2 * base::limits::FUNCTION_LAYERS;
+
+/// Rounds in which an init without a namespace of its own kills what the function started, a millisecond apart.
+pub const PLAIN_KILL_ROUNDS: u32 = 3_000;
 
 /// Size of `/dev/shm`, further limited by the function's memory.
 pub const SHARED_MEMORY: Mib = Mib(64);

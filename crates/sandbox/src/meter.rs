@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::cgroups::read_file;
+use crate::sys::family;
 
 /// Reads one sandbox's memory. The reads are short and blocking.
 ///
@@ -13,12 +14,31 @@ use crate::cgroups::read_file;
 #[derive(Debug)]
 pub struct Meter {
     directory: OwnedFd,
+    /// Whether the directory is that of an init in the process file system, whose descendants are measured.
+    family: bool,
     highest: AtomicU64,
 }
 
 impl Meter {
     pub(crate) fn new(directory: OwnedFd) -> Self {
-        Self { directory, highest: AtomicU64::new(0) }
+        Self { directory, family: false, highest: AtomicU64::new(0) }
+    }
+
+    /// Measures the descendants of the process whose `/proc/<pid>` this is.
+    pub(crate) fn of_family(directory: OwnedFd) -> Self {
+        Self { directory, family: true, highest: AtomicU64::new(0) }
+    }
+
+    /// The processes to measure, one a line.
+    fn members(&self) -> std::io::Result<String> {
+        if !self.family {
+            return read_file(self.directory.as_fd(), "cgroup.procs");
+        }
+        let stat = read_file(self.directory.as_fd(), "stat")?;
+        let init =
+            stat.split(' ').next().and_then(|pid| pid.parse().ok()).and_then(rustix::process::Pid::from_raw);
+        let members = init.map(family::descendants).unwrap_or_default();
+        Ok(members.iter().map(|pid| format!("{}\n", pid.as_raw_nonzero())).collect())
     }
 
     /// Most memory that the function's processes held, in bytes, as far as seen at the calls until now.
@@ -28,7 +48,7 @@ impl Meter {
     /// counts for both. A process that ended between two calls is not seen; where no call saw any, the kernel's peak
     /// without the files that are in memory now stands for them.
     pub fn max_memory(&self) -> u64 {
-        let processes = read_file(self.directory.as_fd(), "cgroup.procs").unwrap_or_default();
+        let processes = self.members().unwrap_or_default();
         let now = processes.lines().filter_map(own_memory).sum();
         match self.highest.fetch_max(now, Ordering::Relaxed).max(now) {
             0 => self.peak(),

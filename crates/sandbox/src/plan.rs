@@ -4,6 +4,7 @@ pub mod egress;
 pub mod files;
 pub mod groups;
 pub mod names;
+pub mod plain;
 pub mod rooms;
 pub mod root;
 pub mod views;

@@ -1,5 +1,6 @@
 //! System calls behind safe functions. Those that fork say what they demand of the process.
 
+pub(crate) mod family;
 pub(crate) mod landlock;
 pub(crate) mod mounts;
 mod netlink;

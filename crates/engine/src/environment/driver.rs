@@ -60,11 +60,12 @@ async fn live(
     let _endpoint = endpoint.map(|(listener, host)| host.serve(listener, Arc::clone(&recipe.keys.identity)));
     let names = names.map(|sockets| kit.names.serve(sockets)).transpose();
     let parts = names.and_then(|names| {
-        Ok((names, RuntimeApi::new(runtime_api)?, Output::new(log, recipe.log.clone(), kit.clock)?))
+        let api = RuntimeApi::new(runtime_api, Arc::clone(&kit.connections))?;
+        Ok((names, api, Output::new(log, recipe.log.clone(), kit.clock)?))
     });
     let (_names, api, output) = match parts {
         Ok(parts) => parts,
-        Err(error) => return membership.fail(StartError(error.to_string()).into()),
+        Err(error) => return membership.fail(StartError::from(error).into()),
     };
     let limits = Limits { timeout: version.configuration.timeout, ..Limits::default() };
     let mut driver = Driver {

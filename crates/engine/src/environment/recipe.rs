@@ -18,6 +18,7 @@ use sandbox::SandboxSpec;
 use sandbox::identity::{ENDPOINT_PORT, INSIDE_ADDRESS};
 use sandbox::interpreters::Interpreter;
 use sandbox::interpreters::rules::{Choice, RuntimeMatch, choose, launch_command, runtime_version};
+use tokio::sync::Semaphore;
 
 use super::output::LogPlan;
 use super::variables::{EXEC_WRAPPER, Facts, Keys, variables};
@@ -47,6 +48,8 @@ pub struct Kit {
     pub starter: Arc<dyn Starter>,
     /// Makes recipes.
     pub recipes: Arc<dyn Recipes>,
+    /// Connections to Runtime APIs, beyond each environment's own.
+    pub connections: Arc<Semaphore>,
     /// Serves functions' own AWS endpoints.
     pub endpoint: Option<Arc<dyn EndpointHost>>,
     /// Answers functions' questions for names.

@@ -8,8 +8,8 @@ use std::task::{Context, Poll, ready};
 use async_trait::async_trait;
 use base::id::EnvironmentId;
 use rustix::net::{SendFlags, send};
-use sandbox::LauncherClient;
 use sandbox::protocol::{Exit, FromInit, ToInit};
+use sandbox::{BuildError, LauncherClient};
 use tokio::io::ReadBuf;
 use tokio::net::UnixDatagram;
 use tokio::sync::oneshot;
@@ -27,10 +27,9 @@ impl Starter for LauncherClient {
         let end = End { launcher: self.clone(), id: spec.id, place: Some(place) };
         let (sender, built) = oneshot::channel();
         LauncherClient::build(self, spec, move |built| drop(sender.send(built)));
-        let built = built.await.map_err(|_| StartError("the launcher has gone".into()))?;
-        let built = built.map_err(|error| StartError(error.to_string()))?;
+        let built = built.await.map_err(|_| BuildError::Gone)??;
         Ok(Sandbox {
-            control: Box::new(Link::new(built.control, end).map_err(|error| StartError(error.to_string()))?),
+            control: Box::new(Link::new(built.control, end)?),
             log: built.log,
             runtime_api: built.runtime_api,
             endpoint: built.endpoint,

@@ -19,7 +19,8 @@ use crate::sys::{Step, StepError, landlock, signals};
 pub(super) struct Ready<'a> {
     null: OwnedFd,
     log: OwnedFd,
-    joins: Vec<OwnedFd>,
+    /// Where a process joins the function's groups; none when there are no walls.
+    joins: Option<Vec<OwnedFd>>,
     filter: &'a Program,
     /// What may be done with files, where the kernel has Landlock.
     files: Option<OwnedFd>,
@@ -27,7 +28,11 @@ pub(super) struct Ready<'a> {
 
 impl<'a> Ready<'a> {
     /// Call inside the sandbox's root.
-    pub(super) fn new(log: OwnedFd, joins: Vec<OwnedFd>, filter: &'a Program) -> Result<Self, StepError> {
+    pub(super) fn new(
+        log: OwnedFd,
+        joins: Option<Vec<OwnedFd>>,
+        filter: &'a Program,
+    ) -> Result<Self, StepError> {
         let flags = OFlags::RDWR | OFlags::CLOEXEC;
         let null = rustix::fs::open("/dev/null", flags, Mode::empty()).doing("opening the null device")?;
         // What the init itself says, as it dies of a bug, must not reach the function's log or the host's terminal.
@@ -62,7 +67,8 @@ impl<'a> Ready<'a> {
 
     /// Turns the forked child into the function's process, with all but its program.
     fn become_function(&self, reporter: BorrowedFd<'_>, cwd: &str) -> io::Result<()> {
-        for join in &self.joins {
+        let Some(joins) = &self.joins else { return self.become_plain(reporter, cwd) };
+        for join in joins {
             rustix::io::write(join, b"0")?;
         }
         process::unshare(UnshareFlags::NEWCGROUP)?;
@@ -75,6 +81,19 @@ impl<'a> Ready<'a> {
         process::bound_capabilities(CapabilitySet::empty())?;
         process::become_user(FUNCTION_UID, FUNCTION_GID)?;
         process::hold_capabilities(CapabilitySet::empty())?;
+        rustix::process::chdir(cwd)?;
+        signals::reset_all();
+        process::filter_calls(self.filter)
+    }
+
+    /// The same without walls: what a process may do to itself without any right.
+    fn become_plain(&self, reporter: BorrowedFd<'_>, cwd: &str) -> io::Result<()> {
+        process::die_with_parent()?;
+        rustix::process::setsid()?;
+        self.place_descriptors(reporter)?;
+        set_plain_limits()?;
+        process::hold_capabilities(CapabilitySet::empty())?;
+        process::no_new_privileges()?;
         rustix::process::chdir(cwd)?;
         signals::reset_all();
         process::filter_calls(self.filter)
@@ -104,6 +123,14 @@ fn set_limits() -> io::Result<()> {
     process::limit(Resource::Nofile, base::limits::FUNCTION_FILES)?;
     process::limit(Resource::Nproc, FUNCTION_TASKS)?;
     process::limit(Resource::Memlock, FUNCTION_LOCKED)?;
+    process::limit(Resource::Core, 0)?;
+    process::limit_softly(Resource::Stack, Some(FUNCTION_STACK))
+}
+
+/// Those of them that say nothing about the user's other processes, as far as the hard limits allow.
+fn set_plain_limits() -> io::Result<()> {
+    process::limit_within(Resource::Nofile, base::limits::FUNCTION_FILES)?;
+    process::limit_within(Resource::Memlock, FUNCTION_LOCKED)?;
     process::limit(Resource::Core, 0)?;
     process::limit_softly(Resource::Stack, Some(FUNCTION_STACK))
 }

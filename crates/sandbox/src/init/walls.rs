@@ -8,7 +8,7 @@ use std::path::Path;
 use rustix::mount::MountFlags;
 use rustix::thread::{CapabilitySet, UnshareFlags};
 
-use super::Birth;
+use super::Walls;
 use super::watch::Watch;
 use crate::identity::{CODE_OWNER_UID, HOST_NAME};
 use crate::plan::rooms::{ROOT, RoomStep};
@@ -37,34 +37,37 @@ const AUDIT_LOGIN: &str = "65534";
 /// Raises the walls around this process.
 ///
 /// The watch is opened while this process may open its files.
-pub(super) fn raise(birth: &Birth<'_>) -> Result<Watch, StepError> {
-    let kept = [&birth.network, &birth.launcher, &birth.control, &birth.log, &birth.memory.directory]
-        .into_iter()
-        .chain(&birth.joins);
-    process::close_all_but(&kept.map(AsFd::as_fd).collect::<Vec<_>>()).doing("closing descriptors")?;
+pub(super) fn raise(
+    walls: &Walls,
+    kept: &[BorrowedFd<'_>],
+    launcher: BorrowedFd<'_>,
+) -> Result<Watch, StepError> {
+    let own = [&walls.network, &walls.memory.directory].into_iter().chain(&walls.joins).map(AsFd::as_fd);
+    let kept: Vec<_> = kept.iter().copied().chain(own).collect();
+    process::close_all_but(&kept).doing("closing descriptors")?;
     process::die_with_parent().doing("tying the sandbox to the launcher")?;
     rustix::thread::set_name(c"samovar-init").doing("naming the init")?;
     fs::write("/proc/self/oom_score_adj", OOM_SCORE).doing("offering the sandbox to the OOM killer")?;
     // Kernels without audit have no such file, and those that forbid a second login keep the first.
     let _ = fs::write("/proc/self/loginuid", AUDIT_LOGIN);
-    let watch = Watch::open(&birth.memory)?;
-    if !birth.processors.is_empty() {
-        process::run_on(&birth.processors).doing("choosing processors")?;
+    let watch = Watch::open(&walls.memory)?;
+    if !walls.processors.is_empty() {
+        process::run_on(&walls.processors).doing("choosing processors")?;
     }
 
     // Everything made here belongs to the host's user namespace, so that root inside has no power over it.
     let separate =
         UnshareFlags::NEWNS | UnshareFlags::NEWIPC | UnshareFlags::NEWUTS | UnshareFlags::NEWCGROUP;
     process::unshare(separate).doing("making namespaces")?;
-    network::enter(birth.network.as_fd()).doing("entering the sandbox's network")?;
+    network::enter(walls.network.as_fd()).doing("entering the sandbox's network")?;
     rustix::system::sethostname(HOST_NAME.as_bytes()).doing("naming the sandbox's host")?;
-    for step in &birth.room {
+    for step in &walls.room {
         mount(step)?;
     }
     mounts::enter(Path::new(ROOT)).doing("entering the sandbox's root")?;
 
     process::unshare(UnshareFlags::NEWUSER).doing("making a user namespace (user.max_user_namespaces)")?;
-    await_map(birth.launcher.as_fd())?;
+    await_map(launcher)?;
     settle().doing("giving up rights")?;
     Ok(watch)
 }
@@ -105,7 +108,7 @@ fn mount(step: &RoomStep) -> Result<(), StepError> {
 }
 
 /// Waits until the launcher has said who is who.
-fn await_map(launcher: BorrowedFd<'_>) -> Result<(), StepError> {
+pub(super) fn await_map(launcher: BorrowedFd<'_>) -> Result<(), StepError> {
     packets::send(launcher, &[RAISED], &[], false).doing("telling the launcher")?;
     let answer = packets::receive(launcher, 1, false).doing("waiting for the launcher")?;
     match answer.packet[..] {

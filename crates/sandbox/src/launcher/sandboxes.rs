@@ -1,7 +1,9 @@
 //! The sandboxes: asked for, rising, standing, ending.
 
-use std::collections::{HashMap, HashSet, VecDeque};
-use std::fs;
+mod plain;
+mod walled;
+
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -9,58 +11,52 @@ use base::clock::Timestamp;
 use base::id::EnvironmentId;
 use base::limits::{ENVIRONMENT_DESCRIPTORS, ENVIRONMENTS};
 use rustix::pipe::PipeFlags;
-use rustix::process::{Gid, Pid, Resource, Signal, Uid, getrlimit};
+use rustix::process::{Pid, Resource, Signal, getrlimit};
 
 use super::desk::Outbox;
-use super::networks::{Network, Networks};
-use super::tree::{Interpreters, make_memory_view};
-use crate::cgroups::Groups;
-use crate::identity::{CODE_OWNER_UID, ENVIRONMENT_BLOCK, FUNCTION_GID, FUNCTION_UID};
+use super::tree::Interpreters;
 use crate::init;
-use crate::limits::{BUILD_TIME, BUILDS_AT_ONCE, CGROUP_RETRIES};
-use crate::plan::groups::Limits;
-use crate::plan::views::Machine;
-use crate::plan::{names, rooms};
+use crate::limits::{BUILD_TIME, BUILDS_AT_ONCE, MOURNERS};
+use crate::plan::names;
+use crate::plan::plain::{PlainHouse, ROOM};
 use crate::requests::{Extras, Outcome};
 use crate::seccomp::{self, Program};
-use crate::setup::CpuPolicy;
 use crate::spec::{BuildError, SandboxSpec};
-use crate::sys::{Step, StepError, packets, process};
+use crate::sys::{Step, StepError, packets};
+
+use walled::Holding;
+pub(super) use walled::Walled;
 
 /// Longest description of a failure that an init may send, in bytes.
 const REPORT_BYTES: usize = 1024;
 
 /// Every sandbox of this launcher.
 pub(super) struct Sandboxes {
+    interpreters: Interpreters,
     ground: Ground,
-    /// Processors that were given out until now.
-    processors: usize,
-    cpu_policy: CpuPolicy,
     filter: Program,
     capacity: usize,
-    users: Users,
     waiting: VecDeque<(u64, SandboxSpec)>,
     live: HashMap<EnvironmentId, Sandbox>,
     /// Those of them whose walls are being raised.
     rising: HashMap<EnvironmentId, Rising>,
     by_pid: HashMap<Pid, EnvironmentId>,
-    /// Groups that the kernel still called busy, and how often they were tried.
-    removals: Vec<(EnvironmentId, u32)>,
+    /// Directories of environments without walls that have ended.
+    vacated: Vec<String>,
 }
 
 /// What sandboxes are built on.
-pub(super) struct Ground {
-    pub(super) groups: Groups,
-    pub(super) interpreters: Interpreters,
-    pub(super) machine: Machine,
-    pub(super) networks: Networks,
+pub(super) enum Ground {
+    /// All that walls are made of.
+    Walled(Box<Walled>),
+    /// Nothing but the user's own files.
+    Plain(PlainHouse),
 }
 
 struct Sandbox {
     init: Pid,
-    user: u32,
-    /// The number of its cable to the host, when it has one.
-    cable: Option<u16>,
+    /// What it has of the launcher's; nothing where there are no walls.
+    holding: Option<Holding>,
     /// Destroy requests that wait for its end.
     mourners: Vec<u64>,
 }
@@ -76,21 +72,28 @@ struct Rising {
     extras: Extras,
 }
 
+/// An init that was just forked.
+struct Born {
+    pid: Pid,
+    holding: Option<Holding>,
+    socket: OwnedFd,
+    keys: Vec<OwnedFd>,
+    extras: Extras,
+}
+
 impl Sandboxes {
-    pub(super) fn new(ground: Ground, first_user: u32, cpu_policy: CpuPolicy) -> Self {
+    pub(super) fn new(interpreters: Interpreters, ground: Ground) -> Self {
         let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
         Self {
+            interpreters,
             ground,
-            processors: 0,
-            cpu_policy,
             filter: seccomp::compile(&seccomp::function()),
             capacity: ENVIRONMENTS.min((files / ENVIRONMENT_DESCRIPTORS) as usize),
-            users: Users { first: first_user, next: 0, taken: HashSet::new() },
             waiting: VecDeque::new(),
             live: HashMap::new(),
             rising: HashMap::new(),
             by_pid: HashMap::new(),
-            removals: Vec::new(),
+            vacated: Vec::new(),
         }
     }
 
@@ -103,7 +106,7 @@ impl Sandboxes {
     }
 
     fn refusal(&self, spec: &SandboxSpec) -> Option<BuildError> {
-        let interpreters: Vec<_> = self.ground.interpreters.iter().map(|(id, _)| id.as_str()).collect();
+        let interpreters: Vec<_> = self.interpreters.iter().map(|(id, _)| id.as_str()).collect();
         if let Some(refusal) = names::refusal(spec, &interpreters) {
             return Some(BuildError::Refused(refusal));
         }
@@ -126,7 +129,9 @@ impl Sandboxes {
         match self.live.get_mut(&id) {
             None => outbox.answer(ticket, Outcome::Destroyed),
             Some(sandbox) => {
-                sandbox.mourners.push(ticket);
+                if sandbox.mourners.len() < MOURNERS {
+                    sandbox.mourners.push(ticket);
+                }
                 kill(sandbox.init);
                 if let Some(rising) = self.rising.remove(&id) {
                     outbox.answer(rising.ticket, Outcome::NotBuilt(BuildError::Destroyed));
@@ -141,8 +146,7 @@ impl Sandboxes {
             && self.rising.len() < BUILDS_AT_ONCE
             && let Some((ticket, spec)) = self.waiting.pop_front()
         {
-            let deadline = now + BUILD_TIME;
-            if let Err(error) = self.build(ticket, &spec, now, deadline) {
+            if let Err(error) = self.build(ticket, &spec, now) {
                 outbox.answer(ticket, Outcome::NotBuilt(not_built(&error)));
             }
         }
@@ -150,73 +154,22 @@ impl Sandboxes {
             outbox.answer(rising.ticket, Outcome::NotBuilt(BuildError::TimedOut));
             self.live.get(&id).inspect(|sandbox| kill(sandbox.init));
         }
-        self.retry_removals();
-    }
-
-    fn build(
-        &mut self,
-        ticket: u64,
-        spec: &SandboxSpec,
-        now: Timestamp,
-        deadline: Timestamp,
-    ) -> Result<(), StepError> {
-        let network = self.ground.networks.take(now)?;
-        let cable = network.number;
-        let limits = Limits { memory: spec.memory, tmp: spec.tmp, cpu_policy: self.cpu_policy };
-        let group = self.ground.groups.make(&spec.id.to_string(), limits);
-        let group = group.inspect_err(|_| self.ground.networks.give_back(cable))?;
-        let user = self.users.take();
-        self.processors += self.ground.machine.processors_of(spec.memory);
-        match self.fork(ticket, spec, deadline, group, network, user) {
-            Ok((init, rising)) => {
-                self.by_pid.insert(init, spec.id);
-                self.rising.insert(spec.id, rising);
-                self.live.insert(spec.id, Sandbox { init, user, cable, mourners: Vec::new() });
-                Ok(())
-            }
-            Err(error) => {
-                self.users.give_back(user);
-                self.ground.networks.give_back(cable);
-                self.remove_groups(spec.id, 0);
-                Err(error)
-            }
+        if let Ground::Walled(walled) = &mut self.ground {
+            walled.retry_removals();
         }
     }
 
-    fn fork(
-        &self,
-        ticket: u64,
-        spec: &SandboxSpec,
-        deadline: Timestamp,
-        group: crate::cgroups::Group,
-        network: Network,
-        user: u32,
-    ) -> Result<(Pid, Rising), StepError> {
-        let (init, launcher) = packets::pair().doing("making an init's socket")?;
-        let (control, server) = packets::pair().doing("making a control socket")?;
-        let (read, log) = log_pipe(user).doing("making a log pipe")?;
-        let interpreter = spec.interpreter.as_deref().and_then(|wanted| {
-            self.ground.interpreters.iter().find_map(|(id, mounts)| (id == wanted).then_some(mounts.as_slice()))
-        });
-        make_memory_view(spec.memory).doing("describing memory to a sandbox")?;
-        let birth = init::Birth {
-            room: rooms::steps(spec, interpreter.unwrap_or_default(), &self.ground.machine),
-            processors: self.ground.machine.choose(spec.memory, self.processors),
-            network: network.namespace,
-            launcher,
-            control: server,
-            log,
-            joins: group.joins,
-            memory: group.memory,
-            filter: &self.filter,
+    fn build(&mut self, ticket: u64, spec: &SandboxSpec, now: Timestamp) -> Result<(), StepError> {
+        let born = match &mut self.ground {
+            Ground::Walled(walled) => walled.build(spec, &self.interpreters, &self.filter, now)?,
+            Ground::Plain(house) => plain::build(house, spec, &self.filter)?,
         };
-        let flags = libc::CLONE_NEWPID as u64;
-        let pid = process::spawn(flags, move || init::run(birth)).doing("forking an init")?;
-        let extras = Extras { endpoint: spec.endpoint, names: network.names.is_some() };
-        let mut keys = vec![control, read, group.meter, network.runtime_api];
-        keys.extend(Some(network.endpoint).filter(|_| spec.endpoint));
-        keys.extend(network.names.into_iter().flatten());
-        Ok((pid, Rising { ticket, deadline, init, keys, extras }))
+        let Born { pid, holding, socket, keys, extras } = born;
+        self.by_pid.insert(pid, spec.id);
+        self.live.insert(spec.id, Sandbox { init: pid, holding, mourners: Vec::new() });
+        let deadline = now + BUILD_TIME;
+        self.rising.insert(spec.id, Rising { ticket, deadline, init: socket, keys, extras });
+        Ok(())
     }
 
     /// The sockets of inits whose walls are being raised.
@@ -247,44 +200,40 @@ impl Sandboxes {
         if let Some(rising) = self.rising.remove(&id) {
             outbox.answer(rising.ticket, Outcome::NotBuilt(reported(b"")));
         }
-        if let Some(sandbox) = self.live.remove(&id) {
+        let sandbox = self.live.remove(&id);
+        if let Some(sandbox) = &sandbox {
             sandbox.mourners.iter().for_each(|ticket| outbox.answer(*ticket, Outcome::Destroyed));
-            self.users.give_back(sandbox.user);
-            self.ground.networks.give_back(sandbox.cable);
         }
-        self.remove_groups(id, 0);
+        match &mut self.ground {
+            Ground::Walled(walled) => walled.take_back(id, sandbox.and_then(|sandbox| sandbox.holding)),
+            Ground::Plain(_) => self.vacated.push(format!("{ROOM}{id}")),
+        }
         true
-    }
-
-    /// Tries again to remove groups that were busy.
-    pub(super) fn retry_removals(&mut self) {
-        for (id, tries) in std::mem::take(&mut self.removals) {
-            self.remove_groups(id, tries);
-        }
-    }
-
-    fn remove_groups(&mut self, id: EnvironmentId, tries: u32) {
-        if !self.ground.groups.remove(&id.to_string()) && tries < CGROUP_RETRIES {
-            self.removals.push((id, tries + 1));
-        }
     }
 
     /// Uses a quiet moment for the sandboxes to come.
     pub(super) fn prepare(&mut self, now: Timestamp) {
-        if self.prepares(now) {
-            self.ground.networks.refill(now);
+        let is_building = self.is_building();
+        if let Ground::Walled(walled) = &mut self.ground {
+            walled.prepare(now, is_building);
         }
-        self.ground.networks.shrink(now);
     }
 
     /// Whether a quiet moment would be used: while a sandbox rises it would take the processor from it.
     pub(super) fn prepares(&self, now: Timestamp) -> bool {
-        !self.is_building() && self.ground.networks.wants_more(now)
+        !self.is_building() && self.walled().is_some_and(|walled| walled.wants_more(now))
     }
 
     /// Whether less need be prepared after a long quiet time.
     pub(super) fn may_shrink(&self) -> bool {
-        self.ground.networks.is_large()
+        self.walled().is_some_and(Walled::has_many)
+    }
+
+    /// Tries again to remove groups that were busy.
+    pub(super) fn retry_removals(&mut self) {
+        if let Ground::Walled(walled) = &mut self.ground {
+            walled.retry_removals();
+        }
     }
 
     /// Kills them all.
@@ -293,9 +242,24 @@ impl Sandboxes {
         self.live.values().for_each(|sandbox| kill(sandbox.init));
     }
 
+    /// Whether an ended sandbox left something in `code/`.
+    pub(super) fn has_vacated(&self) -> bool {
+        !self.vacated.is_empty()
+    }
+
+    /// Names in `code/` of what ended sandboxes leave.
+    pub(super) fn take_vacated(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.vacated)
+    }
+
+    /// Whether a process is one of the inits.
+    pub(super) fn has(&self, pid: Pid) -> bool {
+        self.by_pid.contains_key(&pid)
+    }
+
     /// Whether nothing is left of any sandbox.
     pub(super) fn is_empty(&self) -> bool {
-        self.live.is_empty() && self.removals.is_empty()
+        self.live.is_empty() && !self.has_removals()
     }
 
     /// Whether a sandbox is being built or is to be.
@@ -305,7 +269,7 @@ impl Sandboxes {
 
     /// Whether control groups wait for their removal.
     pub(super) fn has_removals(&self) -> bool {
-        !self.removals.is_empty()
+        self.walled().is_some_and(Walled::has_removals)
     }
 
     /// Requests that wait.
@@ -315,7 +279,14 @@ impl Sandboxes {
 
     /// Removes what is shared by all sandboxes.
     pub(super) fn close(&self) {
-        self.ground.groups.close();
+        self.walled().inspect(|walled| walled.close());
+    }
+
+    fn walled(&self) -> Option<&Walled> {
+        match &self.ground {
+            Ground::Walled(walled) => Some(walled),
+            Ground::Plain(_) => None,
+        }
     }
 }
 
@@ -325,8 +296,8 @@ impl Rising {
         match packets::receive(self.init.as_fd(), REPORT_BYTES, true) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
             Ok(received) if received.packet == [init::RAISED] => {
-                let named = sandbox.name_users(&self.init);
-                Some(named.map_or_else(
+                let welcome = sandbox.welcome(&self.init);
+                Some(welcome.map_or_else(
                     |error| Outcome::NotBuilt(not_built(&error)),
                     |()| Outcome::Built(self.extras),
                 ))
@@ -338,49 +309,19 @@ impl Rising {
 }
 
 impl Sandbox {
-    /// Says who is who in the sandbox's user namespace: root is the owner of all code, the function's user is the
-    /// environment's own.
-    fn name_users(&self, init: &OwnedFd) -> Result<(), StepError> {
-        let (pid, user) = (self.init.as_raw_nonzero(), self.user);
-        for (file, function) in [("uid_map", FUNCTION_UID), ("gid_map", FUNCTION_GID)] {
-            let map = format!("0 {CODE_OWNER_UID} 1\n{function} {user} 1\n");
-            fs::write(format!("/proc/{pid}/{file}"), map).doing("mapping users")?;
+    /// Lets an init go on that has raised its walls.
+    fn welcome(&self, init: &OwnedFd) -> Result<(), StepError> {
+        if let Some(holding) = &self.holding {
+            holding.name_users(self.init)?;
         }
-        // The kernel lets anybody map these, once.
-        fs::write(format!("/proc/{pid}/projid_map"), "0 0 1\n").doing("mapping projects")?;
         packets::send(init.as_fd(), &[init::MAPPED], &[], true).doing("answering the init")
     }
 }
 
-/// The users that environments get, in turn, so that one is not soon used again.
-struct Users {
-    first: u32,
-    next: u32,
-    taken: HashSet<u32>,
-}
-
-impl Users {
-    fn take(&mut self) -> u32 {
-        // There are more users than sandboxes, so the search ends.
-        loop {
-            let user = self.first + self.next;
-            self.next = (self.next + 1) % ENVIRONMENT_BLOCK;
-            if self.taken.insert(user) {
-                return user;
-            }
-        }
-    }
-
-    fn give_back(&mut self, user: u32) {
-        self.taken.remove(&user);
-    }
-}
-
-/// A pipe whose write end the function's user may open by name (`/dev/stdout`) and whose read end does not block.
-fn log_pipe(user: u32) -> io::Result<(OwnedFd, OwnedFd)> {
+/// A pipe whose read end does not block.
+fn log_pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     let (read, write) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
     rustix::fs::fcntl_setfl(&read, rustix::fs::OFlags::NONBLOCK)?;
-    rustix::fs::fchown(&write, Some(Uid::from_raw(user)), Some(Gid::from_raw(user)))?;
     Ok((read, write))
 }
 

@@ -157,20 +157,25 @@ pub(crate) fn remove_table(name: &str) -> io::Result<()> {
 
 /// Opens a listener at `port` of the inside address; non-blocking.
 pub(crate) fn listen(port: u16) -> io::Result<OwnedFd> {
-    let socket = bound(SocketType::STREAM, port)?;
+    listen_at(SocketAddrV4::new(Ipv4Addr::from(INSIDE_ADDRESS), port))
+}
+
+/// Opens a listener; non-blocking.
+pub(crate) fn listen_at(address: SocketAddrV4) -> io::Result<OwnedFd> {
+    let socket = bound(SocketType::STREAM, address)?;
     rustix::net::listen(&socket, LISTEN_BACKLOG)?;
     Ok(socket)
 }
 
 /// Opens a socket for datagrams at `port` of the inside address; non-blocking.
 pub(crate) fn receive_datagrams(port: u16) -> io::Result<OwnedFd> {
-    bound(SocketType::DGRAM, port)
+    bound(SocketType::DGRAM, SocketAddrV4::new(Ipv4Addr::from(INSIDE_ADDRESS), port))
 }
 
-fn bound(kind: SocketType, port: u16) -> io::Result<OwnedFd> {
+fn bound(kind: SocketType, address: SocketAddrV4) -> io::Result<OwnedFd> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = rustix::net::socket_with(AddressFamily::INET, kind, flags, None)?;
-    rustix::net::bind(&socket, &SocketAddrV4::new(Ipv4Addr::from(INSIDE_ADDRESS), port))?;
+    rustix::net::bind(&socket, &address)?;
     Ok(socket)
 }
 

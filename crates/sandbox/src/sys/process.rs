@@ -25,9 +25,18 @@ pub(crate) fn spawn(flags: u64, body: impl FnOnce() -> i32) -> io::Result<Pid> {
     arguments.exit_signal = libc::SIGCHLD as u64;
     // SAFETY: without CLONE_VM the child has its own memory and stack; the caller has a single thread, so that no
     // lock is held by a thread that the child lacks.
-    let result = checked(unsafe {
+    let forked = checked(unsafe {
         libc::syscall(libc::SYS_clone3, &raw mut arguments, size_of::<libc::clone_args>())
-    })?;
+    });
+    let result = match forked {
+        // Containers hide the newer call, whose flags their filters cannot see.
+        Err(error) if error.raw_os_error() == Some(libc::ENOSYS) => {
+            let flags = flags | libc::SIGCHLD as u64;
+            // SAFETY: as above; no stack of its own means the parent's, copied.
+            checked(unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) })?
+        }
+        forked => forked?,
+    };
     if result == 0 {
         let code = std::panic::catch_unwind(AssertUnwindSafe(body)).unwrap_or(PANICKED);
         exit(code);
@@ -84,6 +93,16 @@ pub(crate) fn kill_all_others() {
 /// Asks for SIGKILL when the parent ends. Forgotten when the process changes its user.
 pub(crate) fn die_with_parent() -> io::Result<()> {
     Ok(rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?)
+}
+
+/// Asks for SIGTERM when the parent ends, for a process that has to clear up. Forgotten when it changes its user.
+pub(crate) fn end_with_parent() -> io::Result<()> {
+    Ok(rustix::process::set_parent_process_death_signal(Some(Signal::TERM))?)
+}
+
+/// Becomes the parent of every descendant that loses its own.
+pub(crate) fn adopt_orphans() -> io::Result<()> {
+    Ok(rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?)
 }
 
 /// Leaves the namespaces that `flags` name.
@@ -147,6 +166,12 @@ pub(crate) fn no_new_privileges() -> io::Result<()> {
 pub(crate) fn limit(resource: Resource, value: u64) -> io::Result<()> {
     let both = Rlimit { current: Some(value), maximum: Some(value) };
     Ok(rustix::process::setrlimit(resource, both)?)
+}
+
+/// Sets both limits of a resource, or leaves a hard limit that is lower already.
+pub(crate) fn limit_within(resource: Resource, value: u64) -> io::Result<()> {
+    let hard = rustix::process::getrlimit(resource).maximum;
+    limit(resource, hard.map_or(value, |hard| hard.min(value)))
 }
 
 /// Sets the soft limit of a resource as far as its hard limit allows.
