@@ -12,7 +12,7 @@ use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
 /// Where Samovar keeps its data unless told otherwise.
-pub const DATA_DIR: &str = "/var/lib/samovar";
+const DATA_DIR: &str = "/var/lib/samovar";
 /// Where `samovar runtimes install` puts the SDKs unless told otherwise.
 pub const SDK_DIR: &str = "/var/lib/samovar-sdk";
 const LISTEN: &str = "127.0.0.1:4566";
@@ -67,7 +67,8 @@ pub struct Settings {
     /// Address and port [default: 127.0.0.1:4566]. Any address but loopback needs keys.
     #[arg(long, env = "SAMOVAR_LISTEN", value_name = "ADDRESS:PORT")]
     listen: Option<String>,
-    /// Where functions, queues and logs are kept [default: /var/lib/samovar].
+    /// Where functions, queues and logs are kept [default: /var/lib/samovar, and with `--isolation none`
+    /// ~/.local/share/samovar].
     #[arg(long, env = "SAMOVAR_DATA_DIR", value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// The region of requests that name none [default: us-east-1].
@@ -200,10 +201,11 @@ impl Settings {
                 "require_keys needs access keys: set {KEYS_VARIABLE}=KEY:SECRET or `keys` in the configuration file"
             );
         }
+        let isolation = self.isolation.unwrap_or(IsolationMode::Full);
         let closed = !listen.ip().is_loopback() || self.require_keys == Some(true);
         Ok(Config {
             listen,
-            data_dir: self.data_dir.unwrap_or_else(|| DATA_DIR.into()),
+            data_dir: self.data_dir.unwrap_or_else(|| default_data_dir(isolation)),
             region: self.region.unwrap_or_else(|| REGION.into()).parse().context("region")?,
             account: self.account.unwrap_or_else(|| ACCOUNT.into()).parse().context("account")?,
             allow_reset: self.allow_reset.unwrap_or(false),
@@ -215,9 +217,20 @@ impl Settings {
             idle_expiry: self.idle_expiry.map_or(limits::IDLE_EXPIRY, Duration::from_secs),
             concurrency: self.concurrency.map_or(limits::ACCOUNT_CONCURRENCY, Concurrency),
             cpu_quota: self.cpu_quota == Some(Switch::On),
-            isolation: self.isolation.unwrap_or(IsolationMode::Full),
+            isolation,
             log: self.log.unwrap_or_else(|| "info".into()),
         })
+    }
+}
+
+/// Who runs without rights has a place at home only. Source: XDG Base Directory Specification, "XDG_DATA_HOME".
+pub fn default_data_dir(isolation: IsolationMode) -> PathBuf {
+    let variable = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let home =
+        || variable("XDG_DATA_HOME").or_else(|| variable("HOME").map(|home| home.join(".local/share")));
+    match isolation {
+        IsolationMode::Full => DATA_DIR.into(),
+        IsolationMode::None => home().map_or_else(|| DATA_DIR.into(), |home| home.join("samovar")),
     }
 }
 
