@@ -290,3 +290,18 @@ def test_directories_of_others_are_refused(tmp_path):
         assert said.returncode == 1 and "holds files that samovar did not make" in said.stderr
     finally:
         subprocess.run(["rm", "-rf", foreign], check=True)
+
+
+def test_data_is_at_home_unless_told_otherwise():
+    home = pathlib.Path(tempfile.mkdtemp(prefix="samovar-none-"))
+    os.chown(home, NOBODY, NOBODY)
+    variables = {name: value for name, value in os.environ.items() if not name.startswith(("SAMOVAR_", "XDG_"))}
+    server = subprocess.Popen([BINARY, "serve", "--isolation", "none", "--listen", "127.0.0.1:0"], user=NOBODY, group=NOBODY, extra_groups=[], cwd="/",
+                              env={**variables, "HOME": str(home)}, stderr=subprocess.PIPE, text=True)
+    try:
+        ready = next(line for line in server.stderr if "ready" in line or "cannot" in line)
+        assert f"data in {home}/.local/share/samovar" in ready
+    finally:
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(20) == 0
+        subprocess.run(["rm", "-rf", str(home)], check=True)

@@ -4,6 +4,9 @@ import json
 import os
 import pathlib
 import subprocess
+import tempfile
+
+import pytest
 
 from samovar import BINARY, create, invoke
 
@@ -45,10 +48,10 @@ for who, pid in (("launcher", launcher), ("init", sandbox)):
     attempt(who + " traced", lambda: traced(pid))
     attempt(who + " signalled", lambda: os.kill(pid, 0))
     attempt(who + " namespace", lambda: os.open(f"/proc/{pid}/ns/mnt", os.O_RDONLY))
-for lock in os.listdir("/run/samovar"):
-    if lock.endswith(".lock"):
-        attempt("lock", lambda: open("/run/samovar/" + lock).read())
-        attempt("lock removed", lambda: os.unlink("/run/samovar/" + lock))
+found = os.stat(data)
+lock = f"/run/samovar/{found.st_dev:x}-{found.st_ino:x}.lock"
+attempt("lock", lambda: open(lock).read())
+attempt("lock removed", lambda: os.unlink(lock))
 attempt("code", lambda: open(data + "/code/x", "w"))
 attempt("root", lambda: os.setuid(0))
 attempt("group", lambda: os.setgroups([0]))
@@ -74,8 +77,17 @@ def test_the_server_holds_no_right(fresh):
     assert status(samovar.process.pid)["Uid"].split()[0] == "0"
 
 
-def test_what_the_server_s_user_cannot_do(fresh):
-    samovar = fresh()
+@pytest.fixture
+def reachable():
+    """A directory that every user may enter, unlike pytest's own."""
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="samovar-rights-"))
+    directory.chmod(0o755)
+    yield directory
+    subprocess.run(["rm", "-rf", str(directory)], check=True)
+
+
+def test_what_the_server_s_user_cannot_do(reachable, fresh):
+    samovar = fresh(data=str(reachable / "data"))
     lam = samovar.client("lambda")
     create(lam, "f", "def handler(e, c):\n    return 1\n")
     invoke(lam, "f")
@@ -87,7 +99,7 @@ def test_what_the_server_s_user_cannot_do(fresh):
                           capture_output=True, text=True, cwd="/", timeout=30)
     assert said.returncode == 0, said.stderr
     done = json.loads(said.stdout)
-    assert len(done) >= 20
+    assert len(done) >= 19
     for attempt, outcome in done.items():
         # EPERM or EACCES, whatever it was.
         assert outcome in (1, 13), (attempt, outcome)

@@ -71,6 +71,7 @@ Examples:
   samovar serve
   samovar serve --data-dir /srv/samovar --region eu-central-1
   samovar serve --config /etc/samovar.toml
+  samovar serve --isolation none                  without root: functions run as your own processes, without walls
   SAMOVAR_KEYS=AKIDEXAMPLE:secret samovar serve --listen 0.0.0.0:4566
 
 The configuration file has the same names, with _ for -:
@@ -92,7 +93,7 @@ pub struct DoctorArgs {
     /// The mode of `serve` to judge for.
     #[arg(long, env = "SAMOVAR_ISOLATION", value_name = "MODE", default_value = "full")]
     pub isolation: IsolationMode,
-    /// Where the data would be kept [default: /var/lib/samovar].
+    /// Where the data would be kept [default: that of `serve`].
     #[arg(long, env = "SAMOVAR_DATA_DIR", value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
     /// Print JSON.

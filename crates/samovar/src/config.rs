@@ -13,7 +13,7 @@ use sandbox::plan::egress::{Cidr, CidrError, Mode, Wishes, range_refusal};
 use serde::Deserialize;
 
 /// Where Samovar keeps its data unless told otherwise.
-pub const DATA_DIR: &str = "/var/lib/samovar";
+const DATA_DIR: &str = "/var/lib/samovar";
 /// Where `samovar runtimes install` puts the SDKs unless told otherwise.
 pub const SDK_DIR: &str = "/var/lib/samovar-sdk";
 const LISTEN: &str = "127.0.0.1:4566";
@@ -82,7 +82,8 @@ pub struct Settings {
     /// Address and port [default: 127.0.0.1:4566]. Any address but loopback needs keys.
     #[arg(long, env = "SAMOVAR_LISTEN", value_name = "ADDRESS:PORT")]
     listen: Option<String>,
-    /// Where functions, queues and logs are kept [default: /var/lib/samovar].
+    /// Where functions, queues and logs are kept [default: /var/lib/samovar, and with `--isolation none`
+    /// ~/.local/share/samovar].
     #[arg(long, env = "SAMOVAR_DATA_DIR", value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// The region of requests that name none [default: us-east-1].
@@ -247,10 +248,11 @@ impl Settings {
             self.egress_range,
             self.allow_ip_forward,
         )?;
+        let isolation = self.isolation.unwrap_or(IsolationMode::Full);
         let closed = !listen.ip().is_loopback() || self.require_keys == Some(true);
         Ok(Config {
             listen,
-            data_dir: self.data_dir.unwrap_or_else(|| DATA_DIR.into()),
+            data_dir: self.data_dir.unwrap_or_else(|| default_data_dir(isolation)),
             region: self.region.unwrap_or_else(|| REGION.into()).parse().context("region")?,
             account: self.account.unwrap_or_else(|| ACCOUNT.into()).parse().context("account")?,
             allow_reset: self.allow_reset.unwrap_or(false),
@@ -263,7 +265,7 @@ impl Settings {
             concurrency: self.concurrency.map_or(limits::ACCOUNT_CONCURRENCY, Concurrency),
             cpu_quota: self.cpu_quota == Some(Switch::On),
             egress,
-            isolation: self.isolation.unwrap_or(IsolationMode::Full),
+            isolation,
             log: self.log.unwrap_or_else(|| "info".into()),
         })
     }
@@ -295,6 +297,17 @@ fn egress(
         bail!("egress_range: {refusal}");
     }
     Ok(Wishes { mode, private, allowed, may_forward: forward == Some(Switch::On), range })
+}
+
+/// Who runs without rights has a place at home only. Source: XDG Base Directory Specification, "XDG_DATA_HOME".
+pub fn default_data_dir(isolation: IsolationMode) -> PathBuf {
+    let variable = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let home =
+        || variable("XDG_DATA_HOME").or_else(|| variable("HOME").map(|home| home.join(".local/share")));
+    match isolation {
+        IsolationMode::Full => DATA_DIR.into(),
+        IsolationMode::None => home().map_or_else(|| DATA_DIR.into(), |home| home.join("samovar")),
+    }
 }
 
 fn read(path: &Path) -> Result<Settings> {

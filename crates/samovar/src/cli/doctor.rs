@@ -1,7 +1,6 @@
 //! `samovar doctor`: what this host gives.
 
 use std::fmt::Write;
-use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -12,13 +11,13 @@ use sandbox::interpreters;
 use serde_json::json;
 
 use super::DoctorArgs;
-use crate::config::DATA_DIR;
+use crate::config::default_data_dir;
 
 /// Prints every wall; the status is 1 when functions cannot run here.
 pub fn run(args: &DoctorArgs) -> Result<ExitCode> {
-    let data_dir = args.data_dir.as_deref().unwrap_or(Path::new(DATA_DIR));
+    let data_dir = args.data_dir.clone().unwrap_or_else(|| default_data_dir(args.isolation));
     let isolation = args.isolation.into();
-    let findings = verdicts(&probe(data_dir, &interpreters::discover()), isolation);
+    let findings = verdicts(&probe(&data_dir, &interpreters::discover()), isolation);
     let ready = is_ready(&findings);
     if args.json {
         let report = json!({ "isolation": name(isolation), "ready": ready, "walls": findings });

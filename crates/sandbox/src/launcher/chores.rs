@@ -216,11 +216,16 @@ impl Chores {
         outbox.send(ticket, Outcome::NotUnpacked, &text, Vec::new());
     }
 
-    /// Ends all unpacking. What is cleared at the launcher's end goes on while there is time, and at its next start.
+    /// Ends all helpers and forgets what waits; what they leave is cleared at the next start. Rooms of functions without
+    /// walls are cleared while there is time, for they hold what functions wrote.
     pub(super) fn abandon(&mut self) {
-        self.waiting.retain(|task| matches!(task, Task::Clear { .. }));
-        let unpacking = self.busy.iter().filter(|(_, chore)| matches!(chore.kind, Kind::Unpack { .. }));
-        unpacking.for_each(|(pid, _)| kill(*pid));
+        let is_room = |entry: &str| entry.starts_with(ROOM);
+        self.waiting.retain(|task| matches!(task, Task::Clear { entry } if is_room(entry)));
+        for (pid, chore) in &self.busy {
+            if !matches!(&chore.kind, Kind::Clear { entry } if is_room(entry)) {
+                kill(*pid);
+            }
+        }
     }
 
     /// Whether a process is one of the helpers.

@@ -8,7 +8,7 @@ use crate::plan::groups::{Controller, Hierarchy, Version, hierarchies};
 pub(super) fn verdicts(facts: &Facts) -> Vec<Finding> {
     let groups = Groups::of(facts);
     let mut findings = vec![rights(facts), kernel(facts), namespaces(facts), user_namespaces(facts)];
-    findings.extend(Controller::ALL.map(|controller| control_group(&groups, controller)));
+    findings.extend(Controller::USED.map(|controller| control_group(&groups, controller)));
     findings.extend([
         swap(facts, &groups),
         out_of_memory(facts, &groups),
