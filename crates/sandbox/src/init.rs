@@ -188,6 +188,8 @@ impl Init<'_> {
         while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
             if let Some(runtime) = self.runtime.take_if(|runtime| runtime.pid == pid) {
                 self.tell(FromInit::Exited(self.exit_of(&runtime, status)))?;
+            } else if self.watch.ended(pid, status) {
+                self.look();
             }
         }
         Ok(())
@@ -253,9 +255,11 @@ impl Init<'_> {
         loop {
             process::kill_all_others();
             // Each round ends one process at least; none left is ECHILD, for orphans become children of pid 1.
-            if wait(WaitOptions::empty()).is_err() {
-                return;
-            }
+            let _ = match wait(WaitOptions::empty()) {
+                Ok(Some((pid, status))) => self.watch.ended(pid, status),
+                Ok(None) => false,
+                Err(_) => break,
+            };
         }
     }
 

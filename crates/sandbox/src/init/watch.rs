@@ -9,13 +9,13 @@ use std::time::Duration;
 use base::units::Mib;
 use rustix::event::{EventfdFlags, PollFlags, eventfd};
 use rustix::fs::{Mode, OFlags};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitStatus, kill_process};
 
 use crate::limits::{ALARM_AFTER, SOONEST_LOOK};
 use crate::meter::value;
 use crate::plan::groups::Version;
 use crate::plan::watch::{Held, Step, decide, own_memory, pace};
-use crate::sys::{Step as _, StepError};
+use crate::sys::{Step as _, StepError, process};
 
 /// Longest file of a group that is read, in bytes.
 const FILE_BYTES: usize = 16 * 1024;
@@ -46,6 +46,8 @@ pub(super) struct Watch {
     alarm: Alarm,
     /// When to look without an alarm.
     after: Option<Duration>,
+    /// Who sets the alarm.
+    clerk: Option<Pid>,
     /// Who was killed last, and how often it was looked at since.
     victim: Option<(Pid, u32)>,
 }
@@ -84,7 +86,7 @@ impl Watch {
         };
         let stat = open("memory.stat", read)?;
         let (version, limit) = (group.version, group.limit.bytes());
-        Ok(Self { version, limit, usage, stat, kernel, kills, alarm, after: None, victim: None })
+        Ok(Self { version, limit, usage, stat, kernel, kills, alarm, after: None, clerk: None, victim: None })
     }
 
     /// What to wait for.
@@ -101,23 +103,34 @@ impl Watch {
         self.after
     }
 
-    /// Sees to it that the alarm is set soon: not at once, because a runtime that ends right away shall be reported
-    /// right away.
+    /// Sees to it that the alarm is set soon; not at once, for a sandbox whose runtime ends right away need not wait
+    /// for it.
     pub(super) const fn begin(&mut self) {
-        if let Alarm::Event { register: Some(_), .. } = self.alarm {
+        if !matches!(self.alarm, Alarm::High(_)) {
             self.after = Some(ALARM_AFTER);
         }
     }
 
+    /// Has a child set the alarm, for it waits and this process must not.
     fn register(&mut self) {
-        if let Alarm::Event { event, register } = &mut self.alarm
-            && let Some(register) = register.take()
-        {
-            let order = format!("{} {} {}", event.as_raw_fd(), self.usage.as_raw_fd(), self.limit);
-            if rustix::io::write(&register, order.as_bytes()).is_err() {
-                self.alarm = Alarm::None;
-            }
+        let Alarm::Event { event, register } = &mut self.alarm else { return };
+        let Some(register) = register.take() else { return };
+        let order = format!("{} {} {}", event.as_raw_fd(), self.usage.as_raw_fd(), self.limit);
+        let written = move || i32::from(rustix::io::write(&register, order.as_bytes()).is_err());
+        match process::spawn(0, written) {
+            Ok(clerk) => self.clerk = Some(clerk),
+            Err(_) => self.alarm = Alarm::None,
         }
+    }
+
+    /// Hears that a child ended; whether to look now, because the alarm is set since then.
+    pub(super) fn ended(&mut self, child: Pid, status: WaitStatus) -> bool {
+        let is_clerk = self.clerk.take_if(|clerk| *clerk == child).is_some();
+        if is_clerk && status.exit_status() != Some(0) {
+            // The kernel has no alarms, or a reset came first.
+            self.alarm = Alarm::None;
+        }
+        is_clerk
     }
 
     /// Processes that the kernel itself killed, at the hard limit.

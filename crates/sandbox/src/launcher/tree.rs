@@ -18,7 +18,7 @@ use super::house::{CODE, House};
 use crate::identity::CODE_OWNER_UID;
 use crate::plan::rooms::{self, PlacedMount};
 use crate::plan::root::{self, HostFacts, RootStep};
-use crate::plan::views::{self, Machine, VIEWS};
+use crate::plan::views::{self, Machine, VIEWS, VIEWS_MADE};
 use crate::setup::LauncherSetup;
 use crate::sys::{Step, StepError, mounts, process};
 
@@ -37,14 +37,15 @@ pub(super) fn enter(
     let safe = MountFlags::NOSUID | MountFlags::NODEV;
     mounts::mount(c"tmpfs", top, safe, "mode=0755").doing("mounting the launcher's root")?;
     let own = |path: &str| top.join(path.trim_start_matches('/'));
-    for directory in [rooms::ROOT, rooms::CODE, rooms::HOST, VIEWS, "/proc"] {
+    for directory in [rooms::ROOT, rooms::CODE, rooms::HOST, VIEWS, VIEWS_MADE, "/proc"] {
         fs::create_dir(own(directory)).doing("making the launcher's root")?;
     }
     mounts::bind(&house.data.join(CODE), &own(rooms::CODE)).doing("showing the code to the launcher")?;
     mounts::bind(Path::new("/proc"), &own("/proc")).doing("showing processes to the launcher")?;
     let interpreters = place_interpreters(&own(rooms::HOST), setup)?;
     build_root(&own(rooms::ROOT), setup, names)?;
-    let machine = make_views(&own(VIEWS)).doing("describing the machine to sandboxes")?;
+    let machine = make_views(&own(VIEWS_MADE)).doing("describing the machine to sandboxes")?;
+    mounts::show(&own(VIEWS_MADE), &own(VIEWS)).doing("describing the machine to sandboxes")?;
     mounts::enter(top).doing("entering the launcher's root")?;
     Ok((interpreters, machine))
 }
@@ -76,7 +77,7 @@ fn make_views(at: &Path) -> io::Result<Machine> {
 
 /// Writes the memory figures of functions of this size, unless they are there.
 pub(super) fn make_memory_view(memory: Mib) -> io::Result<()> {
-    let path = Path::new(VIEWS).join(views::meminfo_name(memory));
+    let path = Path::new(VIEWS_MADE).join(views::meminfo_name(memory));
     if path.exists() { Ok(()) } else { fs::write(path, views::meminfo_text(memory)) }
 }
 

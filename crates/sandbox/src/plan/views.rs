@@ -6,8 +6,11 @@ use std::path::{Path, PathBuf};
 
 use base::units::Mib;
 
-/// Where the files are, in the launcher's tree.
+/// Where the files are, in the launcher's tree: shown for reading alone.
 pub const VIEWS: &str = "/views";
+
+/// Where the launcher writes them.
+pub const VIEWS_MADE: &str = "/views-made";
 
 /// In it, what covers a file that is hidden, and what covers a directory.
 pub const EMPTY: [&str; 2] = ["empty-file", "empty-directory"];
