@@ -54,6 +54,11 @@ pub fn ruby() -> Result<()> {
     apt(&[("/usr/bin/ruby", "ruby")])
 }
 
+/// What functions need to reach a network, and what the tests build one from.
+pub fn network_tools() -> Result<()> {
+    apt(&[("/usr/sbin/nft", "nftables"), ("/usr/sbin/ip", "iproute2"), ("/usr/bin/ps", "procps")])
+}
+
 /// Version 2 of the AWS CLI.
 pub fn aws_v2() -> Result<PathBuf> {
     apt(&[(AWS_V2, "awscli")])?;
