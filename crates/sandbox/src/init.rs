@@ -44,7 +44,8 @@ pub(crate) struct Birth<'a> {
 /// Runs an init in the process that was just forked, as pid 1 of a new namespace; returns its exit status.
 pub(crate) fn run(birth: Birth<'_>) -> i32 {
     let raised = walls::raise(&birth);
-    let Birth { launcher, control, log, joins, filter, .. } = birth;
+    let Birth { network, launcher, control, log, joins, filter, .. } = birth;
+    drop(network);
     let ready = raised.and_then(|()| Ready::new(log, joins, filter));
     if let Err(error) = ready {
         walls::report(launcher.as_fd(), &error);
