@@ -241,6 +241,13 @@ def inits(place):
     return [int(line.split()[0]) for line in found.splitlines() if line.split()[1] == "samovar-init"]
 
 
+def init_at(place, address):
+    """The first process of the sandbox that has this address."""
+    show = ("ip", "-4", "-o", "address", "show", "eth0")
+    [found] = [pid for pid in inits(place) if f" {address}/" in run("nsenter", "-t", str(pid), "--net", *show)]
+    return found
+
+
 def answers(host, port):
     try:
         return bool(fetch(host, port))

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from egress_world import (
-    FORWARD4, HEEDS, HOST4, HOST6, METADATA, NAT, PRIVATE4, PRIVATE6, WEB4, WEB6, Place, answers, inits, inside, resolv,
+    FORWARD4, HEEDS, HOST4, HOST6, METADATA, NAT, PRIVATE4, PRIVATE6, WEB4, WEB6, Place, answers, init_at, inside, resolv,
     run, traces, world,
 )  # fmt: skip
 from samovar import until
@@ -89,7 +89,7 @@ sock.sendto(ip + udp, ("198.51.100.80", 0))
 
 def test_a_sandbox_sends_from_its_own_address_alone(nat, world):
     own = nat("addresses")["four"]
-    [init] = inits(nat)
+    init = init_at(nat, own)
 
     def send(source, text):
         run("nsenter", "-t", str(init), "--net", sys.executable, "-c", SPOOF, source, text)
@@ -105,7 +105,7 @@ def test_a_sandbox_sends_from_its_own_address_alone(nat, world):
 
 def test_raw_sockets_and_power_over_the_network_are_refused(nat):
     assert all(errno in (1, 97) for errno in nat("raw"))
-    [init] = inits(nat)
+    init = init_at(nat, nat("addresses")["four"])
     # Root of the sandbox's own user namespace, with every right that it gives.
     command = ["nsenter", "-t", str(init), "--user", "--net", "ip", "link", "set", "eth0", "down"]
     refused = subprocess.run(command, capture_output=True, text=True, timeout=20)

@@ -52,6 +52,7 @@ fn clients(arguments: &[String]) -> Result<()> {
     setup::aws_v2()?;
     setup::ruby()?;
     setup::probers()?;
+    setup::network_tools()?;
     let sdk = setup::sdk(&binary)?;
     let node = setup::node_clients()?;
     let official = setup::official_clients()?;
