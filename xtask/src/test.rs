@@ -51,6 +51,7 @@ fn clients(arguments: &[String]) -> Result<()> {
     let clients = setup::clients()?;
     setup::aws_v2()?;
     setup::ruby()?;
+    setup::probers()?;
     let sdk = setup::sdk(&binary)?;
     let node = setup::node_clients()?;
     let official = setup::official_clients()?;
