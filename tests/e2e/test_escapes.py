@@ -7,7 +7,10 @@ compares. After each, `Canaries.check` looks from outside whether anything of th
 import os
 import pathlib
 import re
+import secrets
+import socket
 import stat
+import threading
 import warnings
 
 import pytest
@@ -82,6 +85,17 @@ def attempt_code(code, canaries):
     return {**canaries.event(), "code": code}
 
 
+def test_the_canaries_notice(canaries):
+    """Were a connection or a datagram to arrive, every attempt would fail."""
+    for one, kind in ((canaries.streams[0], socket.SOCK_STREAM), (canaries.datagrams[0], socket.SOCK_DGRAM)):
+        with socket.socket(socket.AF_INET, kind) as visitor:
+            visitor.connect(("127.0.0.1", one.getsockname()[1]))
+            visitor.send(b"x")
+            with pytest.raises(AssertionError, match="somebody"):
+                canaries.check()
+    canaries.check()
+
+
 @pytest.mark.parametrize("attempt", ATTEMPTS)
 def test_attempt(lam, canaries, probe, name, attempt):
     tried = ATTEMPTS[attempt]
@@ -125,9 +139,10 @@ def test_package(server, lam, canaries, name, package):
 @scenario("seen from outside", "look at a function's process with the host's eyes", "its own user, no capability, a filter, and namespaces of its own")
 def test_a_function_seen_from_outside(lam, canaries, name):
     create(lam, name, PROBE, Timeout=20, MemorySize=512)
-    code = "held = subprocess.Popen(['/bin/sleep', '987654321'])\nreturn True"
+    marker = str(10**9 + secrets.randbelow(10**9))
+    code = f"held = subprocess.Popen(['/bin/sleep', '{marker}'])\nreturn True"
     assert invoke(lam, name, attempt_code(code, canaries))["payload"] is True
-    [pid] = until(lambda: processes(b"sleep\x00987654321"))
+    [pid] = until(lambda: processes(marker.encode()))
     status = dict(re.findall(r"^(\w+):\t(.*)$", pathlib.Path(f"/proc/{pid}/status").read_text(), re.M))
     users = {int(word) for key in ("Uid", "Gid") for word in status[key].split()}
     assert min(users) >= 0x10000, "users of the host run no functions"
@@ -136,7 +151,7 @@ def test_a_function_seen_from_outside(lam, canaries, name):
     for kind in ("cgroup", "ipc", "mnt", "net", "pid", "user", "uts"):
         assert os.readlink(f"/proc/{pid}/ns/{kind}") != os.readlink(f"/proc/self/ns/{kind}"), kind
     lam.delete_function(FunctionName=name)
-    until(lambda: not processes(b"sleep\x00987654321"))
+    until(lambda: not processes(marker.encode()))
 
 
 DAEMON = """
@@ -157,12 +172,13 @@ os.wait()
 def test_nothing_outlives_its_environment(lam, canaries, name, end):
     create(lam, name, PROBE, Timeout=3, MemorySize=512)
     ending = {"timeout": "time.sleep(60)", "exit": "os._exit(3)"}.get(end, "return True")
-    invoke(lam, name, attempt_code(DAEMON % name + ending, canaries))
+    marker = f"{name}-{canaries.word}"
+    invoke(lam, name, attempt_code(DAEMON % marker + ending, canaries))
     if end == "deletion":
         lam.delete_function(FunctionName=name)
     elif end == "update":
         lam.update_function_configuration(FunctionName=name, Timeout=4)
-    until(lambda: not processes(f": {name};".encode()))
+    until(lambda: not processes(f": {marker};".encode()))
     canaries.check()
 
 
@@ -187,25 +203,25 @@ return libc.shmget(0x5a5a, 4096, 0o1777) >= 0
 
 @scenario("two of one function", "reach from one environment into another of the same function", "two users, two of everything")
 def test_two_environments_of_one_function_are_strangers(lam, canaries, name):
-    import threading
-
     create(lam, name, PROBE, Timeout=10, MemorySize=512)
+    marker = str(10**9 + secrets.randbelow(10**9))
     code = """
 with open('/tmp/mine', 'x') as file:
     file.write('x')
 listener = socket.socket(socket.AF_UNIX)
 listener.bind('\\0mine')
-held = subprocess.Popen(['/bin/sleep', '987654323'])
+held = subprocess.Popen(['/bin/sleep', '%s'])
 time.sleep(1)
-return [len([one for one in os.listdir('/proc') if one.isdigit()]), os.listdir('/tmp')]
-"""
+seen = [read(f'/proc/{one}/comm').strip() for one in os.listdir('/proc') if one.isdigit()]
+return [seen.count('sleep'), os.listdir('/tmp')]
+""" % marker
     answers = []
     ask = lambda: answers.append(invoke(lam, name, attempt_code(code, canaries))["payload"])  # noqa: E731
     both = [threading.Thread(target=ask) for _ in range(2)]
     [one.start() for one in both]
     [one.join() for one in both]
-    assert answers == [[2, ["mine"]]] * 2
-    owners = {os.stat(f"/proc/{pid}").st_uid for pid in processes(b"sleep\x00987654323")}
+    assert answers == [[1, ["mine"]]] * 2
+    owners = {os.stat(f"/proc/{pid}").st_uid for pid in processes(marker.encode())}
     assert len(owners) == 2
 
 

@@ -170,14 +170,20 @@ impl Init<'_> {
         }
     }
 
+    fn watching(&mut self) -> Option<&mut Watch> {
+        match &mut self.around {
+            Surroundings::Walls(watch) => Some(watch),
+            Surroundings::Nothing(_) => None,
+        }
+    }
+
     fn kernel_kills(&self) -> u64 {
         self.watch().map_or(0, Watch::kernel_kills)
     }
 
     /// Sees to the function's memory.
     fn look(&mut self) {
-        let Surroundings::Walls(watch) = &mut self.around else { return };
-        let victim = watch.look();
+        let victim = self.watching().and_then(Watch::look);
         if let Some(runtime) = &mut self.runtime {
             runtime.outgrew |= victim == Some(runtime.pid);
         }
@@ -188,7 +194,7 @@ impl Init<'_> {
         while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
             if let Some(runtime) = self.runtime.take_if(|runtime| runtime.pid == pid) {
                 self.tell(FromInit::Exited(self.exit_of(&runtime, status)))?;
-            } else if self.watch.ended(pid, status) {
+            } else if self.watching().is_some_and(|watch| watch.ended(pid, status)) {
                 self.look();
             }
         }
@@ -240,7 +246,7 @@ impl Init<'_> {
             Err(error) => FromInit::StartFailed { errno: error.raw_os_error().unwrap_or(libc::EIO) },
         };
         self.tell(answer)?;
-        if let Surroundings::Walls(watch) = &mut self.around {
+        if let Some(watch) = self.watching() {
             watch.begin();
         }
         Ok(())
@@ -255,11 +261,11 @@ impl Init<'_> {
         loop {
             process::kill_all_others();
             // Each round ends one process at least; none left is ECHILD, for orphans become children of pid 1.
-            let _ = match wait(WaitOptions::empty()) {
-                Ok(Some((pid, status))) => self.watch.ended(pid, status),
-                Ok(None) => false,
+            match wait(WaitOptions::empty()) {
+                Ok(Some((pid, status))) => drop(self.watching().map(|watch| watch.ended(pid, status))),
+                Ok(None) => {}
                 Err(_) => break,
-            };
+            }
         }
     }
 

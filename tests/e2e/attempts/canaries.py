@@ -1,6 +1,7 @@
 """What lies about on the host and in another function, to see from outside whether an attempt reached it."""
 
 import ctypes
+import ipaddress
 import os
 import pathlib
 import secrets
@@ -68,7 +69,6 @@ class Canaries:
 
     def event(self):
         """What attempts are told, to know what to look for."""
-        addresses = [part[3] for part in socket_addresses()]
         return {
             "word": self.word,
             "secret": str(self.secret),
@@ -80,8 +80,8 @@ class Canaries:
             "abstract": [self.abstract, self.abstract + "-function"],
             "unix": str(self.secret.parent / "socket"),
             "ports": [self.server.port, self.streams[0].getsockname()[1]],
-            "addresses": ["127.0.0.1", "::1", "127.1.2.3", *addresses],
-            "links": [name for _, name in socket.if_nameindex() if name != "lo"],
+            "addresses": ["127.0.0.1", "::1", "127.1.2.3", *host_addresses()],
+            "cards": cards(),
             "host": {
                 "host name": [self.host_name],
                 "machine id": [each for each in (text("/etc/machine-id"),) if each],
@@ -137,14 +137,19 @@ def words(path, first):
     return [word for word in found if not word.startswith("127.") and word != "."]
 
 
-def socket_addresses():
-    """The host's own addresses: (family, flags, link, address)."""
-    found = []
-    for line in subprocess.run(["ip", "-o", "addr"], capture_output=True, text=True, check=True).stdout.splitlines():
-        _, link, family, address = line.split()[:4]
-        if link != "lo" and not address.startswith("fe80"):
-            found.append((family, 0, link, address.split("/")[0]))
-    return found[:4]
+def host_addresses():
+    """Some of the host's own addresses, of both families, without loopback and link-local ones."""
+    lines = text("/proc/net/fib_trie").splitlines()
+    four = {line.split()[-1] for line, kind in zip(lines, lines[1:]) if kind.strip() == "/32 host LOCAL"}
+    six = [line.split()[0] for line in text("/proc/net/if_inet6").splitlines()]
+    six = {str(ipaddress.IPv6Address(bytes.fromhex(each))) for each in six}
+    return [each for each in sorted(four) + sorted(six) if not each.startswith(("127.", "::1", "fe80"))][:6]
+
+
+def cards():
+    """The addresses of network cards: links that are no other program's making."""
+    links = pathlib.Path("/sys/class/net")
+    return [text(link / "address") for link in links.iterdir() if (link / "device").exists()]
 
 
 def processes(marker):

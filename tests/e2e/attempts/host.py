@@ -128,7 +128,7 @@ def ports(path):
     return {int(line.split()[1].rsplit(':', 1)[1], 16) for line in read(path, 1 << 20).splitlines()[1:] if len(line.split()) > 1}
 seen = set().union(*(ports(f'/proc/net/{name}') for name in ('tcp', 'tcp6', 'udp', 'udp6')))
 text = ''.join(read(f'/proc/net/{name}', 1 << 20) for name in ('route', 'arp', 'dev', 'if_inet6', 'fib_trie', 'dev_mcast'))
-return [sorted(seen & set(event['ports'])), [name for name in event['links'] if f'{name}:' in text]]
+return [sorted(seen & set(event['ports'])), [card for card in event['cards'] if card in text]]
 """,
         [[], []],
     ),
