@@ -86,9 +86,9 @@ pub const MEMORY_STEP: u64 = 4 * 1024 * 1024;
 /// Least time between two looks at a sandbox's memory.
 pub const SOONEST_LOOK: Duration = Duration::from_millis(2);
 
-/// Time after the start of a sandbox's first runtime at which the alarm of version 1 is set, which takes 24 ms of
-/// waiting (measured). Until then the hard limit alone holds.
-pub const ALARM_AFTER: Duration = Duration::from_millis(10);
+/// Looks at a runtime's memory before the alarm of version 1 is set: that takes a process and 24 ms of waiting
+/// (measured), which no start should bear. At 128 MB they take most of a second.
+pub const LOOKS_BEFORE_ALARM: u32 = 16;
 
 /// Most time between two looks while a sandbox, with its files, holds more than its memory.
 pub const SLOWEST_LOOK: Duration = Duration::from_millis(200);

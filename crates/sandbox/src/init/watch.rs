@@ -11,7 +11,7 @@ use rustix::event::{EventfdFlags, PollFlags, eventfd};
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, Signal, WaitStatus, kill_process};
 
-use crate::limits::{ALARM_AFTER, SOONEST_LOOK};
+use crate::limits::{LOOKS_BEFORE_ALARM, SOONEST_LOOK};
 use crate::meter::value;
 use crate::plan::groups::Version;
 use crate::plan::watch::{Held, Step, decide, own_memory, pace};
@@ -46,6 +46,8 @@ pub(super) struct Watch {
     alarm: Alarm,
     /// When to look without an alarm.
     after: Option<Duration>,
+    /// How often it was looked since the runtime's start.
+    looks: u32,
     /// Who sets the alarm.
     clerk: Option<Pid>,
     /// Who was killed last, and how often it was looked at since.
@@ -86,7 +88,19 @@ impl Watch {
         };
         let stat = open("memory.stat", read)?;
         let (version, limit) = (group.version, group.limit.bytes());
-        Ok(Self { version, limit, usage, stat, kernel, kills, alarm, after: None, clerk: None, victim: None })
+        Ok(Self {
+            version,
+            limit,
+            usage,
+            stat,
+            kernel,
+            kills,
+            alarm,
+            after: None,
+            looks: 0,
+            clerk: None,
+            victim: None,
+        })
     }
 
     /// What to wait for.
@@ -103,11 +117,12 @@ impl Watch {
         self.after
     }
 
-    /// Sees to it that the alarm is set soon; not at once, for a sandbox whose runtime ends right away need not wait
-    /// for it.
-    pub(super) const fn begin(&mut self) {
+    /// Begins to watch a runtime. At first it is looked at; the alarm is set when it has lived for a while, for that
+    /// costs more than its start may.
+    pub(super) fn begin(&mut self) {
         if !matches!(self.alarm, Alarm::High(_)) {
-            self.after = Some(ALARM_AFTER);
+            self.looks = 0;
+            self.after = Some(pace(self.limit));
         }
     }
 
@@ -140,7 +155,10 @@ impl Watch {
 
     /// Looks, and does what must be done; who was killed.
     pub(super) fn look(&mut self) -> Option<Pid> {
-        self.register();
+        self.looks = self.looks.saturating_add(1);
+        if self.looks > LOOKS_BEFORE_ALARM {
+            self.register();
+        }
         self.silence();
         let usage = number(&self.usage);
         let step = decide(self.limit, usage, || self.own_memory());
@@ -152,13 +170,22 @@ impl Watch {
             let _ = rustix::io::pwrite(high, alarm.to_string().as_bytes(), 0);
         }
         let (after, victim) = match step {
-            Step::Rest if matches!(self.alarm, Alarm::None) => (Some(pace(self.limit - usage)), None),
+            Step::Rest if !self.rings() => (Some(pace(self.limit - usage)), None),
             Step::Rest => (None, None),
             Step::Follow { after, .. } => (Some(after), None),
             Step::Kill => (Some(SOONEST_LOOK), self.kill_largest()),
         };
         self.after = after;
         victim
+    }
+
+    /// Whether the kernel says when the limit is reached.
+    const fn rings(&self) -> bool {
+        match &self.alarm {
+            Alarm::Event { register, .. } => register.is_none() && self.clerk.is_none(),
+            Alarm::High(_) => true,
+            Alarm::None => false,
+        }
     }
 
     /// What rang shall ring for news alone.
