@@ -105,7 +105,7 @@ try:
             written += file.write(bytes(1 << 20))
 except OSError as error:
     os.unlink('/tmp/bomb')
-    return [errno.errorcode[error.errno], 450 << 20 <= written <= 513 << 20]
+    return [errno.errorcode[error.errno], 450 << 20 <= written <= 514 << 20]
 return written
 """,
         ["ENOSPC", True],

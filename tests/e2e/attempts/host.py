@@ -57,7 +57,7 @@ return [call(103, 3, ctypes.create_string_buffer(4096), 4096), call(103, 10, Non
         "serials of board, processor, disks and network cards; firmware tables; keys and timers in /proc",
         "none is shown",
         r"""
-there = [path for path in ('/sys/class/dmi/id', '/sys/firmware', '/sys/class/net', '/sys/block', '/sys/devices', '/proc/scsi', '/proc/acpi', '/proc/config.gz',
+there = [path for path in ('/sys/class/dmi/id', '/sys/firmware', '/sys/class/net', '/sys/block', '/sys/devices/pci0000:00', '/sys/devices/platform', '/sys/devices/virtual', '/proc/scsi', '/proc/acpi', '/proc/config.gz',
                            '/sys/module', '/proc/device-tree', '/proc/driver')
          if os.path.exists(path) and os.path.isdir(path) and os.listdir(path)]
 said = [name for name in ('keys', 'key-users', 'timer_list', 'interrupts', 'sched_debug', 'latency_stats', 'sysrq-trigger') if read(f'/proc/{name}')]
