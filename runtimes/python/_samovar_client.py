@@ -419,7 +419,8 @@ def _set_up_imports(runtime):
     asked = [entry for entry in os.environ.get("PYTHONPATH", "").split(":") if entry]
     standard = [entry for entry in sys.path if entry not in asked and entry != here]
     version = "python%d.%d" % sys.version_info[:2]
-    user = [os.environ.get("LAMBDA_TASK_ROOT", "/var/task"), "/opt/python/lib/" + version + "/site-packages", "/opt/python"]
+    layers = os.environ.get("SAMOVAR_OPT", "/opt") + "/python"
+    user = [os.environ.get("LAMBDA_TASK_ROOT", "/var/task"), layers + "/lib/" + version + "/site-packages", layers]
     sdk = [os.environ.get("SAMOVAR_PYTHON_SDK", _SDK)]
     sys.path[:] = dict.fromkeys(user + asked + [here] + standard + sdk)
     sys.meta_path.insert(0, StandardFirst(runtime, standard))

@@ -63,10 +63,11 @@ def zip_of(files, modes=None):
 class Samovar:
     """One server on its own data directory and port."""
 
-    def __init__(self, data_dir, *flags, env=None, port=None):
+    def __init__(self, data_dir, *flags, env=None, port=None, prefix=()):
         self.data_dir = pathlib.Path(data_dir)
         self.flags = flags
         self.env = env or {}
+        self.prefix = prefix
         self.port = port or free_port()
         self.endpoint = f"http://127.0.0.1:{self.port}"
         self.process = None
@@ -74,7 +75,7 @@ class Samovar:
 
     def start(self):
         self.log = open(self.data_dir.parent / f"{self.data_dir.name}.log", "ab")
-        command = [BINARY, "serve", "--listen", f"127.0.0.1:{self.port}", "--data-dir", str(self.data_dir)]
+        command = [*self.prefix, BINARY, "serve", "--listen", f"127.0.0.1:{self.port}", "--data-dir", str(self.data_dir)]
         if SDK_DIR:
             command += ["--sdk-dir", SDK_DIR]
         self.process = subprocess.Popen(

@@ -224,7 +224,7 @@ sockets = [line for line in open('/proc/net/unix')][1:]
 return [pids == [str(os.getpid())], writable, len(sockets), sorted(os.listdir('/proc/self/fd'))[-1], seen('/proc/1/environ'),
         seen('/proc/keys'), seen('/etc/shadow'), seen('/sys'), seen('/run'), seen('/home')]
 """,
-        [True, ["/dev/shm", "/proc", "/tmp"], 0, "62", "FileNotFoundError", "", "FileNotFoundError", [], [], []],
+        [True, ["/dev/shm", "/proc", "/tmp"], 0, "62", "FileNotFoundError", "", "FileNotFoundError", ["devices"], [], []],
     ),
     "the way out": (
         """

@@ -1,6 +1,7 @@
 //! What xtask can do, read from its command line.
 
 use crate::bench::TOPICS;
+use crate::fuzz::SECONDS;
 
 /// One task.
 pub enum Task {
@@ -10,6 +11,8 @@ pub enum Task {
     Demo { keep: bool },
     /// Run tests: all, or one part; the rest goes to pytest.
     Test { only: Option<String>, pytest: Vec<String> },
+    /// Fuzz all targets or one, each for so many seconds.
+    Fuzz { only: Option<String>, seconds: u32 },
     /// Measure: all, or one topic.
     Bench { only: Option<String> },
     /// Check the invariants of the house.
@@ -21,7 +24,8 @@ pub const USAGE: &str = "\
 usage: cargo xtask <task>
 
   demo [--keep]             set up, build, deploy an example, invoke it, show its log
-  test [PART] [-- ARGS]     set up and run every test; PART: tidy, rust or e2e; ARGS go to pytest
+  test [PART] [-- ARGS]     set up and run every test; PART: tidy, rust, fuzz or e2e; ARGS go to pytest
+  fuzz [TARGET] [--seconds N]  drive what reads strangers' bytes with libFuzzer
   bench [TOPIC]             measure, with floors from the same run; TOPIC: invokes, scale or logs
   codegen [--check]         generate the wire types from models/
   tidy                      check the invariants of ARCHITECTURE.md";
@@ -38,6 +42,7 @@ pub fn parse(arguments: &[String]) -> Option<Task> {
         ["bench", topic] if TOPICS.contains(&topic) => Some(Task::Bench { only: Some(topic.to_owned()) }),
         ["tidy"] => Some(Task::Tidy),
         ["test", ref rest @ ..] => test(rest),
+        ["fuzz", ref rest @ ..] => fuzz(rest),
         _ => None,
     }
 }
@@ -46,11 +51,22 @@ fn test(rest: &[&str]) -> Option<Task> {
     let split = rest.iter().position(|word| *word == "--").unwrap_or(rest.len());
     let only = match rest[..split] {
         [] => None,
-        [part @ ("tidy" | "rust" | "e2e")] => Some(part.to_owned()),
+        [part @ ("tidy" | "rust" | "fuzz" | "e2e")] => Some(part.to_owned()),
         _ => return None,
     };
     let pytest = rest.get(split + 1..).unwrap_or_default().iter().map(|word| (*word).to_owned()).collect();
     Some(Task::Test { only, pytest })
+}
+
+fn fuzz(rest: &[&str]) -> Option<Task> {
+    let (only, seconds) = match *rest {
+        [] => (None, SECONDS),
+        ["--seconds", number] => (None, number.parse().ok()?),
+        [target] => (Some(target), SECONDS),
+        [target, "--seconds", number] => (Some(target), number.parse().ok()?),
+        _ => return None,
+    };
+    Some(Task::Fuzz { only: only.map(str::to_owned), seconds })
 }
 
 #[cfg(test)]

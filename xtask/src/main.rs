@@ -1,4 +1,4 @@
-//! The project's own tasks: `cargo xtask demo`, `test`, `bench`, `codegen`, `tidy`.
+//! The project's own tasks: `cargo xtask demo`, `test`, `fuzz`, `bench`, `codegen`, `tidy`.
 #![allow(
     clippy::disallowed_methods,
     reason = "tasks run on the machine's own clock; the product's clock is base's"
@@ -8,6 +8,7 @@ mod args;
 mod bench;
 mod codegen;
 mod demo;
+mod fuzz;
 mod server;
 mod setup;
 mod shell;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         Task::Demo { keep } => demo::run(keep),
         Task::Test { only, pytest } => test::run(only.as_deref(), &pytest),
         Task::Bench { only } => bench::run(only.as_deref()),
+        Task::Fuzz { only, seconds } => fuzz::run(only.as_deref(), seconds),
         Task::Tidy => tidy::run(),
     };
     match done {

@@ -54,6 +54,16 @@ pub fn ruby() -> Result<()> {
     apt(&[("/usr/bin/ruby", "ruby")])
 }
 
+/// Probers that others wrote, for the escape suite to run inside a function.
+pub fn probers() -> Result<()> {
+    apt(&[("/usr/bin/captest", "libcap-ng-utils"), ("/usr/bin/checksec", "checksec")])
+}
+
+/// What functions need to reach a network, and what the tests build one from.
+pub fn network_tools() -> Result<()> {
+    apt(&[("/usr/sbin/nft", "nftables"), ("/usr/sbin/ip", "iproute2"), ("/usr/bin/ps", "procps")])
+}
+
 /// Version 2 of the AWS CLI.
 pub fn aws_v2() -> Result<PathBuf> {
     apt(&[(AWS_V2, "awscli")])?;

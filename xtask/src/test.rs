@@ -5,9 +5,9 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::shell::{cargo, root, show, step};
-use crate::{codegen, setup, tidy};
+use crate::{codegen, fuzz, setup, tidy};
 
-/// Runs everything; the first failure ends it. `only` names a part: `tidy`, `rust` or `e2e`.
+/// Runs everything; the first failure ends it. `only` names a part: `tidy`, `rust`, `fuzz` or `e2e`.
 pub fn run(only: Option<&str>, pytest_arguments: &[String]) -> Result<()> {
     let wanted = |part| only.is_none_or(|only| only == part);
     if wanted("tidy") {
@@ -16,6 +16,9 @@ pub fn run(only: Option<&str>, pytest_arguments: &[String]) -> Result<()> {
     if wanted("rust") {
         step("rust tests");
         show(cargo().args(["test", "--workspace", "--locked", "--quiet"]))?;
+    }
+    if wanted("fuzz") {
+        fuzz::run(None, fuzz::SECONDS)?;
     }
     if wanted("e2e") {
         clients(pytest_arguments)?;
@@ -27,6 +30,7 @@ pub fn run(only: Option<&str>, pytest_arguments: &[String]) -> Result<()> {
 fn house() -> Result<()> {
     step("format, lints, generated code, invariants");
     show(cargo().args(["fmt", "--all", "--check"]))?;
+    show(cargo().args(["fmt", "--check", "--manifest-path", "fuzz/Cargo.toml"]))?;
     show(cargo().args([
         "clippy",
         "--workspace",
@@ -47,6 +51,8 @@ fn clients(arguments: &[String]) -> Result<()> {
     let clients = setup::clients()?;
     setup::aws_v2()?;
     setup::ruby()?;
+    setup::probers()?;
+    setup::network_tools()?;
     let sdk = setup::sdk(&binary)?;
     let node = setup::node_clients()?;
     let official = setup::official_clients()?;

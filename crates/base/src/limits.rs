@@ -244,6 +244,13 @@ pub const INLINE_BYTES: usize = 256 * 1024;
 /// Connections that one environment may hold to its Runtime API. Ours: runtimes use one or two, extensions one each.
 pub const RUNTIME_API_CONNECTIONS: usize = 32;
 
+/// Those of them that an environment need not share with others: nobody can keep a runtime from being heard. Ours.
+pub const RUNTIME_API_OWN_CONNECTIONS: usize = 2;
+
+/// Connections to all Runtime APIs together, beyond each environment's own. Ours: a function of many environments
+/// must not use up the descriptors of the others.
+pub const ALL_RUNTIME_API_CONNECTIONS: usize = 512;
+
 /// Bytes of one request's head at the Runtime API, and of what is read ahead of a body. Ours: holds the X-Ray cause
 /// header, which may have 64 KiB.
 pub const RUNTIME_API_READ_BYTES: usize = 128 * 1024;
@@ -279,13 +286,13 @@ pub const TEARDOWN_TIME: Duration = Duration::from_secs(5);
 
 /// Environments that may stand at once, where descriptors allow. Ours.
 ///
-/// Each costs the server five descriptors before its first connection, so this many leave half of a hard limit of
+/// Each costs the server seven descriptors before its first connection, so this many leave a quarter of a hard limit of
 /// 20,000 for connections.
 pub const ENVIRONMENTS: usize = 2_000;
 
-/// Descriptors that an environment costs the server: control, log, meter and listeners, and as many for connections
-/// into it. Ours.
-pub const ENVIRONMENT_DESCRIPTORS: u64 = 10;
+/// Descriptors that an environment costs the server: control, log, meter, two listeners and the two sockets of its name
+/// server, and five for connections into it and questions on their way. Ours.
+pub const ENVIRONMENT_DESCRIPTORS: u64 = 12;
 
 /// Longest trace header that is read, in bytes. Ours; AWS's own have about 150.
 pub const TRACE_HEADER_BYTES: usize = 1024;

@@ -34,8 +34,9 @@ impl Pace {
     }
 }
 
-/// A stream that fails when a request's head takes longer than [`HEADER_TIME`] from its first byte on, or when nothing
-/// of an answer is taken for [`ANSWER_STALL`].
+/// A stream that fails when a request's head takes longer than [`HEADER_TIME`] from its first byte on, or from the
+/// connection's beginning for the first request: who connects and says nothing keeps a place from others. It fails, too,
+/// when nothing of an answer is taken for [`ANSWER_STALL`].
 #[derive(Debug)]
 pub(crate) struct Paced<S> {
     stream: S,
@@ -56,7 +57,8 @@ struct Head {
 impl<S> Paced<S> {
     /// Watches `stream`.
     pub(crate) fn new(stream: S, pace: Arc<Pace>) -> Self {
-        Self { stream, pace, head: None, stall: None }
+        let head = Head { phase: pace.phase(), deadline: None };
+        Self { stream, pace, head: Some(head), stall: None }
     }
 
     /// What came of a write, or that the client has taken nothing for too long.

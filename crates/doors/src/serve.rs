@@ -11,6 +11,7 @@ use base::limits::{
     ACCEPT_RETRY, CONNECTION_IDLE, FUNCTION_ENDPOINT_OWN_CONNECTIONS, HEADER_BYTES, REQUEST_HEADERS,
 };
 use base::task::Insistent;
+use engine::host::peer::is_ours;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -143,6 +144,8 @@ async fn accept<A: Answerer>(
             () = closed(&mut stopped) => return,
         };
         match accepted {
+            // A function's door, where functions have no walls, is within every local user's reach.
+            Ok((stream, _)) if slots.shared.is_some() && !is_ours(&stream) => {}
             Ok((stream, peer)) => {
                 let (answerer, stopped) = (Arc::clone(&answerer), stopped.clone());
                 tokio::spawn(Insistent::new(converse(stream, peer, slot, stopped, answerer)));

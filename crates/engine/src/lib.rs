@@ -36,6 +36,7 @@ use self::admission::budget::Budget;
 use self::environment::driver;
 use self::environment::recipe::{Kit, Pantry};
 pub use self::host::EndpointHost;
+use self::host::dns::NameServer;
 pub use self::invoke::{Ended, FunctionError, Invocation, InvokeError, Reply};
 pub use self::outcome::{Answer, Exit, Fault};
 use self::pool::PoolKey;
@@ -97,7 +98,9 @@ impl Engine {
         let kit = Kit {
             starter: Arc::new(setup.launcher) as Arc<dyn Starter>,
             recipes: Arc::new(pantry),
+            connections: host::runtime::further_connections(),
             endpoint: setup.endpoint,
+            names: NameServer::new(setup.dice.clone()),
             clock: setup.clock,
             idle_expiry: setup.idle_expiry,
         };

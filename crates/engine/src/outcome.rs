@@ -14,7 +14,7 @@ pub enum Exit {
     Status(i32),
     /// This signal killed it.
     Signal(i32),
-    /// The kernel killed it, because the sandbox's memory was used up.
+    /// It was killed, because the function's processes held more than its memory.
     OutOfMemory,
 }
 

@@ -265,8 +265,7 @@ impl Pool {
             )
         };
         if let Some(job) = refused {
-            let closed = || StartError("it was closed while it started".into()).into();
-            job.refuse(failure.unwrap_or_else(closed));
+            job.refuse(failure.unwrap_or_else(|| StartError::Closed.into()));
         }
         if let Some(pools) = self.pools.upgrade() {
             pools.left(&self.key, empty);

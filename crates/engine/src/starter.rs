@@ -10,7 +10,7 @@ use std::os::fd::OwnedFd;
 use std::task::{Context, Poll};
 
 use async_trait::async_trait;
-use sandbox::SandboxSpec;
+use sandbox::{BuildError, NameSockets, SandboxSpec};
 
 use crate::admission::budget::Place;
 
@@ -45,6 +45,8 @@ pub enum Told {
     Exited(i32),
     /// This signal ended the process.
     Killed(i32),
+    /// It was killed, because the function's processes held more than its memory.
+    OutOfMemory,
     /// Only the sandbox's own init is left.
     ResetDone,
     /// The sandbox is gone.
@@ -61,6 +63,8 @@ pub struct Sandbox {
     pub runtime_api: TcpListener,
     /// The listener at the AWS endpoint's address inside.
     pub endpoint: Option<TcpListener>,
+    /// Where its functions ask for names, when they reach any network.
+    pub names: Option<NameSockets>,
     /// Its meter.
     pub meter: Box<dyn Meter>,
 }
@@ -79,8 +83,6 @@ pub trait Control: Send {
 pub trait Meter: Send {
     /// The most memory its processes have had, in bytes.
     fn max_memory(&self) -> u64;
-    /// How often the kernel killed one of its processes for want of memory.
-    fn oom_kills(&self) -> u64;
 }
 
 /// Builds sandboxes.
@@ -90,7 +92,52 @@ pub trait Starter: Send + Sync + 'static {
     async fn build(&self, order: Order) -> Result<Sandbox, StartError>;
 }
 
-/// Why a sandbox could not be built.
+/// Why there is no sandbox.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the sandbox could not be built: {0}")]
-pub struct StartError(pub String);
+pub enum StartError {
+    /// The launcher builds no more of them at once. AWS answers 429; safe to retry.
+    #[error(
+        "this machine's budget of {limit} sandboxes is used up; raise the limit on open files or run less at once"
+    )]
+    Full {
+        /// How many there may be.
+        limit: usize,
+    },
+    /// The launcher did not build it.
+    #[error("the sandbox could not be built: {0}")]
+    NotBuilt(#[source] BuildError),
+    /// It was built, and the server could not take it over.
+    #[error("the sandbox could not be taken over: {0}")]
+    NotTaken(String),
+    /// It was closed before it was of use.
+    #[error("the sandbox was closed while it started")]
+    Closed,
+}
+
+impl From<BuildError> for StartError {
+    fn from(error: BuildError) -> Self {
+        match error {
+            BuildError::Full { limit } => Self::Full { limit },
+            error => Self::NotBuilt(error),
+        }
+    }
+}
+
+impl From<std::io::Error> for StartError {
+    fn from(error: std::io::Error) -> Self {
+        Self::NotTaken(error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_machine_stays_what_it_is() {
+        assert_eq!(StartError::from(BuildError::Full { limit: 7 }), StartError::Full { limit: 7 });
+        for error in [BuildError::TimedOut, BuildError::Gone, BuildError::Refused("x".into())] {
+            assert_eq!(StartError::from(error.clone()), StartError::NotBuilt(error));
+        }
+    }
+}

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -30,6 +30,7 @@ use crate::Engine;
 use crate::admission::budget::{Budget, Place};
 use crate::environment::output::LogPlan;
 use crate::environment::recipe::{Kit, Recipe, Recipes};
+use crate::host::dns::NameServer;
 use crate::invoke::{Invocation, InvokeError, Reply};
 use crate::starter::{Command, Control, Meter, Order, Sandbox, StartError, Starter, Told};
 use crate::trace::TraceHeader;
@@ -99,7 +100,6 @@ pub struct Runtime {
     pub sandbox: usize,
     address: SocketAddr,
     stdout: Arc<OwnedFd>,
-    oom_kills: Arc<AtomicU64>,
     connection: Option<BufReader<TcpStream>>,
 }
 
@@ -117,10 +117,9 @@ impl Runtime {
         rustix::io::write(&self.stdout, text.as_bytes()).expect("room in the pipe");
     }
 
-    /// Ends as a process does that the kernel killed for want of memory.
+    /// Ends as a process does that held too much memory.
     pub fn out_of_memory(self) -> Ending {
-        self.oom_kills.fetch_add(1, Ordering::SeqCst);
-        Told::Killed(9)
+        Told::OutOfMemory
     }
 
     /// Asks for work.
@@ -198,7 +197,6 @@ pub struct FakeStarter {
     pub standing: Arc<AtomicUsize>,
     /// Whether the next sandbox cannot be built.
     pub broken: Arc<AtomicBool>,
-    oom_kills: Arc<AtomicU64>,
     /// Time that building takes.
     pub build_time: Duration,
 }
@@ -208,7 +206,7 @@ impl Starter for FakeStarter {
     async fn build(&self, order: Order) -> Result<Sandbox, StartError> {
         tokio::time::sleep(self.build_time).await;
         if self.broken.load(Ordering::SeqCst) {
-            return Err(StartError("out of clay".into()));
+            return Err(StartError::NotTaken("out of clay".into()));
         }
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         let (log, stdout) = rustix::pipe::pipe().expect("a pipe");
@@ -218,7 +216,6 @@ impl Starter for FakeStarter {
             script: Arc::clone(&self.script),
             address: listener.local_addr().expect("an address"),
             stdout: Arc::new(stdout),
-            oom_kills: Arc::clone(&self.oom_kills),
             sandbox: self.built.fetch_add(1, Ordering::SeqCst) + 1,
             starts: 0,
             process: None,
@@ -227,20 +224,23 @@ impl Starter for FakeStarter {
             standing: Arc::clone(&self.standing),
             _place: order.place,
         };
-        let meter = Box::new(FakeMeter(Arc::clone(&self.oom_kills)));
-        Ok(Sandbox { control: Box::new(control), log, runtime_api: listener, endpoint: None, meter })
+        let meter = Box::new(FakeMeter);
+        Ok(Sandbox {
+            control: Box::new(control),
+            log,
+            runtime_api: listener,
+            endpoint: None,
+            names: None,
+            meter,
+        })
     }
 }
 
-struct FakeMeter(Arc<AtomicU64>);
+struct FakeMeter;
 
 impl Meter for FakeMeter {
     fn max_memory(&self) -> u64 {
         Mib(36).bytes()
-    }
-
-    fn oom_kills(&self) -> u64 {
-        self.0.load(Ordering::SeqCst)
     }
 }
 
@@ -248,7 +248,6 @@ struct FakeControl {
     script: Script,
     address: SocketAddr,
     stdout: Arc<OwnedFd>,
-    oom_kills: Arc<AtomicU64>,
     sandbox: usize,
     starts: usize,
     process: Option<JoinHandle<()>>,
@@ -266,7 +265,6 @@ impl Control for FakeControl {
             sandbox: self.sandbox,
             address: self.address,
             stdout: Arc::clone(&self.stdout),
-            oom_kills: Arc::clone(&self.oom_kills),
             connection: None,
         };
         let (running, told) = ((self.script)(runtime), self.told.clone());
@@ -385,7 +383,6 @@ impl House {
             built: Arc::default(),
             standing: Arc::default(),
             broken: Arc::default(),
-            oom_kills: Arc::default(),
             build_time: plan.build_time,
         };
         let starter = Arc::new(starter);
@@ -394,7 +391,9 @@ impl House {
         let kit = Kit {
             starter,
             recipes: Arc::new(FakeRecipes { logs, dice: dice.clone() }),
+            connections: crate::host::runtime::further_connections(),
             endpoint: None,
+            names: NameServer::new(Dice::seeded(53)),
             clock,
             idle_expiry: Duration::from_secs(300),
         };

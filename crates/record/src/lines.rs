@@ -112,20 +112,25 @@ impl Splitter {
         if let Some(Frame { kind, level, timestamp, .. }) = self.frame.take() {
             let message = self.buffer.split().freeze();
             events.push(Event { timestamp: Some(timestamp), level, kind, message });
-        } else if !self.buffer.is_empty() {
-            let length = self.buffer.len();
-            events.push(self.take_raw(length));
+        } else {
+            // The beginning of a header that never came may stand behind a line of full length.
+            while !self.buffer.is_empty() {
+                let length = cut(&self.buffer, LOG_EVENT_MESSAGE_BYTES).unwrap_or(self.buffer.len());
+                events.push(self.take_raw(length));
+            }
         }
     }
 
     /// The next piece of a frame; `None` until it has arrived.
     fn take_frame(&mut self, frame: Frame) -> Option<Event> {
         let Frame { kind, level, timestamp, remaining } = frame;
-        let wanted = remaining.min(LOG_EVENT_MESSAGE_BYTES);
-        if self.buffer.len() < wanted {
+        let length = if remaining > LOG_EVENT_MESSAGE_BYTES {
+            cut(&self.buffer, LOG_EVENT_MESSAGE_BYTES)?
+        } else if self.buffer.len() < remaining {
             return None;
-        }
-        let length = if wanted < remaining { at_character(&self.buffer, wanted) } else { wanted };
+        } else {
+            remaining
+        };
         let rest = remaining - length;
         self.frame = (rest > 0).then_some(Frame { remaining: rest, ..frame });
         let message = self.buffer.split_to(length).freeze();
@@ -138,46 +143,31 @@ impl Splitter {
         Event { timestamp: None, level: None, kind: Kind::Raw, message }
     }
 
-    /// Looks for the first newline or header.
+    /// Looks for the first newline or header, no further than an event may reach: what lies behind is looked at when
+    /// its turn comes, so a buffer full of small frames is read once.
     fn front(&mut self) -> Front {
-        let fresh = &self.buffer[self.scanned..];
-        let newline = memchr::memchr(b'\n', fresh).map(|at| self.scanned + at);
-        let line = newline.unwrap_or(self.buffer.len());
-        // A header has no newline in its first four bytes, so one that begins on this line shows itself here.
-        match find_header(&self.buffer, self.scanned, line) {
-            Some((0, Some(frame))) => return Front::Frame(frame),
-            Some((at, Some(_))) if at <= LOG_EVENT_MESSAGE_BYTES => return Front::Raw(at),
-            Some((at, None)) if at < LOG_EVENT_MESSAGE_BYTES => {
-                self.scanned = at;
-                return Front::Unfinished;
+        let reach = self.buffer.len().min(LOG_EVENT_MESSAGE_BYTES);
+        while let Some(found) = memchr::memchr2(b'\n', MAGIC[0], &self.buffer[self.scanned..reach]) {
+            let at = self.scanned + found;
+            if self.buffer[at] == b'\n' {
+                return Front::Raw(at + 1);
             }
-            _ => {}
+            match header(&self.buffer[at..]) {
+                Ok(Some(frame)) if at == 0 => return Front::Frame(frame),
+                Ok(Some(_)) => return Front::Raw(at),
+                Ok(None) => {
+                    self.scanned = at;
+                    return Front::Unfinished;
+                }
+                Err(NoHeader) => self.scanned = at + 1,
+            }
         }
-        match newline {
-            Some(at) if at < LOG_EVENT_MESSAGE_BYTES => Front::Raw(at + 1),
-            _ if line >= LOG_EVENT_MESSAGE_BYTES => {
-                Front::Raw(at_character(&self.buffer, LOG_EVENT_MESSAGE_BYTES))
-            }
-            _ => {
-                self.scanned = line;
-                Front::Unfinished
-            }
+        self.scanned = reach;
+        match cut(&self.buffer, LOG_EVENT_MESSAGE_BYTES) {
+            Some(length) => Front::Raw(length),
+            None => Front::Unfinished,
         }
     }
-}
-
-/// The first header that begins in `buffer[from..line]`: where, and the frame if all of it is there.
-///
-/// `None` for the frame while bytes at the buffer's end can still become a header.
-fn find_header(buffer: &[u8], from: usize, line: usize) -> Option<(usize, Option<Frame>)> {
-    let mut from = from;
-    while let Some(at) = memchr::memchr(MAGIC[0], &buffer[from..line]).map(|at| from + at) {
-        match header(&buffer[at..]) {
-            Ok(frame) => return Some((at, frame)),
-            Err(NoHeader) => from = at + 1,
-        }
-    }
-    None
 }
 
 /// The bytes are not those of a header.
@@ -224,10 +214,11 @@ fn frame_type(byte: u8) -> Option<(Kind, Option<Level>)> {
     Some((kind, level))
 }
 
-/// The largest cut at or a little before `limit` that parts no UTF-8 character.
-fn at_character(bytes: &[u8], limit: usize) -> usize {
-    let inside = |at: &usize| bytes.get(*at).is_some_and(|byte| byte & 0xC0 == 0x80);
-    (limit.saturating_sub(3)..=limit).rev().find(|at| !inside(at)).unwrap_or(limit)
+/// The largest cut at or a little before `limit` that parts no UTF-8 character; `None` until what follows is there.
+fn cut(bytes: &[u8], limit: usize) -> Option<usize> {
+    let inside = |at: &usize| bytes[*at] & 0xC0 == 0x80;
+    (bytes.len() > limit)
+        .then(|| (limit.saturating_sub(3)..=limit).rev().find(|at| !inside(at)).unwrap_or(limit))
 }
 
 #[cfg(test)]
@@ -360,6 +351,20 @@ mod tests {
             assert_eq!(events, split(&[&stream]), "chunks change nothing");
             let seen: Vec<u8> = events.iter().flat_map(|event| event.message.iter().copied()).collect();
             assert_eq!(seen, messages);
+        }
+    }
+
+    #[test]
+    fn cuts_do_not_depend_on_how_the_bytes_arrive() {
+        let line = "€".repeat(LOG_EVENT_MESSAGE_BYTES / 3 + 9);
+        let (line, framed) = (line.as_bytes(), frame(0x03, 0, line.as_bytes()));
+        let half_header = [&b"x".repeat(LOG_EVENT_MESSAGE_BYTES - 1), &MAGIC[..], &[3]].concat();
+        for bytes in [line, &framed, &half_header] {
+            let whole = split(&[bytes]);
+            assert!(whole.iter().all(|event| event.message.len() <= LOG_EVENT_MESSAGE_BYTES));
+            for at in LOG_EVENT_MESSAGE_BYTES - 4..=(LOG_EVENT_MESSAGE_BYTES + HEADER + 4).min(bytes.len()) {
+                assert_eq!(split(&[&bytes[..at], &bytes[at..]]), whole, "{at}");
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::config::Settings;
+use crate::config::{IsolationMode, Settings};
 
 pub mod client;
 pub mod doctor;
@@ -41,8 +41,14 @@ pub struct Cli {
 pub enum Command {
     /// Start the server.
     Serve(Box<ServeArgs>),
-    /// Say what this host gives, wall by wall.
-    Doctor,
+    /// Say what this host gives, wall by wall; the status is 1 when functions cannot run here.
+    #[command(after_help = "\
+Examples:
+  samovar doctor
+  sudo samovar doctor                 with root it sees everything
+  samovar doctor --isolation none     what holds without walls
+  samovar doctor --json")]
+    Doctor(DoctorArgs),
     /// Show the runtimes that this host can run, or install what they may import.
     Runtimes(RuntimesArgs),
     /// List the functions.
@@ -74,6 +80,7 @@ Examples:
   samovar serve
   samovar serve --data-dir /srv/samovar --region eu-central-1
   samovar serve --config /etc/samovar.toml
+  samovar serve --isolation none                  without root: functions run as your own processes, without walls
   SAMOVAR_KEYS=AKIDEXAMPLE:secret samovar serve --listen 0.0.0.0:4566
 
 The configuration file has the same names, with _ for -:
@@ -87,6 +94,20 @@ pub struct ServeArgs {
     /// The settings themselves.
     #[command(flatten)]
     pub settings: Settings,
+}
+
+/// What to look at.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// The mode of `serve` to judge for.
+    #[arg(long, env = "SAMOVAR_ISOLATION", value_name = "MODE", default_value = "full")]
+    pub isolation: IsolationMode,
+    /// Where the data would be kept [default: that of `serve`].
+    #[arg(long, env = "SAMOVAR_DATA_DIR", value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Where the server is, and who calls it. Keys come from `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`.

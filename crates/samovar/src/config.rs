@@ -10,10 +10,11 @@ use base::limits;
 use base::units::Concurrency;
 use clap::{Args, ValueEnum};
 use record::logs::LogLimits;
+use sandbox::plan::egress::{Cidr, CidrError, Mode, Wishes, range_refusal};
 use serde::Deserialize;
 
 /// Where Samovar keeps its data unless told otherwise.
-pub const DATA_DIR: &str = "/var/lib/samovar";
+const DATA_DIR: &str = "/var/lib/samovar";
 /// Where `samovar runtimes install` puts the SDKs unless told otherwise.
 pub const SDK_DIR: &str = "/var/lib/samovar-sdk";
 const LISTEN: &str = "127.0.0.1:4566";
@@ -42,6 +43,39 @@ pub enum Match {
     Exact,
 }
 
+/// What functions reach beyond their sandbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Egress {
+    /// The internet where rights and tools allow, otherwise nothing.
+    Auto,
+    /// The internet.
+    Nat,
+    /// Whatever the host reaches, but neither the host nor other functions.
+    Open,
+    /// Nothing.
+    None,
+}
+
+/// What stands between functions and everything else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum IsolationMode {
+    /// Namespaces, control groups and filters; needs root.
+    Full,
+    /// Nothing: functions are processes of the user who starts Samovar.
+    None,
+}
+
+impl From<IsolationMode> for sandbox::Isolation {
+    fn from(mode: IsolationMode) -> Self {
+        match mode {
+            IsolationMode::Full => Self::Full,
+            IsolationMode::None => Self::None,
+        }
+    }
+}
+
 /// Every setting, as far as one source gives it.
 #[derive(Debug, Clone, Default, Args, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -49,7 +83,8 @@ pub struct Settings {
     /// Address and port [default: 127.0.0.1:4566]. Any address but loopback needs keys.
     #[arg(long, env = "SAMOVAR_LISTEN", value_name = "ADDRESS:PORT")]
     listen: Option<String>,
-    /// Where functions, queues and logs are kept [default: /var/lib/samovar].
+    /// Where functions, queues and logs are kept [default: /var/lib/samovar, and with `--isolation none`
+    /// ~/.local/share/samovar].
     #[arg(long, env = "SAMOVAR_DATA_DIR", value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// The region of requests that name none [default: us-east-1].
@@ -95,6 +130,28 @@ pub struct Settings {
     /// of the disk].
     #[arg(long, env = "SAMOVAR_LOG_SPACE", value_name = "SIZE")]
     log_space: Option<String>,
+    /// What functions reach: the internet (nat), whatever this host reaches (open), nothing (none), or the internet
+    /// where rights and tools allow (auto) [default: auto].
+    #[arg(long, env = "SAMOVAR_EGRESS")]
+    egress: Option<Egress>,
+    /// Let `nat` reach private networks too [default: off].
+    #[arg(long, env = "SAMOVAR_EGRESS_PRIVATE")]
+    egress_private: Option<Switch>,
+    /// A private network that `nat` reaches all the same, or one port of it: 10.1.0.0/16, 10.1.0.9:5432,
+    /// [fd00:1::/64]:443. May be repeated.
+    #[arg(long, env = "SAMOVAR_EGRESS_ALLOW", value_delimiter = ',', value_name = "CIDR[:PORT]")]
+    egress_allow: Option<Vec<String>>,
+    /// Where functions get their addresses from: a network of IPv4, /20 or larger [default: 198.18.0.0/15].
+    #[arg(long, env = "SAMOVAR_EGRESS_RANGE", value_name = "CIDR")]
+    egress_range: Option<String>,
+    /// Let Samovar switch on this host's forwarding of packets, for its functions alone and while it runs
+    /// [default: off].
+    #[arg(long, env = "SAMOVAR_ALLOW_IP_FORWARD")]
+    allow_ip_forward: Option<Switch>,
+    /// What stands between functions and this machine [default: full]. `none` needs no rights and protects nothing:
+    /// functions run as processes of the user who starts Samovar.
+    #[arg(long, env = "SAMOVAR_ISOLATION", value_name = "MODE")]
+    isolation: Option<IsolationMode>,
     /// What the server tells about itself: error, warn, info, debug or trace [default: info].
     #[arg(long, env = "SAMOVAR_LOG", value_name = "LEVEL")]
     log: Option<String>,
@@ -131,6 +188,10 @@ pub struct Config {
     pub cpu_quota: bool,
     /// How much functions' logs may keep.
     pub log_limits: LogLimits,
+    /// What functions reach beyond their sandbox.
+    pub egress: Wishes,
+    /// What stands between functions and everything else.
+    pub isolation: IsolationMode,
     /// The log filter.
     pub log: String,
 }
@@ -170,6 +231,12 @@ impl Settings {
             cpu_quota: self.cpu_quota.or(lower.cpu_quota),
             log_retention: self.log_retention.or(lower.log_retention),
             log_space: self.log_space.or(lower.log_space),
+            egress: self.egress.or(lower.egress),
+            egress_private: self.egress_private.or(lower.egress_private),
+            egress_allow: self.egress_allow.or(lower.egress_allow),
+            egress_range: self.egress_range.or(lower.egress_range),
+            allow_ip_forward: self.allow_ip_forward.or(lower.allow_ip_forward),
+            isolation: self.isolation.or(lower.isolation),
             log: self.log.or(lower.log),
         }
     }
@@ -186,10 +253,18 @@ impl Settings {
                 "require_keys needs access keys: set {KEYS_VARIABLE}=KEY:SECRET or `keys` in the configuration file"
             );
         }
+        let egress = egress(
+            self.egress,
+            self.egress_private,
+            self.egress_allow.unwrap_or_default(),
+            self.egress_range,
+            self.allow_ip_forward,
+        )?;
+        let isolation = self.isolation.unwrap_or(IsolationMode::Full);
         let closed = !listen.ip().is_loopback() || self.require_keys == Some(true);
         Ok(Config {
             listen,
-            data_dir: self.data_dir.unwrap_or_else(|| DATA_DIR.into()),
+            data_dir: self.data_dir.unwrap_or_else(|| default_data_dir(isolation)),
             region: self.region.unwrap_or_else(|| REGION.into()).parse().context("region")?,
             account: self.account.unwrap_or_else(|| ACCOUNT.into()).parse().context("account")?,
             allow_reset: self.allow_reset.unwrap_or(false),
@@ -205,8 +280,49 @@ impl Settings {
                 retention_days: self.log_retention.map(retention).transpose()?,
                 space: self.log_space.as_deref().map(size).transpose().context("log_space")?,
             },
+            egress,
+            isolation,
             log: self.log.unwrap_or_else(|| "info".into()),
         })
+    }
+}
+
+fn egress(
+    mode: Option<Egress>,
+    private: Option<Switch>,
+    allow: Vec<String>,
+    range: Option<String>,
+    forward: Option<Switch>,
+) -> Result<Wishes> {
+    let mode = match mode {
+        None | Some(Egress::Auto) => Mode::Auto,
+        Some(Egress::Nat) => Mode::Nat,
+        Some(Egress::Open) => Mode::Open,
+        Some(Egress::None) => Mode::None,
+    };
+    let private = private == Some(Switch::On);
+    if mode == Mode::None && (private || !allow.is_empty()) {
+        bail!(
+            "egress is none, so egress_private and egress_allow open nothing; set egress to nat, or leave them out"
+        );
+    }
+    let allowed =
+        allow.iter().map(|text| text.parse()).collect::<Result<_, CidrError>>().context("egress_allow")?;
+    let range: Option<Cidr> = range.map(|text| text.parse()).transpose().context("egress_range")?;
+    if let Some(refusal) = range.as_ref().and_then(range_refusal) {
+        bail!("egress_range: {refusal}");
+    }
+    Ok(Wishes { mode, private, allowed, may_forward: forward == Some(Switch::On), range })
+}
+
+/// Who runs without rights has a place at home only. Source: XDG Base Directory Specification, "XDG_DATA_HOME".
+pub fn default_data_dir(isolation: IsolationMode) -> PathBuf {
+    let variable = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let home =
+        || variable("XDG_DATA_HOME").or_else(|| variable("HOME").map(|home| home.join(".local/share")));
+    match isolation {
+        IsolationMode::Full => DATA_DIR.into(),
+        IsolationMode::None => home().map_or_else(|| DATA_DIR.into(), |home| home.join("samovar")),
     }
 }
 
@@ -292,6 +408,25 @@ mod tests {
     }
 
     #[test]
+    fn functions_reach_what_is_asked_for() {
+        let of = |text: &str| settings(text).check().expect("config").egress;
+        assert_eq!(of(""), Wishes::default());
+        let text = "egress = 'nat'\negress_allow = ['10.1.0.0/16:5432', '[fd00:1::/64]:443']\negress_range = '10.9.0.0/16'\n\
+                    allow_ip_forward = 'on'";
+        let wishes = of(text);
+        assert_eq!((wishes.mode, wishes.allowed.len(), wishes.may_forward), (Mode::Nat, 2, true));
+        assert_eq!(wishes.range.map(|range| range.to_string()).as_deref(), Some("10.9.0.0/16"));
+    }
+
+    #[test]
+    fn walls_are_left_out_only_when_that_is_said() {
+        let isolation = |text| settings(text).check().expect("config").isolation;
+        assert_eq!(isolation(""), IsolationMode::Full);
+        assert_eq!(isolation("isolation = 'none'"), IsolationMode::None);
+        assert!(toml::from_str::<Settings>("isolation = 'some'").is_err());
+    }
+
+    #[test]
     fn what_cannot_be_meant_is_refused() {
         for text in [
             "listen = 'nowhere'",
@@ -304,6 +439,12 @@ mod tests {
             "log_space = '1 parsec'",
             "log_space = '1000'",
             "log_space = '99999999999 TiB'",
+            "egress_allow = ['10.0.0.1/8']",
+            "egress_allow = ['169.254.169.254']",
+            "egress_allow = ['10.0.0.0/8:0']",
+            "egress = 'none'\negress_allow = ['10.0.0.0/8']",
+            "egress = 'none'\negress_private = 'on'",
+            "egress_range = '10.0.0.0/24'",
         ] {
             assert!(settings(text).check().is_err(), "{text}");
         }

@@ -28,7 +28,7 @@ fn main() -> ExitCode {
 fn run(cli: Cli) -> Result<ExitCode> {
     match cli.command {
         Command::Serve(args) => serve::run(*args),
-        Command::Doctor => cli::doctor::run(),
+        Command::Doctor(args) => cli::doctor::run(&args),
         Command::Runtimes(args) => cli::runtimes::run(args),
         Command::Functions(endpoint) => block_on(cli::functions::run(&endpoint)).map(|()| ExitCode::SUCCESS),
         Command::Invoke(args) => block_on(cli::invoke::run(&args)),

@@ -22,7 +22,9 @@ pub fn run(args: ServeArgs) -> Result<ExitCode> {
         runtime_files: interpreters::runtime_files(&interpreters),
         sdk_dir: config.sdk_dir.clone(),
         unpack: artifact::unzip::unpack_to_report,
+        egress: config.egress.clone(),
         cpu_policy: if config.cpu_quota { CpuPolicy::Quota } else { CpuPolicy::Shares },
+        isolation: config.isolation.into(),
     };
     Ok(sandbox::launch(setup, move |side| server(side, config, interpreters))?)
 }

@@ -10,8 +10,9 @@ use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal};
 
+use crate::init::MemoryGroup;
 use crate::limits::{CGROUP_RETRIES, CGROUP_RETRY};
-use crate::plan::groups::{Controller, Hierarchy, Limits, Version, hierarchies, settings};
+use crate::plan::groups::{Controller, Hierarchy, Limits, Version, hierarchies, settings, takes_weights};
 use crate::setup::LaunchError;
 use crate::sys::{Step, StepError};
 
@@ -39,6 +40,8 @@ pub(crate) struct Group {
     pub(crate) joins: Vec<OwnedFd>,
     /// The directory in the memory hierarchy.
     pub(crate) meter: OwnedFd,
+    /// The same for the init's watch.
+    pub(crate) memory: MemoryGroup,
 }
 
 impl Groups {
@@ -90,12 +93,13 @@ impl Groups {
                     .step(place)?,
             );
             if opened.controllers.contains(&Controller::Memory) {
-                meter = Some(directory);
+                meter = Some((directory, opened.version));
             }
         }
         // `open` made sure that one hierarchy limits memory.
-        let meter = meter.ok_or(Errno::NOENT).doing("finding the memory controller")?;
-        Ok(Group { joins, meter })
+        let (meter, version) = meter.ok_or(Errno::NOENT).doing("finding the memory controller")?;
+        let directory = meter.try_clone().doing("sharing a control group")?;
+        Ok(Group { joins, meter, memory: MemoryGroup { directory, version, limit: limits.memory } })
     }
 
     /// Removes a function's groups; whether all are gone.
@@ -140,6 +144,10 @@ impl Opened {
     /// Nothing where a hierarchy turns out to carry none of the controllers.
     fn make(hierarchy: Hierarchy, instance: &str, family: &[Pid]) -> Result<Option<Self>, StepError> {
         let (home, controllers) = match hierarchy.version {
+            // Joining it would cost every start something and give it nothing.
+            Version::V1 if hierarchy.controllers == [Controller::Io] && !disks_take_weights() => {
+                return Ok(None);
+            }
             Version::V1 => (hierarchy.own, hierarchy.controllers),
             Version::V2 => match delegate(&hierarchy, instance, family)? {
                 Some(home) => home,
@@ -153,6 +161,13 @@ impl Opened {
         let directory = rustix::fs::open(&path, flags, Mode::empty()).step(place)?;
         Ok(Some(Self { version: hierarchy.version, controllers, path, directory }))
     }
+}
+
+/// Whether any disk of this machine gives turns by a weight of version 1.
+fn disks_take_weights() -> bool {
+    let disks = fs::read_dir("/sys/block").into_iter().flatten().flatten();
+    let schedulers = disks.filter_map(|disk| fs::read_to_string(disk.path().join("queue/scheduler")).ok());
+    schedulers.into_iter().any(|scheduler| takes_weights(&scheduler))
 }
 
 /// Finds a group of version 2 that may hand its controllers down to ours: the one we were put in, when nobody else

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::fs::File;
 use std::io;
-use std::net::TcpListener;
+use std::net::{TcpListener, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -13,8 +13,9 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 
 use crate::limits::REQUEST_BYTES;
 use crate::meter::Meter;
-use crate::requests::{Answer, Outcome, Request, Work, decode, encode};
-use crate::spec::{BuildError, Built, SandboxSpec};
+use crate::requests::{Answer, Extras, Outcome, Request, Work, decode, encode};
+use crate::setup::Isolation;
+use crate::spec::{BuildError, Built, NameSockets, SandboxSpec};
 use crate::sys::packets::{self, Received};
 
 /// Asks the launcher for work. Cheap to clone; callable from any thread.
@@ -33,9 +34,9 @@ impl fmt::Debug for LauncherClient {
 }
 
 impl LauncherClient {
-    pub(crate) fn start(launcher: OwnedFd) -> io::Result<Self> {
+    pub(crate) fn start(launcher: OwnedFd, isolation: Isolation) -> io::Result<Self> {
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        let desk = Arc::new(Desk { launcher, wake, state: Mutex::default() });
+        let desk = Arc::new(Desk { launcher, wake, isolation, state: Mutex::default() });
         let worker = Arc::clone(&desk);
         std::thread::Builder::new().name("launcher-client".into()).spawn(move || worker.work())?;
         Ok(Self { desk })
@@ -92,10 +93,12 @@ impl Done {
         }
     }
 
-    fn complete(self, outcome: Outcome, body: &[u8], descriptors: Vec<OwnedFd>) {
+    fn complete(self, outcome: Outcome, body: &[u8], descriptors: Vec<OwnedFd>, isolation: Isolation) {
         let unexpected = || BuildError::Refused("the launcher's answer fits another request".into());
         match (self, outcome) {
-            (Self::Build(done), Outcome::Built) => done(built(descriptors).ok_or_else(unexpected)),
+            (Self::Build(done), Outcome::Built(extras)) => {
+                done(built(descriptors, extras, isolation).ok_or_else(unexpected));
+            }
             (Self::Build(done), Outcome::NotBuilt(error)) => done(Err(error)),
             (Self::Unpack(done), Outcome::Unpacked) => done(Ok(body.to_vec())),
             (Self::Unpack(done), Outcome::NotUnpacked) => done(Err(body.to_vec())),
@@ -106,21 +109,33 @@ impl Done {
 }
 
 /// The descriptors of a sandbox, in the order in which the launcher sends them.
-fn built(descriptors: Vec<OwnedFd>) -> Option<Built> {
+fn built(descriptors: Vec<OwnedFd>, extras: Extras, isolation: Isolation) -> Option<Built> {
     let mut descriptors = descriptors.into_iter();
-    Some(Built {
+    let built = Built {
         control: descriptors.next()?,
         log: descriptors.next()?,
-        meter: Meter::new(descriptors.next()?),
+        meter: match isolation {
+            Isolation::Full => Meter::new(descriptors.next()?),
+            Isolation::None => Meter::of_family(descriptors.next()?),
+        },
         runtime_api: TcpListener::from(descriptors.next()?),
-        endpoint: descriptors.next().map(TcpListener::from),
-    })
+        endpoint: if extras.endpoint { Some(TcpListener::from(descriptors.next()?)) } else { None },
+        names: match extras.names {
+            true => Some(NameSockets {
+                datagrams: UdpSocket::from(descriptors.next()?),
+                listener: TcpListener::from(descriptors.next()?),
+            }),
+            false => None,
+        },
+    };
+    descriptors.next().is_none().then_some(built)
 }
 
 /// Requests on their way out and answers that are awaited.
 struct Desk {
     launcher: OwnedFd,
     wake: OwnedFd,
+    isolation: Isolation,
     state: Mutex<State>,
 }
 
@@ -214,7 +229,7 @@ impl Desk {
             let (Answer { ticket, outcome }, body) = decode(&packet).map_err(io::Error::other)?;
             let done = self.state().awaited.remove(&ticket);
             if let Some(done) = done {
-                done.complete(outcome, body, descriptors);
+                done.complete(outcome, body, descriptors, self.isolation);
             }
         }
     }

@@ -37,6 +37,9 @@ pub const RUNTIME_API_PORT: u16 = 9001;
 /// Port of the function's own AWS endpoint inside.
 pub const ENDPOINT_PORT: u16 = 4566;
 
+/// Port of the name server inside, for UDP and TCP.
+pub const NAMES_PORT: u16 = 53;
+
 /// Host name inside.
 pub const HOST_NAME: &str = "169-254-100-1";
 

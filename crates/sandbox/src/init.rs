@@ -5,77 +5,139 @@
 //! the few rights that starting the runtime as another user takes; over mounts and network, which belong to the
 //! host's namespace, it has none.
 
+mod plain;
 mod runtime;
 mod walls;
+mod watch;
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, WaitOptions, WaitStatus, wait};
 
 use crate::limits::CONTROL_BYTES;
+use crate::plan::plain::{Addresses, Places};
 use crate::plan::rooms::RoomStep;
 use crate::protocol::{Exit, FromInit, ToInit};
 use crate::seccomp::Program;
 use crate::sys::{packets, process, signals};
 use runtime::Ready;
+use watch::Watch;
 
 pub(crate) use walls::{MAPPED, RAISED};
+pub(crate) use watch::MemoryGroup;
 
 /// What an init is born with.
 pub(crate) struct Birth<'a> {
-    /// What to mount.
-    pub(crate) room: Vec<RoomStep>,
-    /// Whether to listen for the function's AWS calls.
-    pub(crate) endpoint: bool,
+    /// What it raises around itself.
+    pub(crate) around: Around,
     /// To the launcher, until the walls stand.
     pub(crate) launcher: OwnedFd,
     /// To the server.
     pub(crate) control: OwnedFd,
     /// Write end of the log.
     pub(crate) log: OwnedFd,
-    /// Where a process joins the function's groups.
-    pub(crate) joins: Vec<OwnedFd>,
     /// What the function may call.
     pub(crate) filter: &'a Program,
 }
 
-/// Runs an init in the process that was just forked, as pid 1 of a new namespace; returns its exit status.
+/// What is around the function's processes.
+pub(crate) enum Around {
+    /// Walls.
+    Walls(Walls),
+    /// Nothing: where everything is, and where the function is heard.
+    Nothing(Places, Addresses),
+}
+
+/// What walls are raised from.
+pub(crate) struct Walls {
+    /// What to mount.
+    pub(crate) room: Vec<RoomStep>,
+    /// The network namespace to live in.
+    pub(crate) network: OwnedFd,
+    /// Where a process joins the function's groups.
+    pub(crate) joins: Vec<OwnedFd>,
+    /// The processors on which everything inside runs; none are any.
+    pub(crate) processors: Vec<usize>,
+    /// Where its memory is counted.
+    pub(crate) memory: MemoryGroup,
+}
+
+/// Runs an init in the process that was just forked, as pid 1 of a new namespace when there are walls; returns its
+/// exit status.
 pub(crate) fn run(birth: Birth<'_>) -> i32 {
-    let raised = walls::raise(&birth);
-    let Birth { launcher, control, log, joins, filter, .. } = birth;
-    let ready = raised.and_then(|()| Ready::new(log, joins, filter));
-    if let Err(error) = ready {
-        walls::report(launcher.as_fd(), &error);
-        return 1;
-    }
-    drop(launcher);
-    match ready.map(|ready| Init { control, ready, runtime: None }.serve()) {
-        Ok(Ok(())) => 0,
-        _ => 1,
+    let Birth { around, launcher, control, log, filter } = birth;
+    let kept = [&launcher, &control, &log].map(AsFd::as_fd);
+    let raised = match around {
+        Around::Walls(walls) => walls::raise(&walls, &kept, launcher.as_fd())
+            .map(|watch| (Surroundings::Walls(watch), Some(walls.joins))),
+        Around::Nothing(places, heard) => plain::Quarters::move_in(places, heard, &kept, launcher.as_fd())
+            .map(|quarters| (Surroundings::Nothing(quarters), None)),
+    };
+    let ready = raised.and_then(|(around, joins)| Ok((around, Ready::new(log, joins, filter)?)));
+    match ready {
+        Ok((around, ready)) => {
+            drop(launcher);
+            Init { control, ready, around, runtime: None }.live()
+        }
+        Err(error) => {
+            walls::report(launcher.as_fd(), &error);
+            1
+        }
     }
 }
 
 struct Init<'a> {
     control: OwnedFd,
     ready: Ready<'a>,
-    /// The runtime's main process.
-    runtime: Option<Pid>,
+    around: Surroundings,
+    runtime: Option<Runtime>,
+}
+
+/// What is around the function's processes, standing.
+enum Surroundings {
+    /// Walls, with a watch over the memory within.
+    Walls(Watch),
+    /// Nothing.
+    Nothing(plain::Quarters),
+}
+
+/// The runtime's main process.
+struct Runtime {
+    pid: Pid,
+    /// What the kernel had killed for want of memory when it started.
+    kernel_kills: u64,
+    /// Whether the watch killed it.
+    outgrew: bool,
 }
 
 impl Init<'_> {
-    /// Serves until the server closes its end; then everything inside ends with this process.
-    fn serve(mut self) -> io::Result<()> {
-        let _mask = signals::block(&[libc::SIGCHLD])?;
-        let children = signals::descriptor(&[libc::SIGCHLD])?;
+    /// Serves, and sees to it that everything inside ends with this process, as it does of itself within walls.
+    fn live(mut self) -> i32 {
+        let served = self.serve();
+        if let Surroundings::Nothing(_) = self.around {
+            plain::kill_descendants();
+        }
+        i32::from(served.is_err())
+    }
+
+    /// Serves until the server closes its end, or the launcher has gone.
+    fn serve(&mut self) -> io::Result<()> {
+        let _mask = signals::block(&[libc::SIGCHLD, libc::SIGTERM])?;
+        let children = signals::descriptor(&[libc::SIGCHLD, libc::SIGTERM])?;
         loop {
-            let mut waits =
-                [PollFd::new(&self.control, PollFlags::IN), PollFd::new(&children, PollFlags::IN)];
-            rustix::io::retry_on_intr(|| poll(&mut waits, None))?;
-            let [from_server, from_children] = waits.map(|wait| !wait.revents().is_empty());
+            let [from_server, from_children, from_memory] = self.wait(&children)?;
+            // A death that the watch caused is known before it is reported.
+            if from_memory {
+                self.look();
+            }
             if from_children {
-                while signals::next(children.as_fd()).is_some() {}
+                while let Some(signal) = signals::next(children.as_fd()) {
+                    if signal == libc::SIGTERM {
+                        return Ok(());
+                    }
+                }
                 self.reap()?;
             }
             if from_server && !self.obey()? {
@@ -84,15 +146,68 @@ impl Init<'_> {
         }
     }
 
+    /// Waits for the server, for the end of a child, and for memory that grew.
+    fn wait(&self, children: &OwnedFd) -> io::Result<[bool; 3]> {
+        let mut waits = vec![PollFd::new(&self.control, PollFlags::IN), PollFd::new(children, PollFlags::IN)];
+        waits.extend(self.watch().map(|watch| {
+            let (alarm, rings) = watch.alarm();
+            PollFd::from_borrowed_fd(alarm, rings)
+        }));
+        let timeout = self.watch().and_then(Watch::after).map(|after| Timespec {
+            tv_sec: after.as_secs() as i64,
+            tv_nsec: i64::from(after.subsec_nanos()),
+        });
+        let happened = rustix::io::retry_on_intr(|| poll(&mut waits, timeout.as_ref()))?;
+        let rang = |wait: Option<&PollFd<'_>>| wait.is_some_and(|wait| !wait.revents().is_empty());
+        let [server, children, memory] = [0, 1, 2].map(|index| rang(waits.get(index)));
+        Ok([server, children, memory || happened == 0])
+    }
+
+    fn watch(&self) -> Option<&Watch> {
+        match &self.around {
+            Surroundings::Walls(watch) => Some(watch),
+            Surroundings::Nothing(_) => None,
+        }
+    }
+
+    fn watching(&mut self) -> Option<&mut Watch> {
+        match &mut self.around {
+            Surroundings::Walls(watch) => Some(watch),
+            Surroundings::Nothing(_) => None,
+        }
+    }
+
+    fn kernel_kills(&self) -> u64 {
+        self.watch().map_or(0, Watch::kernel_kills)
+    }
+
+    /// Sees to the function's memory.
+    fn look(&mut self) {
+        let victim = self.watching().and_then(Watch::look);
+        if let Some(runtime) = &mut self.runtime {
+            runtime.outgrew |= victim == Some(runtime.pid);
+        }
+    }
+
     /// Collects every process that ended; reports the runtime's.
     fn reap(&mut self) -> io::Result<()> {
         while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
-            if self.runtime == Some(pid) {
-                self.runtime = None;
-                self.tell(FromInit::Exited(exit_of(status)))?;
+            if let Some(runtime) = self.runtime.take_if(|runtime| runtime.pid == pid) {
+                self.tell(FromInit::Exited(self.exit_of(&runtime, status)))?;
+            } else if self.watching().is_some_and(|watch| watch.ended(pid, status)) {
+                self.look();
             }
         }
         Ok(())
+    }
+
+    fn exit_of(&self, runtime: &Runtime, status: WaitStatus) -> Exit {
+        let outgrew = || runtime.outgrew || self.kernel_kills() > runtime.kernel_kills;
+        match status.terminating_signal() {
+            Some(libc::SIGKILL) if outgrew() => Exit::OutOfMemory,
+            Some(signal) => Exit::Signal(signal),
+            None => Exit::Status(status.exit_status().unwrap_or(0)),
+        }
     }
 
     /// Does what the server asks; false when it has gone.
@@ -114,26 +229,42 @@ impl Init<'_> {
     fn start(&mut self, argv: &[String], env: &[(String, String)], cwd: &str) -> io::Result<()> {
         let started = match self.runtime {
             Some(_) => Err(io::Error::from_raw_os_error(libc::EBUSY)),
-            None => self.ready.start(argv, env, cwd),
+            None => match &self.around {
+                Surroundings::Walls(_) => self.ready.start(argv, env, cwd),
+                Surroundings::Nothing(quarters) => {
+                    let (argv, env, cwd) = quarters.command(argv, env, cwd);
+                    self.ready.start(&argv, &env, &cwd)
+                }
+            },
         };
         let answer = match started {
             Ok(pid) => {
-                self.runtime = Some(pid);
+                let kernel_kills = self.kernel_kills();
+                self.runtime = Some(Runtime { pid, kernel_kills, outgrew: false });
                 FromInit::Started { pid: pid.as_raw_nonzero().get() as u32 }
             }
             Err(error) => FromInit::StartFailed { errno: error.raw_os_error().unwrap_or(libc::EIO) },
         };
-        self.tell(answer)
+        self.tell(answer)?;
+        if let Some(watch) = self.watching() {
+            watch.begin();
+        }
+        Ok(())
     }
 
     /// Kills everything else in the sandbox and waits until it is gone.
     fn reset(&mut self) {
         self.runtime = None;
+        if let Surroundings::Nothing(_) = self.around {
+            return plain::kill_descendants();
+        }
         loop {
             process::kill_all_others();
             // Each round ends one process at least; none left is ECHILD, for orphans become children of pid 1.
-            if wait(WaitOptions::empty()).is_err() {
-                return;
+            match wait(WaitOptions::empty()) {
+                Ok(Some((pid, status))) => drop(self.watching().map(|watch| watch.ended(pid, status))),
+                Ok(None) => {}
+                Err(_) => break,
             }
         }
     }
@@ -141,12 +272,5 @@ impl Init<'_> {
     fn tell(&self, message: FromInit) -> io::Result<()> {
         let packet = message.encode().map_err(io::Error::other)?;
         packets::send(self.control.as_fd(), &packet, &[], false)
-    }
-}
-
-fn exit_of(status: WaitStatus) -> Exit {
-    match status.terminating_signal() {
-        Some(signal) => Exit::Signal(signal),
-        None => Exit::Status(status.exit_status().unwrap_or(0)),
     }
 }

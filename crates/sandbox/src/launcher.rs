@@ -2,7 +2,11 @@
 
 mod chores;
 mod desk;
+mod egress;
+mod forwarding;
 mod house;
+mod networks;
+mod plain;
 mod sandboxes;
 mod server;
 mod tree;
@@ -17,10 +21,13 @@ use rustix::thread::CapabilitySet;
 
 use crate::cgroups::Groups;
 use crate::plan::root;
-use crate::setup::{LaunchError, LauncherSetup, ServerSide};
-use crate::sys::{Step, packets, process, signals};
+use crate::setup::{Isolation, LaunchError, LauncherSetup, ServerSide};
+use crate::sys::{self, Step, packets, process, signals};
 use desk::Desk;
+use egress::Egress;
 use house::House;
+use networks::Networks;
+use sandboxes::{Ground, Sandboxes, Walled};
 
 /// Signals that the launcher reads instead of obeying.
 const SIGNALS: [i32; 4] = [libc::SIGCHLD, libc::SIGTERM, libc::SIGINT, libc::SIGHUP];
@@ -37,14 +44,18 @@ pub fn launch(
     setup: LauncherSetup,
     server: impl FnOnce(ServerSide) -> ExitCode,
 ) -> Result<ExitCode, LaunchError> {
-    check_rights()?;
+    if setup.isolation == Isolation::Full {
+        check_rights()?;
+    } else {
+        sys::say(format_args!("{}", crate::doctor::rules::warning(rustix::process::geteuid().is_root())));
+    }
     check_threads()?;
     if let Some(refusal) = root::refusal(&setup.interpreters, &setup.runtime_files) {
         return Err(LaunchError::Setup(refusal));
     }
     // Directories made here are looked into by other users; a function's files have the usual modes.
     rustix::process::umask(Mode::from_raw_mode(0o022));
-    let mut house = House::open(&setup.data_dir)?;
+    let mut house = House::open(&setup.data_dir, setup.isolation)?;
     let mask = signals::block(&SIGNALS).doing("blocking signals")?;
     let (ours, theirs) = packets::pair().doing("making the server's socket")?;
     let (go, started) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).doing("making a pipe")?;
@@ -53,6 +64,7 @@ pub fn launch(
         seen_at: house.run.clone(),
         foreign: house.descriptors().chain([ours.as_raw_fd(), started.as_raw_fd()]).collect(),
         launcher: theirs,
+        isolation: setup.isolation,
         go,
         mask,
     };
@@ -73,11 +85,25 @@ fn open_desk(
     server: Pid,
 ) -> Result<Desk, LaunchError> {
     process::limit_softly(Resource::Nofile, None).doing("raising the limit of open files")?;
-    let groups = Groups::open(&house.instance, &[rustix::process::getpid(), server])?;
-    house.note_groups(groups.paths())?;
-    let interpreters = tree::enter(house, &setup)?;
+    let (interpreters, ground) = match setup.isolation {
+        Isolation::Full => {
+            let groups = Groups::open(&house.instance, &[rustix::process::getpid(), server])?;
+            house.note_groups(groups.paths())?;
+            let egress = Egress::open(house, &setup.egress)?;
+            let networks = Networks::new(egress)?;
+            let (interpreters, machine) = tree::enter(house, &setup, networks.has_egress())?;
+            let walled = Walled::new(groups, machine, networks, house.first_user(), setup.cpu_policy);
+            (interpreters, Ground::Walled(Box::new(walled)))
+        }
+        Isolation::None => {
+            process::adopt_orphans().doing("adopting the functions' processes")?;
+            let interpreters = setup.interpreters.iter().map(|known| (known.id.clone(), Vec::new()));
+            (interpreters.collect(), Ground::Plain(plain::lay_out(house, &setup)?))
+        }
+    };
     let signals = signals::descriptor(&SIGNALS).doing("reading signals")?;
-    Ok(Desk::new(house, setup, groups, interpreters, desk::Wires { server_socket, signals, server }))
+    let sandboxes = Sandboxes::new(interpreters, ground);
+    Ok(Desk::new(house, &setup, sandboxes, desk::Wires { server_socket, signals, server }))
 }
 
 fn end(server: Pid) {

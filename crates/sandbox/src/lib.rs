@@ -11,6 +11,9 @@
 mod cgroups;
 pub mod client;
 pub mod doctor;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod identity;
 mod init;
 pub mod interpreters;
@@ -29,5 +32,7 @@ mod unpack;
 pub use client::LauncherClient;
 pub use launcher::launch;
 pub use meter::Meter;
-pub use setup::{CpuPolicy, HostMount, InterpreterRoot, LaunchError, LauncherSetup, RuntimeFile, ServerSide};
-pub use spec::{BuildError, Built, SandboxSpec};
+pub use setup::{
+    CpuPolicy, HostMount, InterpreterRoot, Isolation, LaunchError, LauncherSetup, RuntimeFile, ServerSide,
+};
+pub use spec::{BuildError, Built, NameSockets, SandboxSpec};

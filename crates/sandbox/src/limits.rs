@@ -13,6 +13,15 @@ pub const CHORES_AT_ONCE: usize = 4;
 /// Requests that may wait in the launcher beyond those being worked on.
 pub const REQUESTS_WAITING: usize = 4_096;
 
+/// Requests that are taken before signals, ended children and new sandboxes have their turn.
+pub const REQUESTS_A_TURN: usize = 64;
+
+/// Archives that may wait in the launcher, where each holds a descriptor.
+pub const ARCHIVES_WAITING: usize = 64;
+
+/// Requests that may wait for the end of one sandbox; our own server makes one.
+pub const MOURNERS: usize = 16;
+
 /// Time for a sandbox to come up before it is given up.
 pub const BUILD_TIME: Duration = Duration::from_secs(10);
 
@@ -46,11 +55,43 @@ pub const NAME_BYTES: usize = 80;
 /// Layers of one sandbox: a function's, and as many of our own.
 pub const LAYERS: usize = 2 * base::limits::FUNCTION_LAYERS;
 
+/// Rounds in which an init without a namespace of its own kills what the function started, a millisecond apart.
+pub const PLAIN_KILL_ROUNDS: u32 = 3_000;
+
 /// Size of `/dev/shm`, further limited by the function's memory.
 pub const SHARED_MEMORY: Mib = Mib(64);
 
+/// What the smallest `/tmp`, 512 MB, holds beyond its name, in bytes. Source: recorded by filling it.
+pub const SMALLEST_TMP_EXTRA: u64 = 538_333_184 - 512 * 1024 * 1024;
+
+/// What the largest `/tmp`, 10,240 MB, holds beyond its name, in bytes. Source: recorded by filling it.
+pub const LARGEST_TMP_EXTRA: u64 = 10_738_335_744 - 10_240 * 1024 * 1024;
+
 /// Bytes of `/tmp` for which one inode is granted, as mkfs does for a general-purpose file system.
 pub const TMP_BYTES_PER_INODE: u64 = 8 * 1024;
+
+/// Kernel memory of one file in `/tmp`: its inode and its name, in bytes, rounded up. Measured on Linux 6.18.
+pub const TMP_INODE_COST: u64 = 1280;
+
+/// Bytes of files in `/tmp` for which the kernel keeps one of its own: a node of 576 for 64 pages, rounded up.
+pub const TMP_PAGES_COST: u64 = 256;
+
+/// Fastest that one sandbox's processes are expected to fill memory, in bytes a second: half again what touching
+/// fresh pages took on two processors.
+pub const MEMORY_GROWTH: u64 = 2_000_000_000;
+
+/// Least by which a group may grow before the watch over its memory looks again, in bytes.
+pub const MEMORY_STEP: u64 = 4 * 1024 * 1024;
+
+/// Least time between two looks at a sandbox's memory.
+pub const SOONEST_LOOK: Duration = Duration::from_millis(2);
+
+/// Looks at a runtime's memory before the alarm of version 1 is set: that takes a process and 24 ms of waiting
+/// (measured), which no start should bear. At 128 MB they take most of a second.
+pub const LOOKS_BEFORE_ALARM: u32 = 16;
+
+/// Most time between two looks while a sandbox, with its files, holds more than its memory.
+pub const SLOWEST_LOOK: Duration = Duration::from_millis(200);
 
 /// Soft stack limit of a function, in bytes. Source: recorded inside a function.
 pub const FUNCTION_STACK: u64 = 8 * 1024 * 1024;
@@ -76,3 +117,20 @@ pub const CPU_PERIOD: Duration = Duration::from_millis(20);
 
 /// Connections that may wait in a sandbox's listeners.
 pub const LISTEN_BACKLOG: i32 = 128;
+
+/// Connections that one sandbox may have open through the host, so that none fills the machine's table of them. A
+/// function's process has no more descriptors than that.
+pub const EGRESS_CONNECTIONS: u64 = base::limits::FUNCTION_FILES;
+
+/// Network namespaces that are kept ready while little happens. Each costs the launcher five descriptors and the
+/// kernel about 200 KB.
+pub const NETWORKS_LEAST: usize = 8;
+
+/// Most network namespaces that are kept ready, however many are asked for at once.
+pub const NETWORKS_MOST: usize = 64;
+
+/// Time without a new sandbox after which fewer network namespaces are kept ready.
+pub const NETWORKS_PATIENCE: Duration = Duration::from_secs(60);
+
+/// Pause after a network namespace could not be made ready in advance.
+pub const NETWORKS_RETRY: Duration = Duration::from_secs(1);

@@ -5,30 +5,50 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::cgroups::read_file;
+use crate::sys::family;
 
-/// Reads one sandbox's memory and out-of-memory kills. The reads are short and blocking.
+/// Reads one sandbox's memory. The reads are short and blocking.
 ///
 /// It holds the function's directory in the memory hierarchy and opens its files anew for each reading: version 1
 /// repeats an old list of processes to whoever keeps that file open.
 #[derive(Debug)]
 pub struct Meter {
     directory: OwnedFd,
+    /// Whether the directory is that of an init in the process file system, whose descendants are measured.
+    family: bool,
     highest: AtomicU64,
 }
 
 impl Meter {
     pub(crate) fn new(directory: OwnedFd) -> Self {
-        Self { directory, highest: AtomicU64::new(0) }
+        Self { directory, family: false, highest: AtomicU64::new(0) }
+    }
+
+    /// Measures the descendants of the process whose `/proc/<pid>` this is.
+    pub(crate) fn of_family(directory: OwnedFd) -> Self {
+        Self { directory, family: true, highest: AtomicU64::new(0) }
+    }
+
+    /// The processes to measure, one a line.
+    fn members(&self) -> std::io::Result<String> {
+        if !self.family {
+            return read_file(self.directory.as_fd(), "cgroup.procs");
+        }
+        let stat = read_file(self.directory.as_fd(), "stat")?;
+        let init =
+            stat.split(' ').next().and_then(|pid| pid.parse().ok()).and_then(rustix::process::Pid::from_raw);
+        let members = init.map(family::descendants).unwrap_or_default();
+        Ok(members.iter().map(|pid| format!("{}\n", pid.as_raw_nonzero())).collect())
     }
 
     /// Most memory that the function's processes held, in bytes, as far as seen at the calls until now.
     ///
     /// The sum, over the processes that run, of each one's highest resident set (`VmHWM`) without the pages of files
     /// and shared memory it maps now: neither page cache nor `/tmp` count. What a process shares with its parent
-    /// counts for both. A process that ended between two calls is not seen; where no call saw any, the kernel's own
-    /// peak stands for them, page cache and all.
+    /// counts for both. A process that ended between two calls is not seen; where no call saw any, the kernel's peak
+    /// without the files that are in memory now stands for them.
     pub fn max_memory(&self) -> u64 {
-        let processes = read_file(self.directory.as_fd(), "cgroup.procs").unwrap_or_default();
+        let processes = self.members().unwrap_or_default();
         let now = processes.lines().filter_map(own_memory).sum();
         match self.highest.fetch_max(now, Ordering::Relaxed).max(now) {
             0 => self.peak(),
@@ -37,20 +57,13 @@ impl Meter {
     }
 
     fn peak(&self) -> u64 {
-        // The first is version 2's file, the second version 1's.
-        ["memory.peak", "memory.max_usage_in_bytes"]
+        // The first is version 2's file, the second version 1's; so are the fields.
+        let peak = ["memory.peak", "memory.max_usage_in_bytes"]
             .into_iter()
-            .find_map(|file| read_file(self.directory.as_fd(), file).ok()?.trim().parse().ok())
-            .unwrap_or(0)
-    }
-
-    /// Processes the kernel killed because the limit was reached.
-    pub fn oom_kills(&self) -> u64 {
-        // The first is version 2's file, the second version 1's; both have the same line.
-        ["memory.events", "memory.oom_control"]
-            .into_iter()
-            .find_map(|file| value(&read_file(self.directory.as_fd(), file).ok()?, "oom_kill"))
-            .unwrap_or(0)
+            .find_map(|file| read_file(self.directory.as_fd(), file).ok()?.trim().parse::<u64>().ok());
+        let stat = read_file(self.directory.as_fd(), "memory.stat").unwrap_or_default();
+        let files = ["file", "cache"].into_iter().find_map(|field| value(&stat, field));
+        peak.unwrap_or(0).saturating_sub(files.unwrap_or(0))
     }
 }
 
@@ -67,7 +80,7 @@ fn own_memory_of(status: &str) -> u64 {
 }
 
 /// The number behind `name` at the start of a line.
-fn value(text: &str, name: &str) -> Option<u64> {
+pub(crate) fn value(text: &str, name: &str) -> Option<u64> {
     text.lines().find_map(|line| {
         let mut words = line.split_whitespace();
         (words.next()? == name).then(|| words.next()?.parse().ok())?

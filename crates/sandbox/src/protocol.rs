@@ -50,6 +50,8 @@ pub enum Exit {
     Status(i32),
     /// By this signal.
     Signal(i32),
+    /// It was killed because the function's processes held more than the function's memory.
+    OutOfMemory,
 }
 
 /// Why a control packet was refused.
@@ -108,6 +110,7 @@ mod tests {
             FromInit::StartFailed { errno: 8 },
             FromInit::Exited(Exit::Status(3)),
             FromInit::Exited(Exit::Signal(9)),
+            FromInit::Exited(Exit::OutOfMemory),
             FromInit::ResetDone,
         ] {
             assert_eq!(FromInit::decode(&message.encode().unwrap()).unwrap(), message);

@@ -49,7 +49,7 @@ pub(crate) struct Answer {
 #[serde(deny_unknown_fields)]
 pub(crate) enum Outcome {
     /// The sandbox stands.
-    Built,
+    Built(Extras),
     /// It does not.
     NotBuilt(BuildError),
     /// Nothing of it runs any more.
@@ -60,6 +60,16 @@ pub(crate) enum Outcome {
     NotUnpacked,
     /// The directory is gone, or never was.
     Removed,
+}
+
+/// Which of the descriptors came that not every sandbox has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Extras {
+    /// The listener of the function's AWS endpoint.
+    pub(crate) endpoint: bool,
+    /// The two sockets of the name server.
+    pub(crate) names: bool,
 }
 
 /// A packet that is none of ours.
@@ -125,5 +135,46 @@ mod tests {
             assert!(decode::<Request>(packet.as_bytes()).is_err(), "{packet}");
         }
         assert!(encode(&Answer { ticket: 1, outcome: Outcome::Unpacked }, &[0; REQUEST_BYTES]).is_err());
+    }
+
+    /// A server that was taken over says anything; the launcher must outlive it.
+    #[test]
+    fn no_packet_makes_the_launcher_stumble() {
+        let spec = "{\"id\":\"00000000-0000-4000-8000-000000000000\",\"memory\":128,\"tmp\":512,\"interpreter\":null,\
+                    \"code\":\"c\",\"layers\":[\"a\"],\"endpoint\":true}";
+        let seeds = [
+            format!("{{\"ticket\":1,\"work\":{{\"Build\":{spec}}}}}\n"),
+            "{\"ticket\":1,\"work\":{\"Unpack\":\"x\"}}\n".to_owned(),
+            "{\"ticket\":1,\"work\":{\"Remove\":\"x\"}}\n".to_owned(),
+            format!("{}\n", "[".repeat(60_000)),
+        ];
+        let dice = Dice::seeded(11);
+        let mut understood = 0;
+        for round in 0..20_000 {
+            let mut packet = seeds[round % seeds.len()].clone().into_bytes();
+            for _ in 0..round % 5 {
+                if packet.is_empty() {
+                    break;
+                }
+                let words = dice.hex::<8>();
+                let random = u64::from_str_radix(&words, 16).unwrap_or(1) as usize;
+                let at = random % packet.len();
+                match random / 7 % 4 {
+                    0 => packet[at] = (random / 64) as u8,
+                    1 => drop(packet.remove(at)),
+                    2 => packet.insert(at, b"{}[],:\"0\\\n"[random / 64 % 10]),
+                    _ => packet.truncate(at.max(1)),
+                }
+            }
+            if let Ok((request, _)) = decode::<Request>(&packet) {
+                understood += 1;
+                if let Work::Build(spec) = request.work {
+                    let refused = crate::plan::names::refusal(&spec, &[]);
+                    let outcome = Outcome::NotBuilt(BuildError::Refused(refused.unwrap_or_default()));
+                    assert!(encode(&Answer { ticket: request.ticket, outcome }, b"").is_ok());
+                }
+            }
+        }
+        assert!(understood > 1000, "{understood}");
     }
 }

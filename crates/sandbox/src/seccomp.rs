@@ -38,6 +38,8 @@ pub enum Verdict {
     CloneWithoutNamespaces,
     /// `socket`: runs for unix, internet and routing-information sockets that need no rights.
     PlainSocket,
+    /// `socketpair`: runs for unix sockets. Others have none, but the kernel would load their modules to find out.
+    UnixPair,
     /// `personality`: runs when it asks for the current one or sets the default.
     PlainPersonality,
 }

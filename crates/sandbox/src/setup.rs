@@ -6,6 +6,7 @@ use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 
 use crate::client::LauncherClient;
+use crate::plan::egress;
 
 /// Everything the launcher knows; it is fixed before the server exists.
 #[derive(Debug, Clone)]
@@ -24,6 +25,10 @@ pub struct LauncherSetup {
     pub unpack: Unpack,
     /// How processor time is shared out.
     pub cpu_policy: CpuPolicy,
+    /// What functions reach beyond their sandbox.
+    pub egress: egress::Wishes,
+    /// What stands between functions and everything else.
+    pub isolation: Isolation,
 }
 
 /// The function that a confined helper runs: archive in, files below the directory out.
@@ -68,6 +73,16 @@ pub enum CpuPolicy {
     Quota,
 }
 
+/// What stands between functions and everything else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Isolation {
+    /// Every wall that this crate builds. Needs root.
+    #[default]
+    Full,
+    /// None: functions are processes of the user who started Samovar. Needs no right at all.
+    None,
+}
+
 /// What the server's process starts with, in the data directory as its working directory.
 #[derive(Debug)]
 pub struct ServerSide {
@@ -83,7 +98,8 @@ pub enum LaunchError {
     /// Sandboxes need rights that only root has.
     #[error(
         "samovar builds its sandboxes as root and was started by user {uid}; start it with sudo (its server, its \
-         functions and all parsing still run without any right), or see `samovar doctor`"
+         functions and all parsing still run without any right), see `samovar doctor`, or run functions without walls, \
+         as processes of your own: --isolation none"
     )]
     NotRoot {
         /// The user that started it.
@@ -91,7 +107,8 @@ pub enum LaunchError {
     },
     /// Root without some of its powers, as in many containers.
     #[error(
-        "this root lacks {missing}; give the container or service that capability, or see `samovar doctor`"
+        "this root lacks {missing}; give the container or service that capability, see `samovar doctor`, or run \
+         functions without walls, as processes of this user: --isolation none"
     )]
     LessThanRoot {
         /// Names of the capabilities.
@@ -112,6 +129,9 @@ pub enum LaunchError {
          choose an empty or new directory"
     )]
     ForeignDataDir(PathBuf),
+    /// The directory is somebody else's.
+    #[error("the data directory {0} belongs to another user; choose another --data-dir")]
+    NotOurs(PathBuf),
     /// No control groups to limit memory with.
     #[error("no control groups limit memory here; mount cgroup v2 or v1 with the memory controller")]
     NoCgroups,

@@ -1,6 +1,6 @@
 //! What a sandbox is asked to be, and what its builder hands over.
 
-use std::net::TcpListener;
+use std::net::{TcpListener, UdpSocket};
 use std::os::fd::OwnedFd;
 
 use base::id::EnvironmentId;
@@ -43,8 +43,19 @@ pub struct Built {
     pub runtime_api: TcpListener,
     /// Listens on 169.254.100.1:4566 inside, when asked for; non-blocking.
     pub endpoint: Option<TcpListener>,
+    /// Where functions ask for names, when they reach anything that has one.
+    pub names: Option<NameSockets>,
     /// Reads what the function uses.
     pub meter: Meter,
+}
+
+/// Port 53 of 169.254.100.1 inside; both are non-blocking.
+#[derive(Debug)]
+pub struct NameSockets {
+    /// Receives questions, each a datagram.
+    pub datagrams: UdpSocket,
+    /// Listens for those who ask over TCP.
+    pub listener: TcpListener,
 }
 
 /// Why a sandbox was not built.

@@ -1,6 +1,9 @@
 //! System calls behind safe functions. Those that fork say what they demand of the process.
 
+pub(crate) mod family;
+pub(crate) mod landlock;
 pub(crate) mod mounts;
+mod netlink;
 pub(crate) mod network;
 pub(crate) mod packets;
 pub(crate) mod process;

@@ -6,7 +6,7 @@ use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 use rustix::process::Resource;
@@ -16,7 +16,7 @@ use crate::identity::CODE_OWNER_UID;
 use crate::limits::{UNPACK_ADDRESS_SPACE, UNPACK_CPU_SECONDS, UNPACK_FILE_BYTES, UNPACK_REPORT_BYTES};
 use crate::plan::rooms::ROOT;
 use crate::seccomp::Program;
-use crate::setup::Unpack;
+use crate::setup::{Isolation, Unpack};
 use crate::sys::{self, mounts, process};
 
 /// Exit status of a helper that did its work.
@@ -32,14 +32,22 @@ pub(crate) const BROKEN: i32 = 4;
 pub(crate) struct Unpacking<'a> {
     /// The archive.
     pub(crate) archive: OwnedFd,
-    /// The empty directory it goes into, in the launcher's tree.
-    pub(crate) into: &'a Path,
+    /// The empty directory it goes into.
+    pub(crate) into: Target,
     /// Takes the function's report.
     pub(crate) report: OwnedFd,
     /// The set-up's function.
     pub(crate) unpack: Unpack,
     /// What it may call.
     pub(crate) filter: &'a Program,
+}
+
+/// The empty directory of an archive.
+pub(crate) enum Target {
+    /// In the launcher's tree; becomes the helper's root, in namespaces of its own.
+    Root(PathBuf),
+    /// All that the helper holds, where it has no walls but its filter: it starts nothing and reaches no network.
+    Directory(OwnedFd),
 }
 
 /// Unpacks in the process that was just forked, as pid 1 of a new namespace; returns its exit status.
@@ -52,17 +60,25 @@ pub(crate) fn unpack(unpacking: Unpacking<'_>) -> i32 {
 }
 
 fn try_unpack(Unpacking { archive, into, report, unpack, filter }: Unpacking<'_>) -> io::Result<i32> {
-    process::close_all_but(&[archive.as_fd(), report.as_fd()])?;
+    let into_fd = match &into {
+        Target::Root(_) => None,
+        Target::Directory(directory) => Some(directory.as_fd()),
+    };
+    let kept: Vec<_> = [archive.as_fd(), report.as_fd()].into_iter().chain(into_fd).collect();
+    process::close_all_but(&kept)?;
     process::die_with_parent()?;
     rustix::thread::set_name(c"samovar-unpack")?;
-    let separate = UnshareFlags::NEWNS | UnshareFlags::NEWIPC | UnshareFlags::NEWUTS | UnshareFlags::NEWNET;
-    process::unshare(separate)?;
-    silence()?;
-    // A mount of its own makes the directory fit to be a root.
-    mounts::bind(into, into)?;
-    mounts::enter(into)?;
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let root = rustix::fs::open("/", flags, Mode::empty())?;
+    let isolation = match &into {
+        Target::Root(_) => Isolation::Full,
+        Target::Directory(_) => Isolation::None,
+    };
+    let root = match into {
+        Target::Root(path) => enter(&path)?,
+        Target::Directory(directory) => {
+            silence("/dev/null".as_ref())?;
+            directory
+        }
+    };
 
     for (resource, value) in [
         (Resource::As, UNPACK_ADDRESS_SPACE),
@@ -74,7 +90,7 @@ fn try_unpack(Unpacking { archive, into, report, unpack, filter }: Unpacking<'_>
     ] {
         process::limit(resource, value)?;
     }
-    become_owner()?;
+    become_owner(isolation)?;
     process::filter_calls(filter)?;
 
     let (status, text) = match unpack(&File::from(archive), root.as_fd()) {
@@ -88,11 +104,23 @@ fn try_unpack(Unpacking { archive, into, report, unpack, filter }: Unpacking<'_>
     Ok(status)
 }
 
+/// Makes the directory the root of this process, in namespaces of its own.
+fn enter(into: &Path) -> io::Result<OwnedFd> {
+    let separate = UnshareFlags::NEWNS | UnshareFlags::NEWIPC | UnshareFlags::NEWUTS | UnshareFlags::NEWNET;
+    process::unshare(separate)?;
+    silence(&Path::new(ROOT).join("dev/null"))?;
+    // A mount of its own makes the directory fit to be a root.
+    mounts::bind(into, into)?;
+    mounts::enter(into)?;
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    Ok(rustix::fs::open("/", flags, Mode::empty())?)
+}
+
 /// Removes all that is in a directory, in the process that was just forked; returns its exit status.
-pub(crate) fn clear(directory: OwnedFd) -> i32 {
+pub(crate) fn clear(directory: OwnedFd, isolation: Isolation) -> i32 {
     let cleared = process::close_all_but(&[directory.as_fd()])
         .and_then(|()| process::die_with_parent())
-        .and_then(|()| become_owner())
+        .and_then(|()| become_owner(isolation))
         .and_then(|()| empty(directory.as_fd()));
     match cleared {
         Ok(()) => DONE,
@@ -104,15 +132,16 @@ pub(crate) fn clear(directory: OwnedFd) -> i32 {
 }
 
 /// Leaves the terminal: what a helper says could be a stranger's words.
-fn silence() -> io::Result<()> {
-    let null = Path::new(ROOT).join("dev/null");
+fn silence(null: &Path) -> io::Result<()> {
     let null = rustix::fs::open(null, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
     (0..3).try_for_each(|standard| process::place_fd(null.as_fd(), standard))
 }
 
-fn become_owner() -> io::Result<()> {
-    process::bound_capabilities(CapabilitySet::empty())?;
-    process::become_user(CODE_OWNER_UID, CODE_OWNER_UID)?;
+fn become_owner(isolation: Isolation) -> io::Result<()> {
+    if isolation == Isolation::Full {
+        process::bound_capabilities(CapabilitySet::empty())?;
+        process::become_user(CODE_OWNER_UID, CODE_OWNER_UID)?;
+    }
     process::hold_capabilities(CapabilitySet::empty())?;
     process::no_new_privileges()?;
     process::die_with_parent()

@@ -11,6 +11,8 @@ mod driver;
 mod escapes;
 #[path = "walls/lifecycle.rs"]
 mod lifecycle;
+#[path = "walls/limits.rs"]
+mod limits;
 #[path = "walls/packages.rs"]
 mod packages;
 
@@ -20,7 +22,8 @@ use driver::Scenario;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let scenarios: Vec<Scenario> = [escapes::SCENARIOS, lifecycle::SCENARIOS, packages::SCENARIOS].concat();
+    let scenarios: Vec<Scenario> =
+        [escapes::SCENARIOS, lifecycle::SCENARIOS, limits::SCENARIOS, packages::SCENARIOS].concat();
     if let [flag, name, data_dir] = arguments.as_slice()
         && flag == "--scenario"
     {

@@ -103,6 +103,16 @@ async fn what_is_not_http_ends_in_an_error_and_the_door_lives() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_client_that_says_nothing_is_cut() {
+    let bench = Bench::open().await;
+    let mut silent = bench.connect().await;
+    let before = bench.clock.now();
+    assert_eq!(silent.read(&mut [0; 16]).await.unwrap_or_default(), 0);
+    let waited = bench.clock.now().since(before).as_secs();
+    assert!((9..=11).contains(&waited), "cut after {waited} s");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_slow_head_is_cut_and_an_idle_connection_is_kept_for_a_while() {
     let bench = Bench::open().await;
     let mut slow = bench.connect().await;

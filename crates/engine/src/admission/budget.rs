@@ -3,14 +3,18 @@
 use std::sync::Arc;
 
 use base::limits::{
-    ALL_FUNCTION_ENDPOINTS_CONNECTIONS, ENDPOINT_CONNECTIONS, ENVIRONMENT_DESCRIPTORS, ENVIRONMENTS,
-    LOG_OPEN_FILES,
+    ALL_FUNCTION_ENDPOINTS_CONNECTIONS, ALL_RUNTIME_API_CONNECTIONS, ENDPOINT_CONNECTIONS,
+    ENVIRONMENT_DESCRIPTORS, ENVIRONMENTS, LOG_OPEN_FILES,
 };
 use rustix::process::{Resource, getrlimit};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Descriptors kept for everything else: callers, functions' calls to their endpoints, logs, and the store. Ours.
-const KEPT: u64 = (ENDPOINT_CONNECTIONS + ALL_FUNCTION_ENDPOINTS_CONNECTIONS + LOG_OPEN_FILES + 128) as u64;
+const KEPT: u64 = (ENDPOINT_CONNECTIONS
+    + ALL_FUNCTION_ENDPOINTS_CONNECTIONS
+    + ALL_RUNTIME_API_CONNECTIONS
+    + LOG_OPEN_FILES
+    + 128) as u64;
 
 /// The machine's environments. Cheap to clone; clones share one count.
 #[derive(Debug, Clone)]

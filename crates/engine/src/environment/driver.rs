@@ -30,9 +30,6 @@ const ABSENT: [i32; 2] = [2, 13];
 /// warm invocation does here, and what it misses in this time the next report tells.
 const READING_AGE: Duration = Duration::from_millis(20);
 
-/// The signal of the kernel's out-of-memory killer.
-const SIGKILL: i32 = 9;
-
 /// Runs one environment from its sandbox's building to its end.
 pub async fn run(kit: Arc<Kit>, newcomer: Newcomer) {
     let Newcomer { membership, commands, place, version } = newcomer;
@@ -58,14 +55,17 @@ async fn live(
     sandbox: Sandbox,
     recipe: Recipe,
 ) {
-    let Sandbox { control, log, runtime_api, endpoint, meter } = sandbox;
+    let Sandbox { control, log, runtime_api, endpoint, names, meter } = sandbox;
     let endpoint = endpoint.zip(kit.endpoint.as_ref());
     let _endpoint = endpoint.map(|(listener, host)| host.serve(listener, Arc::clone(&recipe.keys.identity)));
-    let parts = RuntimeApi::new(runtime_api)
-        .and_then(|api| Ok((api, Output::new(log, recipe.log.clone(), kit.clock)?)));
-    let (api, output) = match parts {
+    let names = names.map(|sockets| kit.names.serve(sockets)).transpose();
+    let parts = names.and_then(|names| {
+        let api = RuntimeApi::new(runtime_api, Arc::clone(&kit.connections))?;
+        Ok((names, api, Output::new(log, recipe.log.clone(), kit.clock)?))
+    });
+    let (_names, api, output) = match parts {
         Ok(parts) => parts,
-        Err(error) => return membership.fail(StartError(error.to_string()).into()),
+        Err(error) => return membership.fail(StartError::from(error).into()),
     };
     let limits = Limits { timeout: version.configuration.timeout, ..Limits::default() };
     let mut driver = Driver {
@@ -83,7 +83,6 @@ async fn live(
         expiry: None,
         recipe,
         candidate: 0,
-        oom_kills: 0,
         reading: None,
         run: None,
         ended: None,
@@ -117,8 +116,6 @@ struct Driver {
     recipe: Recipe,
     /// Which of the recipe's commands is being started.
     candidate: usize,
-    /// What the meter said when the runtime was started.
-    oom_kills: u64,
     /// When a report last read the meter, and what it said in bytes.
     reading: Option<(Timestamp, u64)>,
     run: Option<Run>,
@@ -229,10 +226,8 @@ impl Driver {
             Told::Started => None,
             Told::StartFailed(errno) => self.start_failed(errno),
             Told::Exited(status) => Some(Event::Exited(Exit::Status(status))),
-            Told::Killed(SIGKILL) if self.meter.oom_kills() > self.oom_kills => {
-                Some(Event::Exited(Exit::OutOfMemory))
-            }
             Told::Killed(signal) => Some(Event::Exited(Exit::Signal(signal))),
+            Told::OutOfMemory => Some(Event::Exited(Exit::OutOfMemory)),
             Told::ResetDone => {
                 self.parked = None;
                 self.api.forget().await;
@@ -271,7 +266,6 @@ impl Driver {
         match action {
             Action::Start => {
                 self.candidate = 0;
-                self.oom_kills = self.meter.oom_kills();
                 self.start();
             }
             Action::Reset => self.sandbox_says(|control| control.reset()),

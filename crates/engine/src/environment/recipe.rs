@@ -18,11 +18,13 @@ use sandbox::SandboxSpec;
 use sandbox::identity::{ENDPOINT_PORT, INSIDE_ADDRESS};
 use sandbox::interpreters::Interpreter;
 use sandbox::interpreters::rules::{Choice, RuntimeMatch, choose, launch_command, runtime_version};
+use tokio::sync::Semaphore;
 
 use super::output::LogPlan;
 use super::variables::{EXEC_WRAPPER, Facts, Keys, variables};
 use crate::admission::budget::Place;
 use crate::host::EndpointHost;
+use crate::host::dns::NameServer;
 use crate::invoke::InvokeError;
 use crate::outcome::{Exit, Fault};
 use crate::starter::{Command, Order, Starter};
@@ -46,8 +48,12 @@ pub struct Kit {
     pub starter: Arc<dyn Starter>,
     /// Makes recipes.
     pub recipes: Arc<dyn Recipes>,
+    /// Connections to Runtime APIs, beyond each environment's own.
+    pub connections: Arc<Semaphore>,
     /// Serves functions' own AWS endpoints.
     pub endpoint: Option<Arc<dyn EndpointHost>>,
+    /// Answers functions' questions for names.
+    pub names: NameServer,
     /// The clock.
     pub clock: Clock,
     /// Idle time after which an environment is closed.

@@ -8,6 +8,9 @@
 
 mod answers;
 mod bodies;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -17,7 +20,10 @@ use std::task::{Context, Poll, ready};
 
 use base::clock::Timestamp;
 use base::id::RequestId;
-use base::limits::{ACCEPT_RETRY, RUNTIME_API_CONNECTIONS, RUNTIME_API_READ_BYTES};
+use base::limits::{
+    ACCEPT_RETRY, ALL_RUNTIME_API_CONNECTIONS, RUNTIME_API_CONNECTIONS, RUNTIME_API_OWN_CONNECTIONS,
+    RUNTIME_API_READ_BYTES,
+};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -27,11 +33,13 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::Sleep;
 
 use self::bodies::Body;
+use super::peer;
 use crate::environment::rules::Refusal;
 use crate::outcome::{Answer, Fault, sanitise};
 
@@ -90,7 +98,11 @@ type Connection = Pin<Box<dyn Future<Output = ()> + Send>>;
 pub struct RuntimeApi {
     listener: TcpListener,
     connections: FuturesUnordered<Connection>,
-    /// After a failed accept.
+    /// Connections that this environment need not share.
+    own: Arc<Semaphore>,
+    /// Those of all environments together.
+    further: Arc<Semaphore>,
+    /// After a failed accept, or while there are no connections to be had.
     pause: Option<Pin<Box<Sleep>>>,
     calls: mpsc::UnboundedReceiver<Call>,
     shared: Arc<Shared>,
@@ -103,13 +115,22 @@ struct Shared {
     upload: Semaphore,
 }
 
+/// The connections that all environments of a server share beyond their own.
+pub fn further_connections() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(ALL_RUNTIME_API_CONNECTIONS))
+}
+
 impl RuntimeApi {
     /// Serves the listener that was made inside the sandbox.
-    pub fn new(listener: std::net::TcpListener) -> std::io::Result<Self> {
+    ///
+    /// Beyond its own [`RUNTIME_API_OWN_CONNECTIONS`], each connection takes one of the `further`, which all
+    /// environments share; see [`further_connections`].
+    pub fn new(listener: std::net::TcpListener, further: Arc<Semaphore>) -> std::io::Result<Self> {
         listener.set_nonblocking(true)?;
         let listener = TcpListener::from_std(listener)?;
         let (shared, calls) = Shared::fresh();
-        Ok(Self { listener, connections: FuturesUnordered::new(), pause: None, calls, shared })
+        let own = Arc::new(Semaphore::new(RUNTIME_API_OWN_CONNECTIONS));
+        Ok(Self { listener, connections: FuturesUnordered::new(), own, further, pause: None, calls, shared })
     }
 
     /// The next call of the runtime; never ends.
@@ -126,14 +147,30 @@ impl RuntimeApi {
                 ready!(pause.as_mut().poll(cx));
                 self.pause = None;
             }
+            let Some(slot) = self.slot() else {
+                self.pause = Some(Box::pin(tokio::time::sleep(ACCEPT_RETRY)));
+                continue;
+            };
             match ready!(self.listener.poll_accept(cx)) {
+                // Without walls every user of the machine reaches the listener.
+                Ok((stream, _)) if !peer::is_ours(&stream) => {}
                 Ok((stream, _)) => {
-                    self.connections.push(Box::pin(serve(stream, Arc::clone(&self.shared))));
+                    let served = serve(stream, Arc::clone(&self.shared));
+                    self.connections.push(Box::pin(async move {
+                        let _slot = slot;
+                        served.await;
+                    }));
                 }
                 // It fails for the client's reasons or the machine's (descriptors); both pass.
                 Err(_) => self.pause = Some(Box::pin(tokio::time::sleep(ACCEPT_RETRY))),
             }
         }
+    }
+
+    /// The right to one more connection, given back when it is dropped.
+    fn slot(&self) -> Option<OwnedSemaphorePermit> {
+        let take = |slots: &Arc<Semaphore>| Arc::clone(slots).try_acquire_owned().ok();
+        take(&self.own).or_else(|| take(&self.further))
     }
 
     /// Forgets every connection and every call under way: their processes are gone, and what they sent last
@@ -157,6 +194,10 @@ impl Shared {
 async fn serve(stream: TcpStream, shared: Arc<Shared>) {
     // Without it a response waits for the acknowledgement of the last.
     let _ = stream.set_nodelay(true);
+    converse(stream, shared).await;
+}
+
+async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin, shared: Arc<Shared>) {
     let service = service_fn(move |request| {
         let shared = Arc::clone(&shared);
         async move { Ok::<_, Infallible>(shared.answer(request).await) }

@@ -8,8 +8,8 @@ use std::task::{Context, Poll, ready};
 use async_trait::async_trait;
 use base::id::EnvironmentId;
 use rustix::net::{SendFlags, send};
-use sandbox::LauncherClient;
 use sandbox::protocol::{Exit, FromInit, ToInit};
+use sandbox::{BuildError, LauncherClient};
 use tokio::io::ReadBuf;
 use tokio::net::UnixDatagram;
 use tokio::sync::oneshot;
@@ -27,13 +27,13 @@ impl Starter for LauncherClient {
         let end = End { launcher: self.clone(), id: spec.id, place: Some(place) };
         let (sender, built) = oneshot::channel();
         LauncherClient::build(self, spec, move |built| drop(sender.send(built)));
-        let built = built.await.map_err(|_| StartError("the launcher has gone".into()))?;
-        let built = built.map_err(|error| StartError(error.to_string()))?;
+        let built = built.await.map_err(|_| BuildError::Gone)??;
         Ok(Sandbox {
-            control: Box::new(Link::new(built.control, end).map_err(|error| StartError(error.to_string()))?),
+            control: Box::new(Link::new(built.control, end)?),
             log: built.log,
             runtime_api: built.runtime_api,
             endpoint: built.endpoint,
+            names: built.names,
             meter: Box::new(built.meter),
         })
     }
@@ -102,6 +102,7 @@ fn told(packet: &[u8]) -> Told {
         Ok(FromInit::StartFailed { errno }) => Told::StartFailed(errno),
         Ok(FromInit::Exited(Exit::Status(status))) => Told::Exited(status),
         Ok(FromInit::Exited(Exit::Signal(signal))) => Told::Killed(signal),
+        Ok(FromInit::Exited(Exit::OutOfMemory)) => Told::OutOfMemory,
         Ok(FromInit::ResetDone) => Told::ResetDone,
         Err(error) => {
             tracing::error!(%error, "an init spoke out of turn");
@@ -113,10 +114,6 @@ fn told(packet: &[u8]) -> Told {
 impl Meter for sandbox::Meter {
     fn max_memory(&self) -> u64 {
         Self::max_memory(self)
-    }
-
-    fn oom_kills(&self) -> u64 {
-        Self::oom_kills(self)
     }
 }
 
@@ -139,6 +136,7 @@ mod tests {
         for message in [
             FromInit::Started { pid: 7 },
             FromInit::Exited(Exit::Signal(9)),
+            FromInit::Exited(Exit::OutOfMemory),
             FromInit::Exited(Exit::Status(1)),
             FromInit::StartFailed { errno: 2 },
         ] {
@@ -146,10 +144,13 @@ mod tests {
             send(&theirs, &packet, SendFlags::NOSIGNAL).expect("room");
         }
         let mut heard = Vec::new();
-        for _ in 0..4 {
+        for _ in 0..5 {
             heard.push(hear(&mut link).await);
         }
-        assert_eq!(heard, [Told::Started, Told::Killed(9), Told::Exited(1), Told::StartFailed(2)]);
+        assert_eq!(
+            heard,
+            [Told::Started, Told::Killed(9), Told::OutOfMemory, Told::Exited(1), Told::StartFailed(2)]
+        );
 
         link.reset().expect("room");
         let mut packet = [0; TOLD_BYTES];

@@ -13,26 +13,34 @@ use crate::identity::{FUNCTION_GID, FUNCTION_UID, TELEMETRY_FD};
 use crate::limits::{FUNCTION_LOCKED, FUNCTION_STACK, FUNCTION_TASKS};
 use crate::seccomp::Program;
 use crate::sys::process::{self, Executable};
-use crate::sys::{Step, StepError, signals};
+use crate::sys::{Step, StepError, landlock, signals};
 
 /// Everything a runtime needs that was prepared before.
 pub(super) struct Ready<'a> {
     null: OwnedFd,
     log: OwnedFd,
-    joins: Vec<OwnedFd>,
+    /// Where a process joins the function's groups; none when there are no walls.
+    joins: Option<Vec<OwnedFd>>,
     filter: &'a Program,
+    /// What may be done with files, where the kernel has Landlock.
+    files: Option<OwnedFd>,
 }
 
 impl<'a> Ready<'a> {
     /// Call inside the sandbox's root.
-    pub(super) fn new(log: OwnedFd, joins: Vec<OwnedFd>, filter: &'a Program) -> Result<Self, StepError> {
+    pub(super) fn new(
+        log: OwnedFd,
+        joins: Option<Vec<OwnedFd>>,
+        filter: &'a Program,
+    ) -> Result<Self, StepError> {
         let flags = OFlags::RDWR | OFlags::CLOEXEC;
         let null = rustix::fs::open("/dev/null", flags, Mode::empty()).doing("opening the null device")?;
         // What the init itself says, as it dies of a bug, must not reach the function's log or the host's terminal.
         for standard in 0..3 {
             process::place_fd(null.as_fd(), standard).doing("leaving the terminal")?;
         }
-        Ok(Self { null, log, joins, filter })
+        let files = landlock::prepare().doing("making the rules about files")?;
+        Ok(Self { null, log, joins, filter, files })
     }
 
     /// Starts the program and waits until it runs: until `execve` has succeeded.
@@ -59,15 +67,31 @@ impl<'a> Ready<'a> {
 
     /// Turns the forked child into the function's process, with all but its program.
     fn become_function(&self, reporter: BorrowedFd<'_>, cwd: &str) -> io::Result<()> {
-        for join in &self.joins {
+        let Some(joins) = &self.joins else { return self.become_plain(reporter, cwd) };
+        for join in joins {
             rustix::io::write(join, b"0")?;
         }
         process::unshare(UnshareFlags::NEWCGROUP)?;
         rustix::process::setsid()?;
+        process::no_new_privileges()?;
+        // Before the descriptors are closed, the rules' among them.
+        self.files.as_ref().map_or(Ok(()), |files| landlock::obey(files.as_fd()))?;
         self.place_descriptors(reporter)?;
         set_limits()?;
         process::bound_capabilities(CapabilitySet::empty())?;
         process::become_user(FUNCTION_UID, FUNCTION_GID)?;
+        process::hold_capabilities(CapabilitySet::empty())?;
+        rustix::process::chdir(cwd)?;
+        signals::reset_all();
+        process::filter_calls(self.filter)
+    }
+
+    /// The same without walls: what a process may do to itself without any right.
+    fn become_plain(&self, reporter: BorrowedFd<'_>, cwd: &str) -> io::Result<()> {
+        process::die_with_parent()?;
+        rustix::process::setsid()?;
+        self.place_descriptors(reporter)?;
+        set_plain_limits()?;
         process::hold_capabilities(CapabilitySet::empty())?;
         process::no_new_privileges()?;
         rustix::process::chdir(cwd)?;
@@ -99,6 +123,14 @@ fn set_limits() -> io::Result<()> {
     process::limit(Resource::Nofile, base::limits::FUNCTION_FILES)?;
     process::limit(Resource::Nproc, FUNCTION_TASKS)?;
     process::limit(Resource::Memlock, FUNCTION_LOCKED)?;
+    process::limit(Resource::Core, 0)?;
+    process::limit_softly(Resource::Stack, Some(FUNCTION_STACK))
+}
+
+/// Those of them that say nothing about the user's other processes, as far as the hard limits allow.
+fn set_plain_limits() -> io::Result<()> {
+    process::limit_within(Resource::Nofile, base::limits::FUNCTION_FILES)?;
+    process::limit_within(Resource::Memlock, FUNCTION_LOCKED)?;
     process::limit(Resource::Core, 0)?;
     process::limit_softly(Resource::Stack, Some(FUNCTION_STACK))
 }

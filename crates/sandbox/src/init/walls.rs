@@ -2,14 +2,15 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
 use rustix::mount::MountFlags;
 use rustix::thread::{CapabilitySet, UnshareFlags};
 
-use super::Birth;
-use crate::identity::{ENDPOINT_PORT, HOST_NAME, RUNTIME_API_PORT};
+use super::Walls;
+use super::watch::Watch;
+use crate::identity::{CODE_OWNER_UID, HOST_NAME};
 use crate::plan::rooms::{ROOT, RoomStep};
 use crate::sys::{Step, StepError, mounts, network, packets, process};
 
@@ -30,43 +31,51 @@ const KEPT: CapabilitySet = CapabilitySet::SETUID
 /// How much sooner than the server's the kernel chooses a sandbox's processes when the machine is out of memory.
 const OOM_SCORE: &str = "500";
 
+/// The login that audit records show of what runs inside: `nobody`. One that is not set could be chosen inside.
+const AUDIT_LOGIN: &str = "65534";
+
 /// Raises the walls around this process.
-pub(super) fn raise(birth: &Birth<'_>) -> Result<(), StepError> {
-    let kept = [&birth.launcher, &birth.control, &birth.log].into_iter().chain(&birth.joins);
-    process::close_all_but(&kept.map(AsFd::as_fd).collect::<Vec<_>>()).doing("closing descriptors")?;
+///
+/// The watch is opened while this process may open its files.
+pub(super) fn raise(
+    walls: &Walls,
+    kept: &[BorrowedFd<'_>],
+    launcher: BorrowedFd<'_>,
+) -> Result<Watch, StepError> {
+    let own = [&walls.network, &walls.memory.directory].into_iter().chain(&walls.joins).map(AsFd::as_fd);
+    let kept: Vec<_> = kept.iter().copied().chain(own).collect();
+    process::close_all_but(&kept).doing("closing descriptors")?;
     process::die_with_parent().doing("tying the sandbox to the launcher")?;
     rustix::thread::set_name(c"samovar-init").doing("naming the init")?;
     fs::write("/proc/self/oom_score_adj", OOM_SCORE).doing("offering the sandbox to the OOM killer")?;
+    // Kernels without audit have no such file, and those that forbid a second login keep the first.
+    let _ = fs::write("/proc/self/loginuid", AUDIT_LOGIN);
+    let watch = Watch::open(&walls.memory)?;
+    if !walls.processors.is_empty() {
+        process::run_on(&walls.processors).doing("choosing processors")?;
+    }
 
     // Everything made here belongs to the host's user namespace, so that root inside has no power over it.
-    let separate = UnshareFlags::NEWNS
-        | UnshareFlags::NEWIPC
-        | UnshareFlags::NEWUTS
-        | UnshareFlags::NEWNET
-        | UnshareFlags::NEWCGROUP;
+    let separate =
+        UnshareFlags::NEWNS | UnshareFlags::NEWIPC | UnshareFlags::NEWUTS | UnshareFlags::NEWCGROUP;
     process::unshare(separate).doing("making namespaces")?;
-    let listeners = set_up_network(birth.endpoint)?;
-    for step in &birth.room {
+    network::enter(walls.network.as_fd()).doing("entering the sandbox's network")?;
+    rustix::system::sethostname(HOST_NAME.as_bytes()).doing("naming the sandbox's host")?;
+    for step in &walls.room {
         mount(step)?;
     }
     mounts::enter(Path::new(ROOT)).doing("entering the sandbox's root")?;
 
     process::unshare(UnshareFlags::NEWUSER).doing("making a user namespace (user.max_user_namespaces)")?;
-    await_map(birth.launcher.as_fd(), &listeners)?;
-    settle().doing("giving up rights")
+    await_map(launcher)?;
+    settle().doing("giving up rights")?;
+    Ok(watch)
 }
 
 /// Tells the launcher why it did not work.
 pub(super) fn report(launcher: BorrowedFd<'_>, StepError { step, source }: &StepError) {
     let text = format!("E{step}\n{source}");
     let _ = packets::send(launcher, text.as_bytes(), &[], true);
-}
-
-fn set_up_network(endpoint: bool) -> Result<Vec<OwnedFd>, StepError> {
-    rustix::system::sethostname(HOST_NAME.as_bytes()).doing("naming the sandbox's host")?;
-    network::bring_up().doing("bringing up the sandbox's network")?;
-    let ports = [RUNTIME_API_PORT].into_iter().chain(endpoint.then_some(ENDPOINT_PORT));
-    ports.map(network::listen).collect::<io::Result<_>>().doing("listening in the sandbox")
 }
 
 fn mount(step: &RoomStep) -> Result<(), StepError> {
@@ -86,26 +95,21 @@ fn mount(step: &RoomStep) -> Result<(), StepError> {
         }
         RoomStep::Processes { at } => {
             let flags = safe | MountFlags::NOEXEC;
-            mounts::mount(c"proc", at, flags, "hidepid=2").doing("mounting the process file system")
+            // Root inside, the init alone, sees the processes that it has to watch.
+            let options = format!("hidepid=2,gid={CODE_OWNER_UID}");
+            mounts::mount(c"proc", at, flags, &options).doing("mounting the process file system")
         }
-        RoomStep::Mask { at } => mask(at).step(|| format!("masking {}", at.display())),
+        RoomStep::Cover { source, at } => match mounts::bind(source, at) {
+            // What the kernel had when the launcher started and has no more needs no cover.
+            Err(_) if rustix::fs::lstat(at).is_err() => Ok(()),
+            result => result.step(|| format!("covering {}", at.display())),
+        },
     }
 }
 
-/// Covers a file with the null device and a directory with an empty one.
-fn mask(at: &Path) -> io::Result<()> {
-    let Ok(found) = rustix::fs::stat(at) else { return Ok(()) };
-    let cover = match rustix::fs::FileType::from_raw_mode(found.st_mode) {
-        rustix::fs::FileType::Directory => "sys",
-        _ => "dev/null",
-    };
-    mounts::bind(&Path::new(ROOT).join(cover), at)
-}
-
-/// Hands the listeners over and waits until the launcher has said who is who.
-fn await_map(launcher: BorrowedFd<'_>, listeners: &[OwnedFd]) -> Result<(), StepError> {
-    let descriptors: Vec<_> = listeners.iter().map(AsFd::as_fd).collect();
-    packets::send(launcher, &[RAISED], &descriptors, false).doing("telling the launcher")?;
+/// Waits until the launcher has said who is who.
+pub(super) fn await_map(launcher: BorrowedFd<'_>) -> Result<(), StepError> {
+    packets::send(launcher, &[RAISED], &[], false).doing("telling the launcher")?;
     let answer = packets::receive(launcher, 1, false).doing("waiting for the launcher")?;
     match answer.packet[..] {
         [MAPPED] => Ok(()),

@@ -7,25 +7,27 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use base::clock::Timestamp;
-use rustix::fs::{Gid, Mode, OFlags, RenameFlags, Uid};
+use rustix::fs::{FileType, Gid, Mode, OFlags, RenameFlags, Uid};
 use rustix::pipe::PipeFlags;
 use rustix::process::{Pid, Signal, WaitStatus};
 
 use super::desk::Outbox;
 use super::house::{DOOMED, House, UNFINISHED, doom, entries, remove_directory};
 use crate::identity::CODE_OWNER_UID;
-use crate::limits::{CHORE_TIME, CHORES_AT_ONCE, UNPACK_REPORT_BYTES};
+use crate::limits::{ARCHIVES_WAITING, CHORE_TIME, CHORES_AT_ONCE, UNPACK_REPORT_BYTES};
+use crate::plan::plain::ROOM;
 use crate::plan::{names, rooms};
 use crate::requests::Outcome;
 use crate::seccomp::{self, Program};
-use crate::setup::Unpack;
+use crate::setup::{Isolation, Unpack};
 use crate::sys::{self, process};
-use crate::unpack::{self, Unpacking};
+use crate::unpack::{self, Target, Unpacking};
 
 /// Every chore of this launcher.
 pub(super) struct Chores {
     code: OwnedFd,
     unpack: Unpack,
+    isolation: Isolation,
     filter: Program,
     waiting: VecDeque<Task>,
     busy: HashMap<Pid, Chore>,
@@ -49,12 +51,14 @@ enum Kind {
 }
 
 impl Chores {
-    pub(super) fn new(house: &House, unpack: Unpack) -> Self {
+    pub(super) fn new(house: &House, unpack: Unpack, isolation: Isolation) -> Self {
         let leftovers = entries(&house.code).unwrap_or_default().into_iter();
-        let leftovers = leftovers.filter(|name| name.starts_with(UNFINISHED) || name.starts_with(DOOMED));
+        let leftovers =
+            leftovers.filter(|name| [UNFINISHED, DOOMED, ROOM].iter().any(|left| name.starts_with(left)));
         Self {
             code: house.code.try_clone().expect("a launcher that starts has descriptors left"),
             unpack,
+            isolation,
             filter: seccomp::compile(&seccomp::unpacker()),
             waiting: leftovers.map(|entry| Task::Clear { entry }).collect(),
             busy: HashMap::new(),
@@ -69,7 +73,11 @@ impl Chores {
         archive: Option<OwnedFd>,
         outbox: &mut Outbox,
     ) {
-        match archive.filter(|_| names::is_code_name(&name)) {
+        let waiting = self.waiting.iter().filter(|task| matches!(task, Task::Unpack { .. })).count();
+        let is_welcome = |archive: &OwnedFd| {
+            waiting < ARCHIVES_WAITING && names::is_code_name(&name) && is_archive(archive)
+        };
+        match archive.filter(is_welcome) {
             Some(archive) => self.waiting.push_back(Task::Unpack { ticket, name, archive }),
             None => outbox.answer(ticket, Outcome::NotUnpacked),
         }
@@ -81,6 +89,11 @@ impl Chores {
             self.clear(doom(&self.code, name));
         }
         outbox.answer(ticket, Outcome::Removed);
+    }
+
+    /// Takes the name of a directory that is to go, which nobody uses any more.
+    pub(super) fn request_clear(&mut self, entry: String) {
+        self.waiting.push_back(Task::Clear { entry });
     }
 
     fn clear(&mut self, doomed: io::Result<Option<String>>) {
@@ -132,20 +145,26 @@ impl Chores {
 
     fn fork_unpack(&self, entry: &str, archive: OwnedFd) -> io::Result<(Pid, OwnedFd)> {
         let directory = self.open(entry)?;
-        let owner = (Some(Uid::from_raw(CODE_OWNER_UID)), Some(Gid::from_raw(CODE_OWNER_UID)));
-        rustix::fs::fchown(&directory, owner.0, owner.1)?;
-        rustix::fs::fchmod(&directory, Mode::from_raw_mode(0o755))?;
         let (report, reporter) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
-        let into = Path::new(rooms::CODE).join(entry);
         let (unpack, filter) = (self.unpack, &self.filter);
-        let unpacking = Unpacking { archive, into: &into, report: reporter, unpack, filter };
-        let pid = process::spawn(libc::CLONE_NEWPID as u64, move || unpack::unpack(unpacking))?;
+        let (flags, into) = match self.isolation {
+            Isolation::Full => {
+                let owner = (Some(Uid::from_raw(CODE_OWNER_UID)), Some(Gid::from_raw(CODE_OWNER_UID)));
+                rustix::fs::fchown(&directory, owner.0, owner.1)?;
+                (libc::CLONE_NEWPID as u64, Target::Root(Path::new(rooms::CODE).join(entry)))
+            }
+            Isolation::None => (0, Target::Directory(directory.try_clone()?)),
+        };
+        rustix::fs::fchmod(&directory, Mode::from_raw_mode(0o755))?;
+        let unpacking = Unpacking { archive, into, report: reporter, unpack, filter };
+        let pid = process::spawn(flags, move || unpack::unpack(unpacking))?;
         Ok((pid, report))
     }
 
     fn start_clear(&self, entry: String) -> io::Result<(Pid, Kind)> {
         let directory = self.open(&entry)?;
-        let pid = process::spawn(0, move || unpack::clear(directory))?;
+        let isolation = self.isolation;
+        let pid = process::spawn(0, move || unpack::clear(directory, isolation))?;
         Ok((pid, Kind::Clear { entry }))
     }
 
@@ -197,15 +216,26 @@ impl Chores {
         outbox.send(ticket, Outcome::NotUnpacked, &text, Vec::new());
     }
 
-    /// Kills all helpers and forgets what waits; what they leave is cleared at the next start.
+    /// Ends all helpers and forgets what waits; what they leave is cleared at the next start. Rooms of functions without
+    /// walls are cleared while there is time, for they hold what functions wrote.
     pub(super) fn abandon(&mut self) {
-        self.waiting.clear();
-        self.busy.keys().for_each(|pid| kill(*pid));
+        let is_room = |entry: &str| entry.starts_with(ROOM);
+        self.waiting.retain(|task| matches!(task, Task::Clear { entry } if is_room(entry)));
+        for (pid, chore) in &self.busy {
+            if !matches!(&chore.kind, Kind::Clear { entry } if is_room(entry)) {
+                kill(*pid);
+            }
+        }
     }
 
-    /// Whether a helper runs.
+    /// Whether a process is one of the helpers.
+    pub(super) fn has(&self, pid: Pid) -> bool {
+        self.busy.contains_key(&pid)
+    }
+
+    /// Whether a helper runs or is to.
     pub(super) fn is_busy(&self) -> bool {
-        !self.busy.is_empty()
+        !self.busy.is_empty() || !self.waiting.is_empty()
     }
 
     /// Requests that wait.
@@ -214,7 +244,38 @@ impl Chores {
     }
 }
 
+/// Whether a descriptor is what an archive is: a regular file that can be read.
+///
+/// Anything else would hand the helper more than bytes: a directory leads out of its root, a socket elsewhere.
+fn is_archive(descriptor: &OwnedFd) -> bool {
+    let is_file = rustix::fs::fstat(descriptor)
+        .is_ok_and(|found| FileType::from_raw_mode(found.st_mode) == FileType::RegularFile);
+    let is_readable =
+        |flags: OFlags| !flags.contains(OFlags::PATH) && flags & OFlags::RWMODE != OFlags::WRONLY;
+    is_file && rustix::fs::fcntl_getfl(descriptor).is_ok_and(is_readable)
+}
+
 fn kill(helper: Pid) {
     // A helper is reaped only by this process, so its number cannot have gone to another.
     let _ = rustix::process::kill_process(helper, Signal::KILL);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_regular_file_that_can_be_read_is_an_archive() {
+        let path = std::env::temp_dir().join(format!("samovar-archive-{}", std::process::id()));
+        std::fs::write(&path, "PK").unwrap();
+        let open = |flags: OFlags| rustix::fs::open(&path, flags | OFlags::CLOEXEC, Mode::empty()).unwrap();
+        let (pipe, _write) = rustix::pipe::pipe().unwrap();
+        let directory = rustix::fs::open("/", OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty()).unwrap();
+        let (socket, _other) = crate::sys::packets::pair().unwrap();
+        assert!(is_archive(&open(OFlags::RDONLY)) && is_archive(&open(OFlags::RDWR)));
+        for other in [open(OFlags::WRONLY), open(OFlags::PATH), pipe, directory, socket] {
+            assert!(!is_archive(&other), "{other:?}");
+        }
+        std::fs::remove_file(&path).unwrap();
+    }
 }

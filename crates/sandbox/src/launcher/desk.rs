@@ -7,20 +7,20 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use base::clock::Clock;
+use base::clock::{Clock, Timestamp};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, wait};
 
 use super::chores::Chores;
 use super::house::House;
 use super::sandboxes::Sandboxes;
-use super::tree::Interpreters;
-use crate::cgroups::Groups;
-use crate::limits::{CGROUP_RETRY, REQUEST_BYTES, REQUESTS_WAITING, TEARDOWN_TIME};
+use crate::limits::{
+    CGROUP_RETRY, NETWORKS_PATIENCE, REQUEST_BYTES, REQUESTS_A_TURN, REQUESTS_WAITING, TEARDOWN_TIME,
+};
 use crate::requests::{Answer, Outcome, Request, Work, decode, encode};
-use crate::setup::LauncherSetup;
+use crate::setup::{Isolation, LauncherSetup};
 use crate::sys::packets::{self, Received};
-use crate::sys::{self, signals};
+use crate::sys::{self, family, signals};
 
 /// How often deadlines are looked at while something is under way.
 const TICK: Duration = Duration::from_secs(1);
@@ -45,23 +45,23 @@ pub(super) struct Desk {
     sandboxes: Sandboxes,
     chores: Chores,
     outbox: Outbox,
+    /// Whether functions have no walls, and may leave processes that only this one can end.
+    is_plain: bool,
+    /// Whether such a process was seen and may not have ended yet.
+    has_strays: bool,
     /// How the server ended.
     ended: Option<WaitStatus>,
 }
 
 impl Desk {
-    pub(super) fn new(
-        house: &House,
-        setup: LauncherSetup,
-        groups: Groups,
-        interpreters: Interpreters,
-        wires: Wires,
-    ) -> Self {
+    pub(super) fn new(house: &House, setup: &LauncherSetup, sandboxes: Sandboxes, wires: Wires) -> Self {
         Self {
             clock: Clock::system(),
-            sandboxes: Sandboxes::new(groups, interpreters, house.first_user(), setup.cpu_policy),
-            chores: Chores::new(house, setup.unpack),
+            sandboxes,
+            chores: Chores::new(house, setup.unpack, setup.isolation),
             outbox: Outbox::default(),
+            is_plain: setup.isolation == Isolation::None,
+            has_strays: false,
             ended: None,
             wires,
         }
@@ -87,9 +87,13 @@ impl Desk {
     fn turn(&mut self) -> io::Result<()> {
         let now = self.clock.now();
         self.sandboxes.advance(now, self.outbox.has_room(), &mut self.outbox);
+        self.clear_up();
         self.chores.advance(now, &mut self.outbox);
         self.outbox.flush(&self.wires.server_socket);
-        let (from_server, from_signals) = self.wait()?;
+        let (from_server, from_signals) = self.wait(now)?;
+        if !from_server && !from_signals {
+            self.sandboxes.prepare(self.clock.now());
+        }
         if from_signals {
             self.hear_signals();
         }
@@ -98,7 +102,7 @@ impl Desk {
     }
 
     /// Waits for anything to happen; whether the server spoke, and whether a signal came.
-    fn wait(&self) -> io::Result<(bool, bool)> {
+    fn wait(&self, now: Timestamp) -> io::Result<(bool, bool)> {
         let mut interest = PollFlags::empty();
         interest.set(PollFlags::IN, self.takes_requests());
         interest.set(PollFlags::OUT, !self.outbox.packets.is_empty());
@@ -108,8 +112,10 @@ impl Desk {
         ];
         waits.extend(self.sandboxes.rising().map(|launcher| PollFd::new(launcher, PollFlags::IN)));
         let timeout = match () {
-            () if self.sandboxes.has_removals() => Some(CGROUP_RETRY),
+            () if self.sandboxes.prepares(now) => Some(Duration::ZERO),
+            () if self.sandboxes.has_removals() || self.has_strays => Some(CGROUP_RETRY),
             () if self.sandboxes.is_building() || self.chores.is_busy() => Some(TICK),
+            () if self.sandboxes.may_shrink() => Some(NETWORKS_PATIENCE),
             () => None,
         };
         let timeout = timeout.map(|timeout| Timespec {
@@ -121,7 +127,7 @@ impl Desk {
     }
 
     fn takes_requests(&self) -> bool {
-        self.sandboxes.waiting() + self.chores.waiting() < REQUESTS_WAITING
+        self.sandboxes.waiting() + self.chores.waiting() < REQUESTS_WAITING && self.outbox.has_room()
     }
 
     fn hear_signals(&mut self) {
@@ -153,8 +159,12 @@ impl Desk {
         }
     }
 
+    /// Takes requests, but not for ever: a server that never stops asking must not keep this loop from its children.
     fn receive(&mut self) -> io::Result<()> {
-        while self.takes_requests() {
+        for _ in 0..REQUESTS_A_TURN {
+            if !self.takes_requests() {
+                break;
+            }
             let received = match packets::receive(self.wires.server_socket.as_fd(), REQUEST_BYTES, true) {
                 Ok(received) => received,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
@@ -204,13 +214,40 @@ impl Desk {
         let deadline = self.clock.now() + TEARDOWN_TIME;
         self.sandboxes.destroy_all();
         self.chores.abandon();
-        let is_left =
-            |desk: &Self| desk.ended.is_none() || !desk.sandboxes.is_empty() || desk.chores.is_busy();
+        let is_left = |desk: &Self| {
+            desk.ended.is_none()
+                || !desk.sandboxes.is_empty()
+                || desk.sandboxes.has_vacated()
+                || desk.has_strays
+                || desk.chores.is_busy()
+        };
         while is_left(self) && self.clock.now() < deadline {
             self.pause();
             self.sandboxes.retry_removals();
+            self.clear_up();
+            self.chores.advance(self.clock.now(), &mut self.outbox);
         }
         self.sandboxes.close();
+    }
+
+    /// Ends what functions without walls left behind as they killed their init, and then clears their rooms.
+    ///
+    /// This process adopts whoever loses their parent, so what is its child and was not born here is such a one.
+    fn clear_up(&mut self) {
+        if !self.is_plain || !(self.has_strays || self.sandboxes.has_vacated()) {
+            return;
+        }
+        let is_known = |pid: Pid| pid == self.wires.server || self.sandboxes.has(pid) || self.chores.has(pid);
+        let children = family::children(rustix::process::getpid());
+        let strays: Vec<_> = children.into_iter().filter(|pid| !is_known(*pid)).collect();
+        // A child is collected only by this process, so its number cannot have gone to another.
+        for stray in &strays {
+            let _ = rustix::process::kill_process(*stray, Signal::KILL);
+        }
+        self.has_strays = !strays.is_empty();
+        if !self.has_strays {
+            self.sandboxes.take_vacated().into_iter().for_each(|room| self.chores.request_clear(room));
+        }
     }
 
     /// Waits a moment for children to end.

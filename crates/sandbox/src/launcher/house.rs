@@ -4,23 +4,31 @@ use std::fs;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, FlockOperation, Gid, Mode, OFlags, Uid};
 
+use super::{egress, plain};
 use crate::cgroups;
 use crate::identity::{ENVIRONMENT_BLOCK, ENVIRONMENT_BLOCKS, FIRST_ENVIRONMENT_UID, SERVER_UID};
-use crate::setup::LaunchError;
+use crate::setup::{Isolation, LaunchError};
 use crate::sys::{Step, StepError};
 
 /// What launchers keep outside of data directories.
 const RUN: &str = "/run/samovar";
+
+/// Lock file in the data directory of a launcher that has no rights elsewhere. It stays, as the directory's mark.
+const PLAIN_LOCK: &str = "launcher.lock";
 
 /// Directory of unpacked code in the data directory.
 pub(super) const CODE: &str = "code";
 
 /// File in it that holds the boot in which it was filled.
 const BOOT: &str = ".boot";
+
+/// Lines of the lock file that hold a block of addresses begin so; the others are paths.
+const EGRESS: &str = "egress ";
 
 /// Directories that are being filled or emptied begin so; no code directory does.
 pub(super) const UNFINISHED: &str = ".part-";
@@ -41,36 +49,89 @@ pub(super) struct House {
     pub(super) run: PathBuf,
     /// The data directory's `code/`.
     pub(super) code: OwnedFd,
-    /// The directory that holds `run`.
+    /// The directory that holds the lock, and `run` where that was made.
     above: OwnedFd,
+    /// Name of `run` in it, where it was made.
+    made: Option<String>,
+    lock_name: String,
     lock: fs::File,
 }
 
 impl House {
     /// Takes the directory, and clears away what an earlier launcher left.
-    pub(super) fn open(data_dir: &Path) -> Result<Self, LaunchError> {
+    pub(super) fn open(data_dir: &Path, isolation: Isolation) -> Result<Self, LaunchError> {
         let place = || format!("opening the data directory {}", data_dir.display());
         fs::create_dir_all(data_dir).step(place)?;
         let data = fs::canonicalize(data_dir).step(place)?;
         let directory = open_directory(&data).step(place)?;
         let identity = rustix::fs::fstat(&directory).step(place)?;
         let instance = format!("{:x}-{:x}", identity.st_dev, identity.st_ino);
+        match isolation {
+            Isolation::Full => Self::open_as_root(instance, data, &directory, identity.st_uid),
+            Isolation::None => Self::open_plain(instance, data, directory, identity.st_uid),
+        }
+    }
+
+    fn open_as_root(
+        instance: String,
+        data: PathBuf,
+        directory: &OwnedFd,
+        owner: u32,
+    ) -> Result<Self, LaunchError> {
         let run = Path::new(RUN).join(&instance);
         fs::create_dir_all(&run).step(|| format!("making {}", run.display()))?;
         let above = open_directory(Path::new(RUN)).step(|| format!("opening {RUN}"))?;
-        let mut lock = lock(&run.with_extension("lock"), data_dir)?;
-        sweep(&mut lock).doing("sweeping what an earlier run left")?;
-        if identity.st_uid != SERVER_UID {
+        let lock_name = format!("{instance}.lock");
+        let mut lock = lock(&Path::new(RUN).join(&lock_name), &data)?;
+        sweep(&mut lock, &instance).doing("sweeping what an earlier run left")?;
+        if owner != SERVER_UID {
             take_over(&data, directory.as_fd())?;
         }
-        let code = open_code(directory.as_fd(), &data)?;
-        Ok(Self { instance, data, run, code, above, lock })
+        let code = open_code(directory.as_fd(), &data, 0)?;
+        Ok(Self { made: Some(instance.clone()), instance, data, run, code, above, lock_name, lock })
+    }
+
+    /// The same for a user who has no place but this directory.
+    fn open_plain(instance: String, data: PathBuf, above: OwnedFd, owner: u32) -> Result<Self, LaunchError> {
+        let user = rustix::process::geteuid().as_raw();
+        if owner != user {
+            return Err(LaunchError::NotOurs(data));
+        }
+        let lock_path = data.join(PLAIN_LOCK);
+        if !lock_path.exists() {
+            refuse_foreign(&data)?;
+        }
+        let lock = lock(&lock_path, &data)?;
+        rustix::fs::fchmod(&above, Mode::from_raw_mode(0o700))
+            .doing("closing the data directory to others")?;
+        plain::sweep(&data.join(CODE))?;
+        let code = open_code(above.as_fd(), &data, user)?;
+        Ok(Self {
+            run: data.clone(),
+            made: None,
+            instance,
+            data,
+            code,
+            above,
+            lock_name: PLAIN_LOCK.into(),
+            lock,
+        })
     }
 
     /// Notes where this launcher makes control groups, for the next one's sweep.
     pub(super) fn note_groups<'a>(&mut self, paths: impl Iterator<Item = &'a Path>) -> Result<(), StepError> {
         let lines: Vec<u8> = paths.flat_map(|path| [path.as_os_str().as_bytes(), b"\n"].concat()).collect();
         self.lock.write_all(&lines).doing("noting the control groups")
+    }
+
+    /// Notes which block of addresses this launcher takes, for the next one's sweep.
+    pub(super) fn note_egress(&mut self, block: &str) -> Result<(), StepError> {
+        self.lock.write_all(format!("{EGRESS}{block}\n").as_bytes()).doing("noting the sandboxes' addresses")
+    }
+
+    /// The directory in which all launchers of this machine keep what they share.
+    pub(super) fn runs(&self) -> PathBuf {
+        RUN.into()
     }
 
     /// The descriptors held here, for a fork that shall not have them.
@@ -80,8 +141,10 @@ impl House {
 
     /// Removes what only a running launcher needs, the lock last.
     pub(super) fn leave(&self) {
-        let _ = remove_directory(&self.above, &self.instance);
-        let _ = rustix::fs::unlinkat(&self.above, format!("{}.lock", self.instance), AtFlags::empty());
+        if let Some(made) = &self.made {
+            let _ = remove_directory(&self.above, made);
+            let _ = rustix::fs::unlinkat(&self.above, self.lock_name.as_str(), AtFlags::empty());
+        }
     }
 
     /// First of the users that this directory's environments get.
@@ -98,7 +161,8 @@ impl House {
 fn lock(path: &Path, data_dir: &Path) -> Result<fs::File, LaunchError> {
     let place = || format!("locking {}", path.display());
     loop {
-        let file = fs::File::options().read(true).write(true).create(true).truncate(false).open(path);
+        let file =
+            fs::File::options().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
         let file = file.step(place)?;
         match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Err(rustix::io::Errno::WOULDBLOCK) => return Err(LaunchError::InUse(data_dir.to_owned())),
@@ -112,12 +176,15 @@ fn lock(path: &Path, data_dir: &Path) -> Result<fs::File, LaunchError> {
     }
 }
 
-/// Ends what the paths in the lock file name, and empties the file.
-fn sweep(lock: &mut fs::File) -> std::io::Result<()> {
+/// Ends what the lines in the lock file name, and empties the file.
+fn sweep(lock: &mut fs::File, instance: &str) -> std::io::Result<()> {
     let mut noted = Vec::new();
     lock.read_to_end(&mut noted)?;
-    for path in noted.split(|byte| *byte == b'\n').filter(|path| !path.is_empty()) {
-        cgroups::sweep(Path::new(&std::ffi::OsString::from_vec(path.to_vec())));
+    for line in noted.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        match line.strip_prefix(EGRESS.as_bytes()) {
+            Some(block) => egress::sweep(instance, &String::from_utf8_lossy(block)),
+            None => cgroups::sweep(Path::new(&std::ffi::OsString::from_vec(line.to_vec()))),
+        }
     }
     lock.set_len(0)?;
     lock.seek(SeekFrom::Start(0)).map(drop)
@@ -126,18 +193,29 @@ fn sweep(lock: &mut fs::File) -> std::io::Result<()> {
 /// Gives an empty directory to the server's user.
 fn take_over(data: &Path, directory: std::os::fd::BorrowedFd<'_>) -> Result<(), LaunchError> {
     let place = || format!("taking over the data directory {}", data.display());
-    // A fresh volume has this directory and nothing else.
-    let is_foreign = |entry: fs::DirEntry| entry.file_name() != "lost+found";
-    if fs::read_dir(data).step(place)?.flatten().any(is_foreign) {
-        return Err(LaunchError::ForeignDataDir(data.to_owned()));
-    }
+    refuse_foreign(data)?;
     rustix::fs::fchmod(directory, Mode::from_raw_mode(0o700)).step(place)?;
     let (uid, gid) = (Uid::from_raw(SERVER_UID), Gid::from_raw(SERVER_UID));
     Ok(rustix::fs::fchown(directory, Some(uid), Some(gid)).step(place)?)
 }
 
-/// Opens `code/`, which is root's: the server sees it and cannot change it.
-fn open_code(directory: std::os::fd::BorrowedFd<'_>, data: &Path) -> Result<OwnedFd, LaunchError> {
+/// Refuses a directory that holds anything.
+fn refuse_foreign(data: &Path) -> Result<(), LaunchError> {
+    let place = || format!("looking into the data directory {}", data.display());
+    // A fresh volume has this directory and nothing else.
+    let is_foreign = |entry: fs::DirEntry| entry.file_name() != "lost+found";
+    match fs::read_dir(data).step(place)?.flatten().any(is_foreign) {
+        true => Err(LaunchError::ForeignDataDir(data.to_owned())),
+        false => Ok(()),
+    }
+}
+
+/// Opens `code/`, which is the launcher's: where that is root, the server sees it and cannot change it.
+fn open_code(
+    directory: std::os::fd::BorrowedFd<'_>,
+    data: &Path,
+    owner: u32,
+) -> Result<OwnedFd, LaunchError> {
     let place = || format!("opening {}/{CODE}", data.display());
     match rustix::fs::mkdirat(directory, CODE, Mode::from_raw_mode(0o755)) {
         Err(rustix::io::Errno::EXIST) => {}
@@ -145,7 +223,7 @@ fn open_code(directory: std::os::fd::BorrowedFd<'_>, data: &Path) -> Result<Owne
     }
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let code = rustix::fs::openat(directory, CODE, flags, Mode::empty()).step(place)?;
-    if rustix::fs::fstat(&code).step(place)?.st_uid != 0 {
+    if rustix::fs::fstat(&code).step(place)?.st_uid != owner {
         // Whoever made it could have put links into it.
         return Err(LaunchError::ForeignDataDir(data.join(CODE)));
     }

@@ -1,7 +1,9 @@
 //! The sandboxes: asked for, rising, standing, ending.
 
-use std::collections::{HashMap, HashSet, VecDeque};
-use std::fs;
+mod plain;
+mod walled;
+
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -9,45 +11,52 @@ use base::clock::Timestamp;
 use base::id::EnvironmentId;
 use base::limits::{ENVIRONMENT_DESCRIPTORS, ENVIRONMENTS};
 use rustix::pipe::PipeFlags;
-use rustix::process::{Gid, Pid, Resource, Signal, Uid, getrlimit};
+use rustix::process::{Pid, Resource, Signal, getrlimit};
 
 use super::desk::Outbox;
 use super::tree::Interpreters;
-use crate::cgroups::Groups;
-use crate::identity::{CODE_OWNER_UID, ENVIRONMENT_BLOCK, FUNCTION_GID, FUNCTION_UID};
 use crate::init;
-use crate::limits::{BUILD_TIME, BUILDS_AT_ONCE, CGROUP_RETRIES};
-use crate::plan::groups::Limits;
-use crate::plan::{names, rooms};
-use crate::requests::Outcome;
+use crate::limits::{BUILD_TIME, BUILDS_AT_ONCE, MOURNERS};
+use crate::plan::names;
+use crate::plan::plain::{PlainHouse, ROOM};
+use crate::requests::{Extras, Outcome};
 use crate::seccomp::{self, Program};
-use crate::setup::CpuPolicy;
 use crate::spec::{BuildError, SandboxSpec};
-use crate::sys::{Step, StepError, packets, process};
+use crate::sys::{Step, StepError, packets};
+
+use walled::Holding;
+pub(super) use walled::Walled;
 
 /// Longest description of a failure that an init may send, in bytes.
 const REPORT_BYTES: usize = 1024;
 
 /// Every sandbox of this launcher.
 pub(super) struct Sandboxes {
-    groups: Groups,
     interpreters: Interpreters,
-    cpu_policy: CpuPolicy,
+    ground: Ground,
     filter: Program,
     capacity: usize,
-    users: Users,
     waiting: VecDeque<(u64, SandboxSpec)>,
     live: HashMap<EnvironmentId, Sandbox>,
     /// Those of them whose walls are being raised.
     rising: HashMap<EnvironmentId, Rising>,
     by_pid: HashMap<Pid, EnvironmentId>,
-    /// Groups that the kernel still called busy, and how often they were tried.
-    removals: Vec<(EnvironmentId, u32)>,
+    /// Directories of environments without walls that have ended.
+    vacated: Vec<String>,
+}
+
+/// What sandboxes are built on.
+pub(super) enum Ground {
+    /// All that walls are made of.
+    Walled(Box<Walled>),
+    /// Nothing but the user's own files.
+    Plain(PlainHouse),
 }
 
 struct Sandbox {
     init: Pid,
-    user: u32,
+    /// What it has of the launcher's; nothing where there are no walls.
+    holding: Option<Holding>,
     /// Destroy requests that wait for its end.
     mourners: Vec<u64>,
 }
@@ -57,30 +66,34 @@ struct Rising {
     ticket: u64,
     deadline: Timestamp,
     init: OwnedFd,
-    /// What the server gets first: control, log and meter.
+    /// What the server gets, in the order of [`crate::spec::Built`].
     keys: Vec<OwnedFd>,
+    /// What the keys are for.
+    extras: Extras,
+}
+
+/// An init that was just forked.
+struct Born {
+    pid: Pid,
+    holding: Option<Holding>,
+    socket: OwnedFd,
+    keys: Vec<OwnedFd>,
+    extras: Extras,
 }
 
 impl Sandboxes {
-    pub(super) fn new(
-        groups: Groups,
-        interpreters: Interpreters,
-        first_user: u32,
-        cpu_policy: CpuPolicy,
-    ) -> Self {
+    pub(super) fn new(interpreters: Interpreters, ground: Ground) -> Self {
         let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
         Self {
-            groups,
             interpreters,
-            cpu_policy,
+            ground,
             filter: seccomp::compile(&seccomp::function()),
             capacity: ENVIRONMENTS.min((files / ENVIRONMENT_DESCRIPTORS) as usize),
-            users: Users { first: first_user, next: 0, taken: HashSet::new() },
             waiting: VecDeque::new(),
             live: HashMap::new(),
             rising: HashMap::new(),
             by_pid: HashMap::new(),
-            removals: Vec::new(),
+            vacated: Vec::new(),
         }
     }
 
@@ -116,7 +129,9 @@ impl Sandboxes {
         match self.live.get_mut(&id) {
             None => outbox.answer(ticket, Outcome::Destroyed),
             Some(sandbox) => {
-                sandbox.mourners.push(ticket);
+                if sandbox.mourners.len() < MOURNERS {
+                    sandbox.mourners.push(ticket);
+                }
                 kill(sandbox.init);
                 if let Some(rising) = self.rising.remove(&id) {
                     outbox.answer(rising.ticket, Outcome::NotBuilt(BuildError::Destroyed));
@@ -131,8 +146,7 @@ impl Sandboxes {
             && self.rising.len() < BUILDS_AT_ONCE
             && let Some((ticket, spec)) = self.waiting.pop_front()
         {
-            let deadline = now + BUILD_TIME;
-            if let Err(error) = self.build(ticket, &spec, deadline) {
+            if let Err(error) = self.build(ticket, &spec, now) {
                 outbox.answer(ticket, Outcome::NotBuilt(not_built(&error)));
             }
         }
@@ -140,55 +154,22 @@ impl Sandboxes {
             outbox.answer(rising.ticket, Outcome::NotBuilt(BuildError::TimedOut));
             self.live.get(&id).inspect(|sandbox| kill(sandbox.init));
         }
-        self.retry_removals();
-    }
-
-    fn build(&mut self, ticket: u64, spec: &SandboxSpec, deadline: Timestamp) -> Result<(), StepError> {
-        let limits = Limits { memory: spec.memory, cpu_policy: self.cpu_policy };
-        let group = self.groups.make(&spec.id.to_string(), limits)?;
-        let user = self.users.take();
-        match self.fork(ticket, spec, deadline, group, user) {
-            Ok((init, rising)) => {
-                self.by_pid.insert(init, spec.id);
-                self.rising.insert(spec.id, rising);
-                self.live.insert(spec.id, Sandbox { init, user, mourners: Vec::new() });
-                Ok(())
-            }
-            Err(error) => {
-                self.users.give_back(user);
-                self.remove_groups(spec.id, 0);
-                Err(error)
-            }
+        if let Ground::Walled(walled) = &mut self.ground {
+            walled.retry_removals();
         }
     }
 
-    fn fork(
-        &self,
-        ticket: u64,
-        spec: &SandboxSpec,
-        deadline: Timestamp,
-        group: crate::cgroups::Group,
-        user: u32,
-    ) -> Result<(Pid, Rising), StepError> {
-        let (init, launcher) = packets::pair().doing("making an init's socket")?;
-        let (control, server) = packets::pair().doing("making a control socket")?;
-        let (read, log) = log_pipe(user).doing("making a log pipe")?;
-        let interpreter = spec.interpreter.as_deref().and_then(|wanted| {
-            self.interpreters.iter().find_map(|(id, mounts)| (id == wanted).then_some(mounts.as_slice()))
-        });
-        let birth = init::Birth {
-            room: rooms::steps(spec, interpreter.unwrap_or_default()),
-            endpoint: spec.endpoint,
-            launcher,
-            control: server,
-            log,
-            joins: group.joins,
-            filter: &self.filter,
+    fn build(&mut self, ticket: u64, spec: &SandboxSpec, now: Timestamp) -> Result<(), StepError> {
+        let born = match &mut self.ground {
+            Ground::Walled(walled) => walled.build(spec, &self.interpreters, &self.filter, now)?,
+            Ground::Plain(house) => plain::build(house, spec, &self.filter)?,
         };
-        let flags = libc::CLONE_NEWPID as u64;
-        let pid = process::spawn(flags, move || init::run(birth)).doing("forking an init")?;
-        let keys = vec![control, read, group.meter];
-        Ok((pid, Rising { ticket, deadline, init, keys }))
+        let Born { pid, holding, socket, keys, extras } = born;
+        self.by_pid.insert(pid, spec.id);
+        self.live.insert(spec.id, Sandbox { init: pid, holding, mourners: Vec::new() });
+        let deadline = now + BUILD_TIME;
+        self.rising.insert(spec.id, Rising { ticket, deadline, init: socket, keys, extras });
+        Ok(())
     }
 
     /// The sockets of inits whose walls are being raised.
@@ -201,7 +182,7 @@ impl Sandboxes {
         self.rising.retain(|id, rising| {
             let Some(sandbox) = self.live.get(id) else { return false };
             let Some(outcome) = rising.hear(sandbox) else { return true };
-            if outcome == Outcome::Built {
+            if matches!(outcome, Outcome::Built(_)) {
                 outbox.send(rising.ticket, outcome, b"", std::mem::take(&mut rising.keys));
             } else {
                 kill(sandbox.init);
@@ -219,24 +200,39 @@ impl Sandboxes {
         if let Some(rising) = self.rising.remove(&id) {
             outbox.answer(rising.ticket, Outcome::NotBuilt(reported(b"")));
         }
-        if let Some(sandbox) = self.live.remove(&id) {
+        let sandbox = self.live.remove(&id);
+        if let Some(sandbox) = &sandbox {
             sandbox.mourners.iter().for_each(|ticket| outbox.answer(*ticket, Outcome::Destroyed));
-            self.users.give_back(sandbox.user);
         }
-        self.remove_groups(id, 0);
+        match &mut self.ground {
+            Ground::Walled(walled) => walled.take_back(id, sandbox.and_then(|sandbox| sandbox.holding)),
+            Ground::Plain(_) => self.vacated.push(format!("{ROOM}{id}")),
+        }
         true
+    }
+
+    /// Uses a quiet moment for the sandboxes to come.
+    pub(super) fn prepare(&mut self, now: Timestamp) {
+        let is_building = self.is_building();
+        if let Ground::Walled(walled) = &mut self.ground {
+            walled.prepare(now, is_building);
+        }
+    }
+
+    /// Whether a quiet moment would be used: while a sandbox rises it would take the processor from it.
+    pub(super) fn prepares(&self, now: Timestamp) -> bool {
+        !self.is_building() && self.walled().is_some_and(|walled| walled.wants_more(now))
+    }
+
+    /// Whether less need be prepared after a long quiet time.
+    pub(super) fn may_shrink(&self) -> bool {
+        self.walled().is_some_and(Walled::has_many)
     }
 
     /// Tries again to remove groups that were busy.
     pub(super) fn retry_removals(&mut self) {
-        for (id, tries) in std::mem::take(&mut self.removals) {
-            self.remove_groups(id, tries);
-        }
-    }
-
-    fn remove_groups(&mut self, id: EnvironmentId, tries: u32) {
-        if !self.groups.remove(&id.to_string()) && tries < CGROUP_RETRIES {
-            self.removals.push((id, tries + 1));
+        if let Ground::Walled(walled) = &mut self.ground {
+            walled.retry_removals();
         }
     }
 
@@ -246,9 +242,24 @@ impl Sandboxes {
         self.live.values().for_each(|sandbox| kill(sandbox.init));
     }
 
+    /// Whether an ended sandbox left something in `code/`.
+    pub(super) fn has_vacated(&self) -> bool {
+        !self.vacated.is_empty()
+    }
+
+    /// Names in `code/` of what ended sandboxes leave.
+    pub(super) fn take_vacated(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.vacated)
+    }
+
+    /// Whether a process is one of the inits.
+    pub(super) fn has(&self, pid: Pid) -> bool {
+        self.by_pid.contains_key(&pid)
+    }
+
     /// Whether nothing is left of any sandbox.
     pub(super) fn is_empty(&self) -> bool {
-        self.live.is_empty() && self.removals.is_empty()
+        self.live.is_empty() && !self.has_removals()
     }
 
     /// Whether a sandbox is being built or is to be.
@@ -258,7 +269,7 @@ impl Sandboxes {
 
     /// Whether control groups wait for their removal.
     pub(super) fn has_removals(&self) -> bool {
-        !self.removals.is_empty()
+        self.walled().is_some_and(Walled::has_removals)
     }
 
     /// Requests that wait.
@@ -268,7 +279,14 @@ impl Sandboxes {
 
     /// Removes what is shared by all sandboxes.
     pub(super) fn close(&self) {
-        self.groups.close();
+        self.walled().inspect(|walled| walled.close());
+    }
+
+    fn walled(&self) -> Option<&Walled> {
+        match &self.ground {
+            Ground::Walled(walled) => Some(walled),
+            Ground::Plain(_) => None,
+        }
     }
 }
 
@@ -278,9 +296,11 @@ impl Rising {
         match packets::receive(self.init.as_fd(), REPORT_BYTES, true) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
             Ok(received) if received.packet == [init::RAISED] => {
-                self.keys.extend(received.descriptors);
-                let named = sandbox.name_users(&self.init);
-                Some(named.map_or_else(|error| Outcome::NotBuilt(not_built(&error)), |()| Outcome::Built))
+                let welcome = sandbox.welcome(&self.init);
+                Some(welcome.map_or_else(
+                    |error| Outcome::NotBuilt(not_built(&error)),
+                    |()| Outcome::Built(self.extras),
+                ))
             }
             Ok(received) => Some(Outcome::NotBuilt(reported(&received.packet))),
             Err(error) => Some(Outcome::NotBuilt(reported(error.to_string().as_bytes()))),
@@ -289,47 +309,19 @@ impl Rising {
 }
 
 impl Sandbox {
-    /// Says who is who in the sandbox's user namespace: root is the owner of all code, the function's user is the
-    /// environment's own.
-    fn name_users(&self, init: &OwnedFd) -> Result<(), StepError> {
-        let (pid, user) = (self.init.as_raw_nonzero(), self.user);
-        for (file, function) in [("uid_map", FUNCTION_UID), ("gid_map", FUNCTION_GID)] {
-            let map = format!("0 {CODE_OWNER_UID} 1\n{function} {user} 1\n");
-            fs::write(format!("/proc/{pid}/{file}"), map).doing("mapping users")?;
+    /// Lets an init go on that has raised its walls.
+    fn welcome(&self, init: &OwnedFd) -> Result<(), StepError> {
+        if let Some(holding) = &self.holding {
+            holding.name_users(self.init)?;
         }
         packets::send(init.as_fd(), &[init::MAPPED], &[], true).doing("answering the init")
     }
 }
 
-/// The users that environments get, in turn, so that one is not soon used again.
-struct Users {
-    first: u32,
-    next: u32,
-    taken: HashSet<u32>,
-}
-
-impl Users {
-    fn take(&mut self) -> u32 {
-        // There are more users than sandboxes, so the search ends.
-        loop {
-            let user = self.first + self.next;
-            self.next = (self.next + 1) % ENVIRONMENT_BLOCK;
-            if self.taken.insert(user) {
-                return user;
-            }
-        }
-    }
-
-    fn give_back(&mut self, user: u32) {
-        self.taken.remove(&user);
-    }
-}
-
-/// A pipe whose write end the function's user may open by name (`/dev/stdout`) and whose read end does not block.
-fn log_pipe(user: u32) -> io::Result<(OwnedFd, OwnedFd)> {
+/// A pipe whose read end does not block.
+fn log_pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     let (read, write) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
     rustix::fs::fcntl_setfl(&read, rustix::fs::OFlags::NONBLOCK)?;
-    rustix::fs::fchown(&write, Some(Uid::from_raw(user)), Some(Gid::from_raw(user)))?;
     Ok((read, write))
 }
 

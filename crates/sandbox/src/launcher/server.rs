@@ -13,7 +13,7 @@ use rustix::thread::{CapabilitySet, UnshareFlags};
 use crate::client::LauncherClient;
 use crate::identity::SERVER_UID;
 use crate::seccomp;
-use crate::setup::ServerSide;
+use crate::setup::{Isolation, ServerSide};
 use crate::sys::signals::{self, Mask};
 use crate::sys::{self, Step, StepError, mounts, process};
 
@@ -27,6 +27,8 @@ pub(super) struct Birth {
     pub(super) foreign: Vec<RawFd>,
     /// To the launcher.
     pub(super) launcher: OwnedFd,
+    /// What it stands on.
+    pub(super) isolation: Isolation,
     /// Gives one byte when the launcher is ready, and ends when it is not.
     pub(super) go: OwnedFd,
     /// The signals that were blocked before the launcher blocked its own.
@@ -35,13 +37,17 @@ pub(super) struct Birth {
 
 /// Runs the server in the process that was just forked; returns its exit status.
 pub(super) fn run(birth: Birth, server: impl FnOnce(ServerSide) -> ExitCode) -> i32 {
-    let Birth { data, seen_at, foreign, launcher, go, mask } = birth;
+    let Birth { data, seen_at, foreign, launcher, isolation, go, mask } = birth;
     foreign.into_iter().for_each(process::close);
-    if let Err(StepError { step, source }) = step_down(&data, &seen_at, go) {
+    let stepped = await_launcher(go).and_then(|()| match isolation {
+        Isolation::Full => step_down(&data, &seen_at),
+        Isolation::None => step_aside(&seen_at),
+    });
+    if let Err(StepError { step, source }) = stepped.and_then(|()| give_up_the_rest()) {
         sys::say(format_args!("the server cannot start: {step}: {source}"));
         return 1;
     }
-    let client = match LauncherClient::start(launcher) {
+    let client = match LauncherClient::start(launcher, isolation) {
         Ok(client) => client,
         Err(error) => {
             sys::say(format_args!("the server cannot start a thread: {error}"));
@@ -56,23 +62,33 @@ pub(super) fn run(birth: Birth, server: impl FnOnce(ServerSide) -> ExitCode) -> 
     (0..=u8::MAX).find(|number| ExitCode::from(*number) == code).map_or(1, i32::from)
 }
 
-fn step_down(data: &Path, seen_at: &Path, go: OwnedFd) -> Result<(), StepError> {
+fn await_launcher(go: OwnedFd) -> Result<(), StepError> {
     process::die_with_parent().doing("tying the server to the launcher")?;
     // A terminal's interrupt reaches the launcher alone, which passes it on once.
     rustix::process::setsid().doing("leaving the terminal's session")?;
     let mut ready = [0];
-    File::from(go).read_exact(&mut ready).doing("waiting for the launcher")?;
+    File::from(go).read_exact(&mut ready).doing("waiting for the launcher")
+}
 
+/// Becomes the server's user, in a mount namespace of its own.
+fn step_down(data: &Path, seen_at: &Path) -> Result<(), StepError> {
     process::unshare(UnshareFlags::NEWNS).doing("making the server's mount namespace")?;
     mounts::make_follower().doing("separating the server's mounts")?;
     mounts::bind(data, seen_at).doing("showing the data directory")?;
     let flags = MountFlags::BIND | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
     mounts::remount(seen_at, flags).doing("showing the data directory")?;
     rustix::process::chdir(seen_at).doing("entering the data directory")?;
-
-    process::limit_softly(Resource::Nofile, None).doing("raising the limit of open files")?;
     process::bound_capabilities(CapabilitySet::empty()).doing("giving up rights")?;
-    process::become_user(SERVER_UID, SERVER_UID).doing("becoming the server's user")?;
+    process::become_user(SERVER_UID, SERVER_UID).doing("becoming the server's user")
+}
+
+/// Stays the user who started it.
+fn step_aside(seen_at: &Path) -> Result<(), StepError> {
+    rustix::process::chdir(seen_at).doing("entering the data directory")
+}
+
+fn give_up_the_rest() -> Result<(), StepError> {
+    process::limit_softly(Resource::Nofile, None).doing("raising the limit of open files")?;
     process::hold_capabilities(CapabilitySet::empty()).doing("giving up rights")?;
     process::no_new_privileges().doing("giving up rights")?;
     process::die_with_parent().doing("tying the server to the launcher")?;

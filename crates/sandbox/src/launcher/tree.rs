@@ -6,9 +6,10 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{PermissionsExt, chown, lchown, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, lchown, symlink};
 use std::path::{Path, PathBuf};
 
+use base::units::Mib;
 use rustix::fs::{FileType, Mode};
 use rustix::mount::MountFlags;
 use rustix::thread::UnshareFlags;
@@ -17,29 +18,67 @@ use super::house::{CODE, House};
 use crate::identity::CODE_OWNER_UID;
 use crate::plan::rooms::{self, PlacedMount};
 use crate::plan::root::{self, HostFacts, RootStep};
+use crate::plan::views::{self, Machine, VIEWS, VIEWS_MADE};
 use crate::setup::LauncherSetup;
 use crate::sys::{Step, StepError, mounts, process};
 
 /// The interpreters a sandbox may have, by id.
 pub(super) type Interpreters = Vec<(String, Vec<PlacedMount>)>;
 
-/// Builds the tree and makes it this process's root.
-pub(super) fn enter(house: &House, setup: &LauncherSetup) -> Result<Interpreters, StepError> {
+/// Builds the tree and makes it this process's root. `names`: sandboxes have somebody to ask for names.
+pub(super) fn enter(
+    house: &House,
+    setup: &LauncherSetup,
+    names: bool,
+) -> Result<(Interpreters, Machine), StepError> {
     process::unshare(UnshareFlags::NEWNS).doing("making the launcher's mount namespace")?;
     mounts::make_private().doing("separating the launcher's mounts")?;
     let top = &house.run;
     let safe = MountFlags::NOSUID | MountFlags::NODEV;
     mounts::mount(c"tmpfs", top, safe, "mode=0755").doing("mounting the launcher's root")?;
     let own = |path: &str| top.join(path.trim_start_matches('/'));
-    for directory in [rooms::ROOT, rooms::CODE, rooms::HOST, "/proc"] {
+    for directory in [rooms::ROOT, rooms::CODE, rooms::HOST, VIEWS, VIEWS_MADE, "/proc"] {
         fs::create_dir(own(directory)).doing("making the launcher's root")?;
     }
     mounts::bind(&house.data.join(CODE), &own(rooms::CODE)).doing("showing the code to the launcher")?;
     mounts::bind(Path::new("/proc"), &own("/proc")).doing("showing processes to the launcher")?;
     let interpreters = place_interpreters(&own(rooms::HOST), setup)?;
-    build_root(&own(rooms::ROOT), setup)?;
+    build_root(&own(rooms::ROOT), setup, names)?;
+    let machine = make_views(&own(VIEWS_MADE)).doing("describing the machine to sandboxes")?;
+    mounts::show(&own(VIEWS_MADE), &own(VIEWS)).doing("describing the machine to sandboxes")?;
     mounts::enter(top).doing("entering the launcher's root")?;
-    Ok(interpreters)
+    Ok((interpreters, machine))
+}
+
+/// Writes what sandboxes see of the machine. The files belong to the host's root, who is nobody inside.
+fn make_views(at: &Path) -> io::Result<Machine> {
+    let proc = Path::new("/proc");
+    // What only the host's root may read or write needs no cover: he is nobody inside.
+    let kind = |name: &&'static str| {
+        let found = fs::metadata(proc.join(name)).ok()?;
+        (found.mode() & 0o007 != 0).then_some((*name, found.is_dir()))
+    };
+    let machine = Machine {
+        processors: process::processors()?,
+        masked: views::MASKED.iter().filter_map(kind).collect(),
+        covered: views::covered().filter(|name| proc.join(name).exists()).collect(),
+    };
+    let [file, directory] = views::EMPTY;
+    fs::write(at.join(file), b"")?;
+    fs::create_dir(at.join(directory))?;
+    let read = |name: &str| fs::read_to_string(proc.join(name));
+    for (path, text) in machine.views(&read("cpuinfo")?, &read("stat")?) {
+        let path = at.join(path);
+        path.parent().map_or(Ok(()), fs::create_dir_all)?;
+        fs::write(path, text)?;
+    }
+    Ok(machine)
+}
+
+/// Writes the memory figures of functions of this size, unless they are there.
+pub(super) fn make_memory_view(memory: Mib) -> io::Result<()> {
+    let path = Path::new(VIEWS_MADE).join(views::meminfo_name(memory));
+    if path.exists() { Ok(()) } else { fs::write(path, views::meminfo_text(memory)) }
 }
 
 fn place_interpreters(host: &Path, setup: &LauncherSetup) -> Result<Interpreters, StepError> {
@@ -63,10 +102,10 @@ fn place_interpreters(host: &Path, setup: &LauncherSetup) -> Result<Interpreters
 }
 
 /// Builds the root that sandboxes share, and closes it for writing.
-fn build_root(top: &Path, setup: &LauncherSetup) -> Result<(), StepError> {
+fn build_root(top: &Path, setup: &LauncherSetup, names: bool) -> Result<(), StepError> {
     let options = format!("mode=0755,uid={CODE_OWNER_UID},gid={CODE_OWNER_UID}");
     mounts::mount(c"tmpfs", top, MountFlags::NOSUID, &options).doing("mounting the shared root")?;
-    let facts = facts().doing("looking at the host's programs")?;
+    let facts = HostFacts { names, ..facts().doing("looking at the host's programs")? };
     let sdk_dir = setup.sdk_dir.as_deref();
     for step in root::steps(&facts, &setup.interpreters, &setup.runtime_files, sdk_dir) {
         perform(&step, top).step(|| describe(&step))?;
@@ -104,7 +143,8 @@ fn facts() -> io::Result<HostFacts> {
             etc_directories.push(name);
         }
     }
-    Ok(HostFacts { top_level: top_level.collect(), etc_directories, etc_files: etc_files.collect() })
+    let (top_level, etc_files) = (top_level.collect(), etc_files.collect());
+    Ok(HostFacts { top_level, etc_directories, etc_files, names: false })
 }
 
 fn perform(step: &RootStep, top: &Path) -> io::Result<()> {

@@ -6,6 +6,7 @@ use base::limits::{FUNCTION_PROCESSES, MEMORY_PER_VCPU};
 use base::units::{Mib, MilliCpu};
 
 use crate::limits::CPU_PERIOD;
+use crate::plan::watch::hard_limit;
 use crate::setup::CpuPolicy;
 
 /// Controllers that limit a function. In version 2 they share one hierarchy.
@@ -17,11 +18,16 @@ pub enum Controller {
     Cpu,
     /// Number of processes and threads.
     Pids,
+    /// Turns at the disks.
+    Io,
 }
 
 impl Controller {
-    /// All of them.
+    /// Those that bound what a function takes.
     pub const ALL: [Self; 3] = [Self::Memory, Self::Cpu, Self::Pids];
+
+    /// The same, and the one that is merely fair, where the kernel has it.
+    pub const USED: [Self; 4] = [Self::Memory, Self::Cpu, Self::Pids, Self::Io];
 
     /// The kernel's name for it.
     pub const fn name(self) -> &'static str {
@@ -29,8 +35,26 @@ impl Controller {
             Self::Memory => "memory",
             Self::Cpu => "cpu",
             Self::Pids => "pids",
+            Self::Io => "io",
         }
     }
+
+    /// The name that version 1 has for it.
+    const fn old_name(self) -> &'static str {
+        match self {
+            Self::Io => "blkio",
+            other => other.name(),
+        }
+    }
+}
+
+/// Files of version 1 that give a group its turns at the disks: the first for disks with the scheduler bfq, the
+/// second, of Linux before 5.0, for disks with cfq.
+pub const V1_IO_WEIGHTS: [&str; 2] = ["blkio.bfq.weight", "blkio.weight"];
+
+/// Whether the text of `/sys/block/<disk>/queue/scheduler` says that the disk gives turns by weight in version 1.
+pub fn takes_weights(scheduler: &str) -> bool {
+    ["[bfq]", "[cfq]"].iter().any(|chosen| scheduler.contains(chosen))
 }
 
 /// Which interface a controller is reached through.
@@ -60,22 +84,24 @@ pub struct Hierarchy {
 /// Version 1 is preferred for a controller that is mounted so: the kernel gives it to one version only.
 pub fn hierarchies(mountinfo: &str, own: &str) -> Vec<Hierarchy> {
     let mut found: Vec<Hierarchy> = Vec::new();
-    for controller in Controller::ALL {
+    for controller in Controller::USED {
         let hierarchy = mountinfo.lines().find_map(|line| {
             let mount = Mount::parse(line).filter(|mount| mount.kind == "cgroup")?;
-            mount.options.split(',').any(|option| option == controller.name()).then_some(mount)
+            let name = controller.old_name();
+            mount.options.split(',').any(|option| option == name).then_some(mount)
         });
         let Some(mount) = hierarchy else { continue };
         match found.iter_mut().find(|known| known.mounted == mount.at) {
             Some(known) => known.controllers.push(controller),
-            None => found.push(mount.hierarchy(Version::V1, own, controller.name(), vec![controller])),
+            None => found.push(mount.hierarchy(Version::V1, own, controller.old_name(), vec![controller])),
         }
     }
-    let missing: Vec<_> = Controller::ALL
+    let missing: Vec<_> = Controller::USED
         .into_iter()
         .filter(|controller| !found.iter().any(|known| known.controllers.contains(controller)))
         .collect();
-    if !missing.is_empty()
+    // Turns at the disks alone are not worth another hierarchy to join.
+    if missing.iter().any(|controller| *controller != Controller::Io)
         && let Some(mount) = mountinfo.lines().filter_map(Mount::parse).find(|mount| mount.kind == "cgroup2")
     {
         found.push(mount.hierarchy(Version::V2, own, "", missing));
@@ -127,6 +153,8 @@ fn own_path<'a>(own: &'a str, controller: &str) -> &'a str {
 pub struct Limits {
     /// Its memory; processor time follows from it.
     pub memory: Mib,
+    /// Its `/tmp`, which is charged to it beside its memory.
+    pub tmp: Mib,
     /// How processor time follows.
     pub cpu_policy: CpuPolicy,
 }
@@ -151,14 +179,24 @@ pub fn settings(version: Version, controller: Controller, limits: Limits) -> Vec
     // The kernel accepts no quota below a millisecond.
     let quota = (period * u64::from(cpu.0) / 1000).max(1000);
     let strict = limits.cpu_policy == CpuPolicy::Quota;
+    let hard = hard_limit(limits.memory, limits.tmp);
     match (version, controller) {
         (Version::V1, Controller::Memory) => vec![
-            must("memory.limit_in_bytes", limits.memory.bytes()),
-            may("memory.memsw.limit_in_bytes", limits.memory.bytes()),
+            must("memory.limit_in_bytes", hard),
+            may("memory.memsw.limit_in_bytes", hard),
             may("memory.swappiness", 0),
         ],
         (Version::V2, Controller::Memory) => {
-            vec![must("memory.max", limits.memory.bytes()), may("memory.swap.max", 0)]
+            let alarm = limits.memory.bytes();
+            vec![must("memory.max", hard), must("memory.high", alarm), may("memory.swap.max", 0)]
+        }
+        (Version::V1, Controller::Io) => {
+            let weight = in_proportion(limits.memory, 100);
+            vec![may(V1_IO_WEIGHTS[0], weight.clamp(1, 1000)), may(V1_IO_WEIGHTS[1], weight.clamp(10, 1000))]
+        }
+        (Version::V2, Controller::Io) => {
+            let weight = in_proportion(limits.memory, 100);
+            vec![may("io.weight", weight.clamp(1, 10_000)), may("io.bfq.weight", weight.clamp(1, 1000))]
         }
         (_, Controller::Pids) => vec![must("pids.max", FUNCTION_PROCESSES)],
         (Version::V1, Controller::Cpu) => {
@@ -192,8 +230,8 @@ mod tests {
     use super::*;
 
     fn shown(version: Version, memory: u32, cpu_policy: CpuPolicy) -> Vec<String> {
-        let limits = Limits { memory: Mib(memory), cpu_policy };
-        let all = Controller::ALL.into_iter().flat_map(|controller| settings(version, controller, limits));
+        let limits = Limits { memory: Mib(memory), tmp: Mib(512), cpu_policy };
+        let all = Controller::USED.into_iter().flat_map(|controller| settings(version, controller, limits));
         all.map(|Setting { file, value, optional }| {
             format!("{file}={value}{}", if optional { "?" } else { "" })
         })
@@ -205,11 +243,13 @@ mod tests {
         assert_eq!(
             shown(Version::V1, 1769, CpuPolicy::Shares),
             [
-                "memory.limit_in_bytes=1854930944",
-                "memory.memsw.limit_in_bytes=1854930944?",
+                "memory.limit_in_bytes=2479480912",
+                "memory.memsw.limit_in_bytes=2479480912?",
                 "memory.swappiness=0?",
                 "cpu.shares=1024",
                 "pids.max=1024",
+                "blkio.bfq.weight=100?",
+                "blkio.weight=100?",
             ]
         );
     }
@@ -218,7 +258,15 @@ mod tests {
     fn version_2_limits_the_same() {
         assert_eq!(
             shown(Version::V2, 1769, CpuPolicy::Shares),
-            ["memory.max=1854930944", "memory.swap.max=0?", "cpu.weight=1000", "pids.max=1024"]
+            [
+                "memory.max=2479480912",
+                "memory.high=1854930944",
+                "memory.swap.max=0?",
+                "cpu.weight=1000",
+                "pids.max=1024",
+                "io.weight=100?",
+                "io.bfq.weight=100?",
+            ]
         );
     }
 
@@ -234,6 +282,27 @@ mod tests {
         );
         assert_eq!(strict(Version::V2, 3538), ["cpu.weight=2000", "cpu.max=40000 20000"]);
         assert_eq!(strict(Version::V2, 10_240), ["cpu.weight=5788", "cpu.max=115780 20000"]);
+    }
+
+    #[test]
+    fn turns_at_the_disks_follow_memory_within_what_the_kernel_takes() {
+        let weights = |version, memory| {
+            let all = shown(version, memory, CpuPolicy::Shares);
+            all.into_iter().filter(|setting| setting.contains("io.")).collect::<Vec<_>>()
+        };
+        assert_eq!(weights(Version::V1, 128), ["blkio.bfq.weight=7?", "blkio.weight=10?"]);
+        assert_eq!(weights(Version::V2, 10_240), ["io.weight=578?", "io.bfq.weight=578?"]);
+    }
+
+    #[test]
+    fn only_some_schedulers_give_turns_by_weight() {
+        for (scheduler, takes) in [
+            ("none [mq-deadline] kyber bfq\n", false),
+            ("none mq-deadline [bfq]\n", true),
+            ("[none]\n", false),
+        ] {
+            assert_eq!(takes_weights(scheduler), takes, "{scheduler}");
+        }
     }
 
     #[test]
@@ -262,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn version_2_carries_all_three() {
+    fn version_2_carries_them_all() {
         let mounts = "35 24 0:30 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate";
         let found = hierarchies(mounts, "0::/system.slice/samovar.service");
         assert_eq!(
@@ -271,7 +340,7 @@ mod tests {
                 version: Version::V2,
                 mounted: "/sys/fs/cgroup".into(),
                 own: "/sys/fs/cgroup/system.slice/samovar.service".into(),
-                controllers: Controller::ALL.to_vec(),
+                controllers: Controller::USED.to_vec(),
             }]
         );
     }

@@ -26,7 +26,7 @@ fn is_made_of(name: &str, allowed: impl Fn(u8) -> bool) -> bool {
 pub fn refusal(spec: &SandboxSpec, interpreters: &[&str]) -> Option<String> {
     let code_names = std::iter::once(&spec.code).chain(&spec.layers);
     if let Some(bad) = code_names.into_iter().find(|name| !is_code_name(name)) {
-        return Some(format!("{bad:?} does not name a code directory"));
+        return Some(format!("{} does not name a code directory", shown(bad)));
     }
     if spec.layers.len() > LAYERS {
         return Some(format!("{} layers are more than {LAYERS}", spec.layers.len()));
@@ -38,7 +38,12 @@ pub fn refusal(spec: &SandboxSpec, interpreters: &[&str]) -> Option<String> {
         return Some(format!("a /tmp of {} is out of range", spec.tmp));
     }
     let interpreter = spec.interpreter.as_deref()?;
-    (!interpreters.contains(&interpreter)).then(|| format!("no interpreter is called {interpreter:?}"))
+    (!interpreters.contains(&interpreter)).then(|| format!("no interpreter is called {}", shown(interpreter)))
+}
+
+/// A name as an answer shows it: one that is no name may be as long as a packet, and twice that with its escapes.
+fn shown(name: &str) -> String {
+    if name.len() > NAME_BYTES { format!("a text of {} bytes", name.len()) } else { format!("{name:?}") }
 }
 
 #[cfg(test)]
@@ -74,6 +79,16 @@ mod tests {
             assert!(
                 refusal(&SandboxSpec { layers: vec![name.into()], ..spec() }, &["python-3.11"]).is_some()
             );
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_short_however_long_the_request() {
+        let long = "\u{1}".repeat(60_000);
+        let refused =
+            [SandboxSpec { code: long.clone(), ..spec() }, SandboxSpec { interpreter: Some(long), ..spec() }];
+        for spec in refused {
+            assert!(refusal(&spec, &[]).unwrap().len() < 200);
         }
     }
 

@@ -2,9 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use base::units::Mib;
+
 use crate::identity::CODE_OWNER_UID;
-use crate::limits::{SHARED_MEMORY, TMP_BYTES_PER_INODE};
+use crate::limits::{LARGEST_TMP_EXTRA, SHARED_MEMORY, SMALLEST_TMP_EXTRA, TMP_BYTES_PER_INODE};
 use crate::plan::root::is_already_shown;
+use crate::plan::views::Machine;
 use crate::setup::HostMount;
 use crate::spec::SandboxSpec;
 
@@ -39,9 +42,11 @@ pub enum RoomStep {
         /// Where.
         at: PathBuf,
     },
-    /// Hides a file or directory of the process file system, where the kernel has it.
-    Mask {
-        /// What is hidden.
+    /// Shows one of the launcher's own files or directories, which nobody inside may write.
+    Cover {
+        /// What is shown.
+        source: PathBuf,
+        /// What it covers.
         at: PathBuf,
     },
 }
@@ -55,24 +60,6 @@ pub const CODE: &str = "/code";
 /// Directory of numbered interpreter mounts, in the launcher's tree.
 pub const HOST: &str = "/host";
 
-/// Parts of the process file system that tell of the whole machine or act on it; the list is runc's, with what
-/// newer kernels added.
-const MASKED: &[&str] = &[
-    "acpi",
-    "asound",
-    "config.gz",
-    "interrupts",
-    "kcore",
-    "key-users",
-    "keys",
-    "latency_stats",
-    "sched_debug",
-    "scsi",
-    "sysrq-trigger",
-    "timer_list",
-    "timer_stats",
-];
-
 /// An interpreter's mount with its place under [`HOST`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlacedMount {
@@ -83,8 +70,8 @@ pub struct PlacedMount {
 }
 
 /// What to mount for a sandbox, in order. The request must have passed [`crate::plan::names::refusal`].
-pub fn steps(spec: &SandboxSpec, interpreter: &[PlacedMount]) -> Vec<RoomStep> {
-    let tmp = spec.tmp.bytes();
+pub fn steps(spec: &SandboxSpec, interpreter: &[PlacedMount], machine: &Machine) -> Vec<RoomStep> {
+    let tmp = tmp_bytes(spec.tmp);
     let shared = SHARED_MEMORY.min(spec.memory).bytes();
     let mut steps = vec![
         RoomStep::Show { source: code(&spec.code), at: inside("var/task") },
@@ -99,8 +86,18 @@ pub fn steps(spec: &SandboxSpec, interpreter: &[PlacedMount]) -> Vec<RoomStep> {
         at: inside(placed.mount.inside.strip_prefix("/").unwrap_or(&placed.mount.inside)),
     }));
     steps.push(RoomStep::Processes { at: inside("proc") });
-    steps.extend(MASKED.iter().map(|name| RoomStep::Mask { at: inside("proc").join(name) }));
+    let covers = machine.covers(spec.memory).into_iter();
+    steps.extend(covers.map(|(source, at)| RoomStep::Cover { source, at: inside(at) }));
     steps
+}
+
+/// What fits into a `/tmp`, in bytes; sizes between the recorded two follow a line between them.
+pub fn tmp_bytes(size: Mib) -> u64 {
+    let (least, most) = (Mib(512).bytes(), Mib(10_240).bytes());
+    let above = size.bytes().clamp(least, most) - least;
+    let extra = SMALLEST_TMP_EXTRA
+        - (SMALLEST_TMP_EXTRA - LARGEST_TMP_EXTRA) * (above >> 20) / ((most - least) >> 20);
+    size.bytes() + extra
 }
 
 /// One layer is shown as it is; several are stacked, the last on top. When the interpreter lives below `/opt`,
@@ -158,10 +155,11 @@ mod tests {
 
     #[test]
     fn code_tmp_and_shared_memory_are_always_there() {
-        let steps = steps(&spec(&[]), &[]);
+        let machine = Machine { masked: vec![("kcore", false)], ..Machine::default() };
+        let steps = steps(&spec(&[]), &[], &machine);
         assert_eq!(steps[0], RoomStep::Show { source: "/code/c0de".into(), at: "/root/var/task".into() });
         let owner = "uid=1879048193,gid=1879048193";
-        let tmp = format!("mode=1777,size=536870912,nr_inodes=65536,{owner}");
+        let tmp = format!("mode=1777,size=538333184,nr_inodes=65714,{owner}");
         assert_eq!(steps[1], RoomStep::Memory { at: "/root/tmp".into(), options: tmp, executable: true });
         let shared = format!("mode=1777,size=67108864,nr_inodes=8192,{owner}");
         assert_eq!(
@@ -169,7 +167,17 @@ mod tests {
             RoomStep::Memory { at: "/root/dev/shm".into(), options: shared, executable: false }
         );
         assert!(!steps.iter().any(|step| matches!(step, RoomStep::Stack { .. })));
-        assert!(steps.contains(&RoomStep::Mask { at: "/root/proc/kcore".into() }));
+        let mask = RoomStep::Cover { source: "/views/empty-file".into(), at: "/root/proc/kcore".into() };
+        assert!(steps.contains(&mask));
+    }
+
+    #[test]
+    fn tmp_holds_what_was_recorded() {
+        for (size, bytes) in
+            [(512, 538_333_184), (10_240, 10_738_335_744), (513, 539_381_704), (5_376, 5_638_334_464)]
+        {
+            assert_eq!(tmp_bytes(Mib(size)), bytes, "{size} MB");
+        }
     }
 
     #[test]
@@ -187,7 +195,7 @@ mod tests {
 
     #[test]
     fn an_interpreter_below_opt_keeps_its_place_under_the_layers() {
-        let steps = steps(&spec(&["a"]), &[placed("/opt/python")]);
+        let steps = steps(&spec(&["a"]), &[placed("/opt/python")], &Machine::default());
         let stack = RoomStep::Stack { lower: "/code/a:/root/opt".into(), at: "/root/opt".into() };
         let shown = RoomStep::Show { source: "/host/7".into(), at: "/root/opt/python".into() };
         let position = |wanted| steps.iter().position(|step| *step == wanted);

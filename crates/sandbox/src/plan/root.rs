@@ -60,6 +60,8 @@ pub struct HostFacts {
     pub etc_directories: Vec<String>,
     /// Names in `/etc` of [`ETC_FILES`], with contents.
     pub etc_files: Vec<(String, Vec<u8>)>,
+    /// Whether sandboxes have somebody to ask for names.
+    pub names: bool,
 }
 
 /// Names beside `/usr` that hold programs on one system or another.
@@ -77,6 +79,12 @@ pub const ETC_FILES: &[&str] = &[
     "protocols",
     "services",
 ];
+
+/// How resolvers ask the name server inside, which asks every server of the host's before it gives up.
+const ASKING_SOMEBODY: &str = "options timeout:5 attempts:2\n";
+
+/// How they ask when nobody is there.
+const ASKING_NOBODY: &str = "options timeout:1 attempts:1\n";
 
 /// A script that functions find at the root. Source: recorded inside functions of every runtime.
 const ENTRYPOINT: &str = "lambda-entrypoint.sh";
@@ -193,13 +201,17 @@ fn etc(host: &HostFacts) -> Vec<RootStep> {
          nobody:x:65534:65534:nobody:/:/sbin/nologin\n"
     );
     let group = format!("root:x:0:\n{FUNCTION_USER}:x:{FUNCTION_GID}:\nnogroup:x:65534:\n");
+    let resolver = match host.names {
+        true => format!("nameserver {a}.{b}.{c}.{d}\n{ASKING_SOMEBODY}"),
+        false => ASKING_NOBODY.to_owned(),
+    };
     let texts: [(&str, &[u8]); 6] = [
         ("group", group.as_bytes()),
         ("hostname", HOST_NAME.as_bytes()),
         ("hosts", hosts.as_bytes()),
         ("nsswitch.conf", b"passwd: files\ngroup: files\nhosts: files dns\n"),
         ("passwd", passwd.as_bytes()),
-        ("resolv.conf", b"options timeout:1 attempts:1\n"),
+        ("resolv.conf", resolver.as_bytes()),
     ];
     let file = |name: &str, contents: &[u8]| RootStep::File {
         at: Path::new("etc").join(name),

@@ -90,6 +90,12 @@ fn leaf(verdict: Verdict) -> Vec<Instruction> {
             op(RETURN, ALLOW),
         ],
         Verdict::PlainSocket => plain_socket(),
+        Verdict::UnixPair => vec![
+            op(LOAD, argument_at(0)),
+            jump(IF_EQUAL, libc::AF_UNIX as u32, 1, 0),
+            refuse(libc::EAFNOSUPPORT),
+            op(RETURN, ALLOW),
+        ],
     }
 }
 
@@ -203,7 +209,7 @@ mod tests {
                 let (result, steps) = run(&program, ARCHITECTURE, number, [0; 6]);
                 let expected = match policy.verdict(number) {
                     Verdict::Allow | Verdict::CloneWithoutNamespaces | Verdict::PlainPersonality => ALLOW,
-                    Verdict::PlainSocket => errno(libc::EAFNOSUPPORT),
+                    Verdict::PlainSocket | Verdict::UnixPair => errno(libc::EAFNOSUPPORT),
                     Verdict::Errno(code) => errno(i32::from(code)),
                     Verdict::Kill => KILL,
                 };
@@ -315,6 +321,35 @@ mod tests {
         ] {
             assert_eq!(call(&unpacker(), number, [0; 6]), errno(libc::EPERM), "syscall {number}");
         }
-        assert_eq!(call(&server(), libc::SYS_execve, [0; 6]), errno(libc::EPERM));
+    }
+
+    #[test]
+    fn the_server_serves_and_does_nothing_else() {
+        for number in [
+            libc::SYS_execve,
+            libc::SYS_mount,
+            libc::SYS_ptrace,
+            libc::SYS_kexec_load,
+            libc::SYS_bpf,
+            libc::SYS_keyctl,
+            libc::SYS_init_module,
+            libc::SYS_unshare,
+            libc::SYS_setns,
+            libc::SYS_setuid,
+            libc::SYS_setresgid,
+            libc::SYS_capset,
+            libc::SYS_mknodat,
+            libc::SYS_kill,
+        ] {
+            assert_eq!(call(&server(), number, [0; 6]), errno(libc::EPERM), "syscall {number}");
+        }
+        let clone = |flags: i32| call(&server(), libc::SYS_clone, [flags as u64, 0, 0, 0, 0, 0]);
+        assert_eq!(clone(libc::CLONE_VM | libc::CLONE_THREAD | libc::CLONE_SIGHAND), ALLOW);
+        assert_eq!(clone(libc::CLONE_NEWUSER), errno(libc::EPERM));
+        for number in
+            [libc::SYS_accept4, libc::SYS_openat, libc::SYS_fdatasync, libc::SYS_epoll_wait, libc::SYS_tgkill]
+        {
+            assert_eq!(call(&server(), number, [0; 6]), ALLOW, "syscall {number}");
+        }
     }
 }

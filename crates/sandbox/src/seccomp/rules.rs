@@ -96,6 +96,7 @@ pub fn function() -> Policy {
     let looked_at = [
         (libc::SYS_clone as u32, Verdict::CloneWithoutNamespaces),
         (libc::SYS_socket as u32, Verdict::PlainSocket),
+        (libc::SYS_socketpair as u32, Verdict::UnixPair),
         (libc::SYS_personality as u32, Verdict::PlainPersonality),
     ];
     Policy {
@@ -105,14 +106,38 @@ pub fn function() -> Policy {
     }
 }
 
-/// What the server may call: all but what would let one that was taken over start a program or pry.
+/// What the server gave up, or never needs: starting programs, other users, rights, devices, signals to others.
+const REFUSED_TO_SERVER: &[i64] = &[
+    libc::SYS_capset,
+    libc::SYS_execve,
+    libc::SYS_execveat,
+    libc::SYS_kill,
+    libc::SYS_mknodat,
+    libc::SYS_pidfd_send_signal,
+    libc::SYS_rt_sigqueueinfo,
+    libc::SYS_rt_tgsigqueueinfo,
+    libc::SYS_setfsgid,
+    libc::SYS_setfsuid,
+    libc::SYS_setgid,
+    libc::SYS_setgroups,
+    libc::SYS_setregid,
+    libc::SYS_setresgid,
+    libc::SYS_setresuid,
+    libc::SYS_setreuid,
+    libc::SYS_setuid,
+    libc::SYS_tkill,
+];
+
+#[cfg(target_arch = "x86_64")]
+const REFUSED_TO_SERVER_HERE: &[i64] = &[libc::SYS_fork, libc::SYS_mknod, libc::SYS_vfork];
+#[cfg(not(target_arch = "x86_64"))]
+const REFUSED_TO_SERVER_HERE: &[i64] = &[];
+
+/// What the server may call: all but what would let one that was taken over start a program, pry, or reach for rights.
 pub fn server() -> Policy {
-    let programs = [libc::SYS_execve, libc::SYS_execveat];
-    Policy {
-        rules: refuse(REFUSED.iter().chain(REFUSED_HERE).chain(&programs)).collect(),
-        otherwise: Verdict::Allow,
-        unknown: Verdict::Errno(libc::ENOSYS as u16),
-    }
+    let mut policy = function();
+    policy.rules.extend(refuse(REFUSED_TO_SERVER.iter().chain(REFUSED_TO_SERVER_HERE)));
+    policy
 }
 
 /// What reading an archive and writing files takes; nothing else.

@@ -6,7 +6,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::panic::AssertUnwindSafe;
 
 use rustix::process::{Gid, Pid, Resource, Rlimit, Signal, Uid};
-use rustix::thread::{CapabilitySet, CapabilitySets, UnshareFlags};
+use rustix::thread::{CapabilitySet, CapabilitySets, CpuSet, UnshareFlags};
 
 use super::checked;
 use crate::seccomp::Program;
@@ -25,9 +25,18 @@ pub(crate) fn spawn(flags: u64, body: impl FnOnce() -> i32) -> io::Result<Pid> {
     arguments.exit_signal = libc::SIGCHLD as u64;
     // SAFETY: without CLONE_VM the child has its own memory and stack; the caller has a single thread, so that no
     // lock is held by a thread that the child lacks.
-    let result = checked(unsafe {
+    let forked = checked(unsafe {
         libc::syscall(libc::SYS_clone3, &raw mut arguments, size_of::<libc::clone_args>())
-    })?;
+    });
+    let result = match forked {
+        // Containers hide the newer call, whose flags their filters cannot see.
+        Err(error) if error.raw_os_error() == Some(libc::ENOSYS) => {
+            let flags = flags | libc::SIGCHLD as u64;
+            // SAFETY: as above; no stack of its own means the parent's, copied.
+            checked(unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) })?
+        }
+        forked => forked?,
+    };
     if result == 0 {
         let code = std::panic::catch_unwind(AssertUnwindSafe(body)).unwrap_or(PANICKED);
         exit(code);
@@ -86,6 +95,16 @@ pub(crate) fn die_with_parent() -> io::Result<()> {
     Ok(rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?)
 }
 
+/// Asks for SIGTERM when the parent ends, for a process that has to clear up. Forgotten when it changes its user.
+pub(crate) fn end_with_parent() -> io::Result<()> {
+    Ok(rustix::process::set_parent_process_death_signal(Some(Signal::TERM))?)
+}
+
+/// Becomes the parent of every descendant that loses its own.
+pub(crate) fn adopt_orphans() -> io::Result<()> {
+    Ok(rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?)
+}
+
 /// Leaves the namespaces that `flags` name.
 pub(crate) fn unshare(flags: UnshareFlags) -> io::Result<()> {
     // SAFETY: the descriptor table is not among the flags that any caller uses.
@@ -125,6 +144,19 @@ pub(crate) fn hold_capabilities(keep: CapabilitySet) -> io::Result<()> {
     Ok(rustix::thread::set_capabilities(None, sets)?)
 }
 
+/// Runs on these processors alone, and so do the children that are made from now on.
+pub(crate) fn run_on(processors: &[usize]) -> io::Result<()> {
+    let mut set = CpuSet::new();
+    processors.iter().for_each(|processor| set.set(*processor));
+    Ok(rustix::thread::sched_setaffinity(None, &set)?)
+}
+
+/// Numbers of the processors that this process may run on.
+pub(crate) fn processors() -> io::Result<Vec<usize>> {
+    let set = rustix::thread::sched_getaffinity(None)?;
+    Ok((0..CpuSet::MAX_CPU).filter(|processor| set.is_set(*processor)).collect())
+}
+
 /// Gives up gaining rights by executing, for good.
 pub(crate) fn no_new_privileges() -> io::Result<()> {
     Ok(rustix::thread::set_no_new_privs(true)?)
@@ -134,6 +166,12 @@ pub(crate) fn no_new_privileges() -> io::Result<()> {
 pub(crate) fn limit(resource: Resource, value: u64) -> io::Result<()> {
     let both = Rlimit { current: Some(value), maximum: Some(value) };
     Ok(rustix::process::setrlimit(resource, both)?)
+}
+
+/// Sets both limits of a resource, or leaves a hard limit that is lower already.
+pub(crate) fn limit_within(resource: Resource, value: u64) -> io::Result<()> {
+    let hard = rustix::process::getrlimit(resource).maximum;
+    limit(resource, hard.map_or(value, |hard| hard.min(value)))
 }
 
 /// Sets the soft limit of a resource as far as its hard limit allows.

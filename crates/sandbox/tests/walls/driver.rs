@@ -14,6 +14,7 @@ use base::random::Dice;
 use base::units::Mib;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
+use sandbox::plan::egress::{self, Wishes};
 use sandbox::protocol::{Exit, FromInit, ToInit};
 use sandbox::{BuildError, Built, LauncherClient, LauncherSetup, SandboxSpec, ServerSide};
 
@@ -35,7 +36,11 @@ pub const fn inside(name: &'static str, server: fn(ServerSide)) -> Scenario {
 /// Becomes a launcher whose server plays the scenario.
 pub fn play(scenario: &Scenario, data_dir: &Path) -> ExitCode {
     let server = scenario.server;
-    let code = sandbox::launch(setup(data_dir), |side| {
+    let mut setup = setup(data_dir);
+    if scenario.name.ends_with("_without_walls") {
+        setup.isolation = sandbox::Isolation::None;
+    }
+    let code = sandbox::launch(setup, |side| {
         match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| server(side))) {
             Ok(()) => ExitCode::SUCCESS,
             Err(_) => ExitCode::FAILURE,
@@ -45,6 +50,15 @@ pub fn play(scenario: &Scenario, data_dir: &Path) -> ExitCode {
         eprintln!("{error}");
         ExitCode::from(77)
     })
+}
+
+/// None, so that the tests change nothing on the host. To measure with a way out, set WALLS_EGRESS in a network
+/// namespace of your own: `unshare -n sh -c 'ip link set lo up; WALLS_EGRESS=nat cargo test --test walls speed'`.
+fn wishes() -> Wishes {
+    match std::env::var_os("WALLS_EGRESS") {
+        Some(_) => Wishes { mode: egress::Mode::Nat, may_forward: true, ..Wishes::default() },
+        None => Wishes { mode: egress::Mode::None, ..Wishes::default() },
+    }
 }
 
 pub fn setup(data_dir: &Path) -> LauncherSetup {
@@ -66,6 +80,8 @@ pub fn setup(data_dir: &Path) -> LauncherSetup {
         sdk_dir: None,
         unpack,
         cpu_policy: sandbox::CpuPolicy::Shares,
+        egress: wishes(),
+        isolation: sandbox::Isolation::Full,
     }
 }
 

@@ -26,6 +26,7 @@ pub const SCENARIOS: &[Scenario] = &[
     inside("twenty_sandboxes_rise_at_once", parallel),
     inside("hostile_requests_are_refused", hostile),
     inside("garbage_to_the_launcher_changes_nothing", garbage),
+    inside("a_flood_of_requests_keeps_nobody_waiting", flood),
     inside("the_server_has_no_rights", server_rights),
     inside("speed", speed),
     Scenario {
@@ -466,4 +467,25 @@ fn foreign(scenario: &Scenario, data_dir: &Path) {
         .unwrap();
     assert_eq!(refused.status.code(), Some(77));
     assert!(String::from_utf8_lossy(&refused.stderr).contains("files that samovar did not make"));
+}
+
+/// A server that never stops asking keeps the launcher neither from building nor from noticing ends.
+fn flood(side: ServerSide) {
+    let (answered, answers) = mpsc::channel();
+    for _ in 0..30_000 {
+        let answered = answered.clone();
+        side.client.destroy(EnvironmentId::fresh(&Dice::system()), move || {
+            let _ = answered.send(());
+        });
+    }
+    let sandbox = Boxed::new(&side);
+    for _ in 0..1_000 {
+        side.client.destroy(sandbox.id, || ());
+    }
+    assert!(comes_true(|| groups(&side).is_empty()), "the end of a sandbox is noticed in the flood");
+    for _ in 0..30_000 {
+        answers.recv_timeout(PATIENCE).unwrap();
+    }
+    let after = Boxed::new(&side);
+    assert_eq!(after.sh("echo well"), "well\n");
 }

@@ -9,6 +9,8 @@ pub const SCENARIOS: &[Scenario] = &[
     inside("a_refused_or_crashing_unpack_leaves_nothing", bad),
     inside("the_unpacker_is_confined", confined),
     inside("layers_cover_each_other", layers),
+    inside("layers_are_merged_without_walls", merged),
+    inside("only_files_are_unpacked", odd_descriptors),
     inside("set_user_id_programs_gain_nothing", set_user_id),
     inside("removed_code_is_gone_whatever_its_modes", removed),
 ];
@@ -96,4 +98,33 @@ fn removed(side: ServerSide) {
     wait(|done: Box<dyn FnOnce(()) + Send>| side.client.remove_code("../../etc", || done(())));
     wait(|done: Box<dyn FnOnce(()) + Send>| side.client.remove_code("never-was", || done(())));
     assert_eq!(unpack_into(&side, "644 x y", "gone"), Ok("1 lines".into()));
+}
+
+fn merged(side: ServerSide) {
+    unpack_into(&side, "644 one 1\n644 both lower\n755 bin/tool #!/bin/sh\\necho tool", "l1").unwrap();
+    unpack_into(&side, "644 two 2\n644 both upper", "l2").unwrap();
+    let single = Boxed::of(&side, SandboxSpec { layers: vec!["l1".into()], ..spec() });
+    assert_eq!(single.sh("cat $SAMOVAR_OPT/one $SAMOVAR_OPT/both"), "1lower");
+    let stacked = Boxed::of(&side, SandboxSpec { layers: vec!["l1".into(), "l2".into()], ..spec() });
+    assert_eq!(stacked.sh("cat $SAMOVAR_OPT/one $SAMOVAR_OPT/two $SAMOVAR_OPT/both"), "12upper");
+    assert_eq!(stacked.run(&["/opt/bin/tool"]).1, "tool\n");
+    assert_eq!(stacked.sh("cat hello; touch $TMPDIR/x; ls $TMPDIR"), "hello from the codex\n");
+    stacked.reset();
+    assert_eq!(stacked.sh("ls $TMPDIR"), "x\n");
+    stacked.destroy(&side);
+    single.destroy(&side);
+    let is_clear = || !names(&side).iter().any(|name| name.starts_with(".room"));
+    assert!(comes_true(is_clear), "{:?}", names(&side));
+    assert_eq!(std::fs::read_to_string(side.data_dir.join("code/l1/both")).unwrap(), "lower");
+    assert!(build(&side.client, SandboxSpec { layers: vec!["none".into()], ..spec() }).is_err());
+}
+
+fn odd_descriptors(side: ServerSide) {
+    let directory = std::fs::File::open("/").unwrap();
+    let (pipe, _write) = rustix::pipe::pipe().unwrap();
+    for odd in [directory, std::fs::File::from(pipe)] {
+        let result = wait(|done| side.client.unpack(odd, "odd", done));
+        assert_eq!(result, Err(Vec::new()));
+    }
+    assert_eq!(unpack_into(&side, "644 x y", "odd"), Ok("1 lines".into()));
 }

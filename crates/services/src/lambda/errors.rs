@@ -6,6 +6,7 @@ use base::limits;
 use catalogue::{Busy, CatalogueError};
 use engine::InvokeError;
 use engine::admission::AdmitError;
+use engine::starter::StartError;
 use http::StatusCode;
 use wire::error::ServiceError;
 use wire::lambda::exception;
@@ -166,7 +167,7 @@ impl From<InvokeError> for Failure {
                 AdmitError::Account { .. } => "ConcurrentInvocationLimitExceeded",
                 AdmitError::Reserved { .. } => "ReservedFunctionConcurrentInvocationLimitExceeded",
             }),
-            InvokeError::NoPlace { .. } => {
+            InvokeError::NoPlace { .. } | InvokeError::Sandbox(StartError::Full { .. }) => {
                 tracing::warn!(%error, "an invocation found no place");
                 throttled("ConcurrentInvocationLimitExceeded")
             }

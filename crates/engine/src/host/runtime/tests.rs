@@ -29,7 +29,7 @@ async fn api(
 ) -> (std::net::SocketAddr, tokio::task::JoinHandle<()>) {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
-    let mut api = RuntimeApi::new(listener).expect("a listener");
+    let mut api = RuntimeApi::new(listener, further_connections()).expect("a listener");
     let task = tokio::spawn(async move {
         loop {
             answer(std::future::poll_fn(|cx| api.poll_call(cx)).await);
@@ -277,7 +277,7 @@ async fn responses_are_bounded() {
 async fn a_body_that_breaks_off_is_truncated() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
-    let mut api = RuntimeApi::new(listener).expect("a listener");
+    let mut api = RuntimeApi::new(listener, further_connections()).expect("a listener");
     let mut client = TcpStream::connect(address).await.expect("a connection");
     let mut request = post("response", "", &[b'x'; 100]);
     request.truncate(request.len() - 50);
@@ -330,7 +330,7 @@ async fn connections_are_capped_and_the_rest_wait() {
 async fn what_an_ended_runtime_said_last_is_forgotten() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
-    let mut api = RuntimeApi::new(listener).expect("a listener");
+    let mut api = RuntimeApi::new(listener, further_connections()).expect("a listener");
     let next = b"GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nhost: x\r\n\r\n";
     let mut old = TcpStream::connect(address).await.expect("a connection");
     old.write_all(next).await.expect("room");
@@ -342,4 +342,33 @@ async fn what_an_ended_runtime_said_last_is_forgotten() {
     let heard =
         tokio::time::timeout(Duration::from_millis(200), std::future::poll_fn(|cx| api.poll_call(cx)));
     assert!(heard.await.is_err(), "an ended runtime was heard");
+}
+
+#[tokio::test]
+async fn an_environment_is_heard_when_others_hold_all_that_is_shared() {
+    let further = Arc::new(Semaphore::new(3));
+    let open = || {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("an address");
+        (RuntimeApi::new(listener, Arc::clone(&further)).expect("a listener"), address)
+    };
+    let next = b"GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nhost: x\r\n\r\n";
+    let (mut greedy, address) = open();
+    let mut held = Vec::new();
+    for _ in 0..8 {
+        held.push(TcpStream::connect(address).await.expect("a connection"));
+    }
+    let silence =
+        tokio::time::timeout(Duration::from_millis(200), std::future::poll_fn(|cx| greedy.poll_call(cx)));
+    assert!(silence.await.is_err());
+    assert_eq!(greedy.connections.len(), RUNTIME_API_OWN_CONNECTIONS + 3);
+    assert_eq!(further.available_permits(), 0);
+
+    let (mut modest, address) = open();
+    let mut runtime = TcpStream::connect(address).await.expect("a connection");
+    runtime.write_all(next).await.expect("room");
+    assert!(matches!(std::future::poll_fn(|cx| modest.poll_call(cx)).await, Call::Next(_)));
+
+    greedy.forget().await;
+    assert_eq!(further.available_permits(), 3, "what was forgotten is shared again");
 }

@@ -1,6 +1,7 @@
 //! Invoke: what reaches the engine, and what its answers become.
 
 use engine::admission::AdmitError;
+use engine::starter::StartError;
 use expect_test::expect;
 
 use super::*;
@@ -203,6 +204,16 @@ async fn what_keeps_the_engine_from_running_is_told_in_aws_codes() {
             InvokeError::Throttled { reason: AdmitError::Reserved { reserved: limit } },
             "429\ncontent-type: application/json\nx-amzn-errortype: TooManyRequestsException\n{\"Reason\":\
              \"ReservedFunctionConcurrentInvocationLimitExceeded\",\"Type\":\"User\",\"message\":\"Rate Exceeded.\"}",
+        ),
+        (
+            InvokeError::Sandbox(StartError::Full { limit: 3 }),
+            "429\ncontent-type: application/json\nx-amzn-errortype: TooManyRequestsException\n{\"Reason\":\
+             \"ConcurrentInvocationLimitExceeded\",\"Type\":\"User\",\"message\":\"Rate Exceeded.\"}",
+        ),
+        (
+            InvokeError::Sandbox(StartError::Closed),
+            "500\ncontent-type: application/json\nx-amzn-errortype: ServiceException\n{\"Type\":\"User\",\"Message\":\
+             \"An internal error occurred; the server's log says more.\"}",
         ),
         (
             InvokeError::Runtime("no python".into()),

@@ -1,0 +1,189 @@
+//! One environment played without sandbox, socket and clock, for whatever bytes a function sends to its Runtime API.
+
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use base::clock::Timestamp;
+use base::id::RequestId;
+use base::limits::{INIT_TIMEOUT, SYNC_RESPONSE_BYTES};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+use super::{Call, NextReply, Posted, Shared, Verdict, Work, converse};
+use crate::environment::rules::{Action, Environment, Event, Limits, Refusal};
+use crate::outcome::Answer;
+
+/// Holds whatever one input can be answered with.
+const PIPE: usize = 16 << 20;
+
+/// Sends `bytes` over one connection, as much of them as the API takes; what it answered, and how many invocations
+/// their callers had an answer for.
+///
+/// The function is invoked again whenever its environment is free, with the ids 1, 2, 3, ...
+///
+/// # Panics
+///
+/// When a caller is answered twice or not before the end, when an answer is larger than it may be, or when the
+/// runtime is given what it did not ask for.
+pub fn exchange(bytes: &[u8]) -> (Vec<u8>, u128) {
+    let (shared, mut calls) = Shared::fresh();
+    let (mut client, server) = tokio::io::duplex(PIPE);
+    // Nothing here waits for anything but the other side, so whoever stands still has nothing to do.
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut connection = pin!(converse(server, shared));
+    let mut played = Played::new();
+    let mut answered = Vec::new();
+    let _ = Pin::new(&mut client).poll_write(&mut cx, bytes);
+    let mut is_open = true;
+    loop {
+        let ended = connection.as_mut().poll(&mut cx).is_ready();
+        let read = read(&mut client, &mut cx, &mut answered);
+        if ended {
+            return (answered, played.replies);
+        }
+        match calls.poll_recv(&mut cx) {
+            Poll::Ready(Some(call)) => played.hear(call),
+            _ if read => {}
+            _ if is_open => {
+                let _ = Pin::new(&mut client).poll_shutdown(&mut cx);
+                is_open = false;
+            }
+            _ => return (answered, played.replies),
+        }
+    }
+}
+
+/// Takes what the API has written; whether that was anything.
+fn read(client: &mut DuplexStream, cx: &mut Context<'_>, answered: &mut Vec<u8>) -> bool {
+    let mut chunk = [0; 4096];
+    let mut buffer = ReadBuf::new(&mut chunk);
+    let _ = Pin::new(client).poll_read(cx, &mut buffer);
+    answered.extend_from_slice(buffer.filled());
+    !buffer.filled().is_empty()
+}
+
+/// An environment under the real rules, whose actions only count.
+struct Played {
+    environment: Environment,
+    now: Timestamp,
+    called: u128,
+    replies: u128,
+    asker: Option<Asker>,
+    parked: Option<oneshot::Sender<NextReply>>,
+}
+
+enum Asker {
+    Next(oneshot::Sender<NextReply>),
+    Post(oneshot::Sender<Verdict>),
+}
+
+impl Played {
+    fn new() -> Self {
+        let limits = Limits { timeout: Duration::from_secs(3), init: INIT_TIMEOUT };
+        let mut played = Self {
+            environment: Environment::new(limits),
+            now: Timestamp::from_millis(0),
+            called: 0,
+            replies: 0,
+            asker: None,
+            parked: None,
+        };
+        played.on(Event::Built);
+        played
+    }
+
+    fn hear(&mut self, call: Call) {
+        let event = match call {
+            Call::Next(asker) => {
+                self.asker = Some(Asker::Next(asker));
+                Event::Next
+            }
+            Call::Post(posted, asker) => {
+                self.asker = Some(Asker::Post(asker));
+                match posted {
+                    Posted::Answer(Some(id), answer) => Event::Answered(id, answer),
+                    Posted::Answer(None, _) => return self.refuse(Refusal::RequestId),
+                    Posted::InitError(answer) => Event::InitFailed(answer),
+                }
+            }
+        };
+        self.on(event);
+        assert!(self.asker.is_none(), "a call of the runtime was neither answered nor kept");
+    }
+
+    fn on(&mut self, event: Event) {
+        self.now = self.now + Duration::from_millis(1);
+        let (environment, actions) = self.environment.clone().on(self.now, event);
+        self.environment = environment;
+        for action in actions {
+            self.act(action);
+        }
+    }
+
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Park => self.park(),
+            Action::Deliver => {
+                // A runtime that asks twice is told twice.
+                self.park();
+                let asker = self.parked.take().expect("work goes to a runtime that asked for it");
+                drop(asker.send(NextReply::Work(Box::new(work(self.called)))));
+            }
+            Action::Accept => match self.asker.take() {
+                Some(Asker::Post(asker)) => drop(asker.send(Ok(()))),
+                _ => panic!("what is accepted was posted"),
+            },
+            Action::Refuse(refusal) => self.refuse(refusal),
+            Action::Reply(answer) => {
+                self.replies += 1;
+                assert_eq!(self.replies, self.called, "every invocation is answered once");
+                if let Answer::Response(body) | Answer::Error { body, .. } = answer {
+                    assert!(body.len() <= SYNC_RESPONSE_BYTES);
+                }
+            }
+            Action::Finish(..) => assert_eq!(self.replies, self.called, "what ends has been answered"),
+            Action::Reset => {
+                self.parked = None;
+                self.on(Event::ResetDone);
+            }
+            Action::Offer => {
+                self.called += 1;
+                self.on(Event::Called(id(self.called)));
+            }
+            _ => {}
+        }
+    }
+
+    fn park(&mut self) {
+        match self.asker.take() {
+            Some(Asker::Next(asker)) => self.parked = Some(asker),
+            Some(Asker::Post(_)) => panic!("what is parked is a call for work"),
+            None => {}
+        }
+    }
+
+    fn refuse(&mut self, refusal: Refusal) {
+        match self.asker.take().expect("what is refused was asked") {
+            Asker::Next(asker) => drop(asker.send(NextReply::Refused(refusal))),
+            Asker::Post(asker) => drop(asker.send(Err(refusal))),
+        }
+    }
+}
+
+fn id(number: u128) -> RequestId {
+    RequestId(Uuid::from_u128(number))
+}
+
+fn work(number: u128) -> Work {
+    Work {
+        id: id(number),
+        deadline: Timestamp::from_millis(3_000),
+        arn: "arn:aws:lambda:us-east-1:000000000000:function:f".into(),
+        trace: "Root=1-0-0".into(),
+        client_context: Some("{\"custom\":\n{}}".into()),
+        cognito_identity: None,
+        payload: "{}".into(),
+    }
+}

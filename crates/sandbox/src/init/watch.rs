@@ -1,0 +1,256 @@
+//! Carrying out [`plan::watch`](crate::plan::watch): the alarm, the figures, and the choice of who must end.
+
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::time::Duration;
+
+use base::units::Mib;
+use rustix::event::{EventfdFlags, PollFlags, eventfd};
+use rustix::fs::{Mode, OFlags};
+use rustix::process::{Pid, Signal, WaitStatus, kill_process};
+
+use crate::limits::{LOOKS_BEFORE_ALARM, SOONEST_LOOK};
+use crate::meter::value;
+use crate::plan::groups::Version;
+use crate::plan::watch::{Held, Step, decide, own_memory, pace};
+use crate::sys::{Step as _, StepError, process};
+
+/// Longest file of a group that is read, in bytes.
+const FILE_BYTES: usize = 16 * 1024;
+
+/// Looks for which a killed process may take to end before another is killed: a second.
+const VICTIM_LOOKS: u32 = 500;
+
+/// Where the function's memory is counted.
+pub(crate) struct MemoryGroup {
+    /// The group's directory.
+    pub(crate) directory: OwnedFd,
+    /// Its interface.
+    pub(crate) version: Version,
+    /// What the function may have.
+    pub(crate) limit: Mib,
+}
+
+/// Watches over the memory of one sandbox.
+pub(super) struct Watch {
+    version: Version,
+    limit: u64,
+    usage: OwnedFd,
+    stat: OwnedFd,
+    /// Version 1's count of the kernel's memory.
+    kernel: Option<OwnedFd>,
+    /// Tells of the kernel's own kills; in version 2 it rings, too.
+    kills: OwnedFd,
+    alarm: Alarm,
+    /// When to look without an alarm.
+    after: Option<Duration>,
+    /// How often it was looked since the runtime's start.
+    looks: u32,
+    /// Who sets the alarm.
+    clerk: Option<Pid>,
+    /// Who was killed last, and how often it was looked at since.
+    victim: Option<(Pid, u32)>,
+}
+
+enum Alarm {
+    /// Rings once it is registered, which waits for a grace period of the kernel: some 20 ms.
+    Event { event: OwnedFd, register: Option<OwnedFd> },
+    /// The kernel slows the group down above this and says so.
+    High(OwnedFd),
+    /// The kernel has none, and the watch looks the more often.
+    None,
+}
+
+impl Watch {
+    /// Opens the group's files; call while they may be opened for writing.
+    pub(super) fn open(group: &MemoryGroup) -> Result<Self, StepError> {
+        let open = |name: &str, flags| {
+            let place = || format!("opening {name} of the function's control group");
+            let flags = flags | OFlags::CLOEXEC;
+            rustix::fs::openat(&group.directory, name, flags, Mode::empty()).step(place)
+        };
+        let (read, write) = (OFlags::RDONLY, OFlags::WRONLY);
+        let (usage, kernel, kills, alarm) = match group.version {
+            Version::V1 => {
+                let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
+                let event = event.doing("making the alarm for memory")?;
+                let register = Some(open("cgroup.event_control", write)?);
+                let kernel = open("memory.kmem.usage_in_bytes", read).ok();
+                let kills = open("memory.oom_control", read)?;
+                (open("memory.usage_in_bytes", read)?, kernel, kills, Alarm::Event { event, register })
+            }
+            Version::V2 => {
+                let high = Alarm::High(open("memory.high", write)?);
+                (open("memory.current", read)?, None, open("memory.events", read)?, high)
+            }
+        };
+        let stat = open("memory.stat", read)?;
+        let (version, limit) = (group.version, group.limit.bytes());
+        Ok(Self {
+            version,
+            limit,
+            usage,
+            stat,
+            kernel,
+            kills,
+            alarm,
+            after: None,
+            looks: 0,
+            clerk: None,
+            victim: None,
+        })
+    }
+
+    /// What to wait for.
+    pub(super) fn alarm(&self) -> (BorrowedFd<'_>, PollFlags) {
+        match &self.alarm {
+            Alarm::Event { event, .. } => (event.as_fd(), PollFlags::IN),
+            Alarm::High(_) => (self.kills.as_fd(), PollFlags::PRI),
+            Alarm::None => (self.kills.as_fd(), PollFlags::empty()),
+        }
+    }
+
+    /// How long to wait for it.
+    pub(super) const fn after(&self) -> Option<Duration> {
+        self.after
+    }
+
+    /// Begins to watch a runtime. At first it is looked at; the alarm is set when it has lived for a while, for that
+    /// costs more than its start may.
+    pub(super) fn begin(&mut self) {
+        if !matches!(self.alarm, Alarm::High(_)) {
+            self.looks = 0;
+            self.after = Some(pace(self.limit));
+        }
+    }
+
+    /// Has a child set the alarm, for it waits and this process must not.
+    fn register(&mut self) {
+        let Alarm::Event { event, register } = &mut self.alarm else { return };
+        let Some(register) = register.take() else { return };
+        let order = format!("{} {} {}", event.as_raw_fd(), self.usage.as_raw_fd(), self.limit);
+        let written = move || i32::from(rustix::io::write(&register, order.as_bytes()).is_err());
+        match process::spawn(0, written) {
+            Ok(clerk) => self.clerk = Some(clerk),
+            Err(_) => self.alarm = Alarm::None,
+        }
+    }
+
+    /// Hears that a child ended; whether to look now, because the alarm is set since then.
+    pub(super) fn ended(&mut self, child: Pid, status: WaitStatus) -> bool {
+        let is_clerk = self.clerk.take_if(|clerk| *clerk == child).is_some();
+        if is_clerk && status.exit_status() != Some(0) {
+            // The kernel has no alarms, or a reset came first.
+            self.alarm = Alarm::None;
+        }
+        is_clerk
+    }
+
+    /// Processes that the kernel itself killed, at the hard limit.
+    pub(super) fn kernel_kills(&self) -> u64 {
+        read(&self.kills).ok().and_then(|text| value(&text, "oom_kill")).unwrap_or(0)
+    }
+
+    /// Looks, and does what must be done; who was killed.
+    pub(super) fn look(&mut self) -> Option<Pid> {
+        self.looks = self.looks.saturating_add(1);
+        if self.looks > LOOKS_BEFORE_ALARM {
+            self.register();
+        }
+        self.silence();
+        let usage = number(&self.usage);
+        let step = decide(self.limit, usage, || self.own_memory());
+        if let Alarm::High(high) = &self.alarm {
+            let alarm = match step {
+                Step::Follow { alarm, .. } => alarm,
+                Step::Rest | Step::Kill => self.limit,
+            };
+            let _ = rustix::io::pwrite(high, alarm.to_string().as_bytes(), 0);
+        }
+        let (after, victim) = match step {
+            Step::Rest if !self.rings() => (Some(pace(self.limit - usage)), None),
+            Step::Rest => (None, None),
+            Step::Follow { after, .. } => (Some(after), None),
+            Step::Kill => (Some(SOONEST_LOOK), self.kill_largest()),
+        };
+        self.after = after;
+        victim
+    }
+
+    /// Whether the kernel says when the limit is reached.
+    const fn rings(&self) -> bool {
+        match &self.alarm {
+            Alarm::Event { register, .. } => register.is_none() && self.clerk.is_none(),
+            Alarm::High(_) => true,
+            Alarm::None => false,
+        }
+    }
+
+    /// What rang shall ring for news alone.
+    fn silence(&self) {
+        match &self.alarm {
+            Alarm::Event { event, .. } => drop(rustix::io::read(event, &mut [0; 8])),
+            Alarm::High(_) => drop(read(&self.kills)),
+            Alarm::None => {}
+        }
+    }
+
+    /// Ends the process that holds the most memory, as the kernel's killer would, unless the last one is still on its
+    /// way out: it holds its memory until it is gone, and no other shall die for that.
+    fn kill_largest(&mut self) -> Option<Pid> {
+        if let Some((victim, looks)) = &mut self.victim
+            && *looks < VICTIM_LOOKS
+            && is_dying(*victim)
+        {
+            *looks += 1;
+            return None;
+        }
+        let processes = fs::read_dir("/proc").ok()?.flatten();
+        let pids =
+            processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok().and_then(Pid::from_raw));
+        let others = pids.filter(|pid| *pid != Pid::INIT);
+        let (_, largest) = others.map(|pid| (size(pid), pid)).max_by_key(|(size, _)| *size)?;
+        kill_process(largest, Signal::KILL).ok()?;
+        self.victim = Some((largest, 0));
+        Some(largest)
+    }
+
+    fn own_memory(&self) -> u64 {
+        let stat = read(&self.stat).unwrap_or_default();
+        let kernel = self.kernel.as_ref().map_or(0, number);
+        own_memory(self.version, &stat, kernel, held(Path::new("/tmp")))
+    }
+}
+
+/// What a file system in memory holds; nothing when it cannot be asked.
+fn held(at: &Path) -> Held {
+    let Ok(figures) = rustix::fs::statfs(at) else { return Held::default() };
+    let (blocks, inodes) = (figures.f_blocks - figures.f_bfree, figures.f_files - figures.f_ffree);
+    Held { bytes: blocks * figures.f_bsize as u64, inodes }
+}
+
+/// Whether a process that was killed still runs: its last thread frees its memory before it becomes a zombie.
+fn is_dying(pid: Pid) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let is_zombie = status.lines().any(|line| line.starts_with("State:\tZ"));
+    let is_over = status.is_empty() || (is_zombie && value(&status, "Threads:") == Some(1));
+    !is_over
+}
+
+/// What ending a process frees, in kilobytes.
+fn size(pid: Pid) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    ["RssAnon:", "RssShmem:", "VmPTE:"].into_iter().filter_map(|name| value(&status, name)).sum()
+}
+
+fn number(file: &OwnedFd) -> u64 {
+    read(file).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+}
+
+fn read(file: &OwnedFd) -> io::Result<String> {
+    let mut text = [0; FILE_BYTES];
+    let length = rustix::io::pread(file, &mut text, 0)?;
+    Ok(String::from_utf8_lossy(&text[..length]).into_owned())
+}

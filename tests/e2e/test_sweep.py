@@ -1,0 +1,168 @@
+"""Killed at any moment, either process or both: the next start leaves nothing of what was before."""
+
+import os
+import pathlib
+import random
+import signal
+import threading
+import time
+
+import pytest
+from botocore.exceptions import BotoCoreError, ClientError
+
+from samovar import create, invoke, until
+
+ROUNDS = 20
+FUNCTIONS = 6
+MARK = "samovar-sweep-test"
+
+CODE = """
+import subprocess, time
+def handler(event, context):
+    subprocess.Popen(["/bin/sh", "-c", "setsid sleep 300 & setsid sleep 300 & wait"])
+    open("/tmp/filled", "wb").write(b"x" * 100000)
+    time.sleep(event["sleep"])
+    return 1
+"""
+
+
+def of_processes(read):
+    for path in pathlib.Path("/proc").iterdir():
+        if path.name.isdigit():
+            try:
+                if "State:\tZ" not in (path / "status").read_text():
+                    yield int(path.name), read(path)
+            except OSError:
+                pass
+
+
+class Traces:
+    """Everything on this machine that belongs to one data directory."""
+
+    def __init__(self, samovar):
+        found = os.stat(samovar.data_dir)
+        self.data = str(samovar.data_dir)
+        self.instance = f"{found.st_dev:x}-{found.st_ino:x}"
+
+    def processes(self):
+        def read(path):
+            return b"\0".join((path / name).read_bytes() for name in ("cmdline", "environ", "cgroup"))
+
+        marks = [self.data.encode(), self.instance.encode(), MARK.encode()]
+        return sorted(pid for pid, text in of_processes(read) if pid != os.getpid() and any(mark in text for mark in marks))
+
+    def namespaces(self):
+        """Those that some process is in, of the processes above."""
+        kinds = ("mnt", "pid", "net", "ipc", "uts", "cgroup", "user")
+        found = set()
+        for pid in self.processes():
+            for kind in kinds:
+                try:
+                    found.add(os.readlink(f"/proc/{pid}/ns/{kind}"))
+                except OSError:
+                    pass
+        return len(found - {os.readlink(f"/proc/self/ns/{kind}") for kind in kinds})
+
+    def groups(self):
+        roots = [path for path in pathlib.Path("/sys/fs/cgroup").rglob("samovar") if path.is_dir()]
+        return sorted(str(path) for root in roots for path in root.glob(f"**/{self.instance}/*") if path.is_dir())
+
+    def mounts(self):
+        lines = pathlib.Path("/proc/self/mounts").read_text().splitlines()
+        return sorted(line for line in lines if self.data in line or self.instance in line)
+
+    def loops(self):
+        files = pathlib.Path("/sys/block").glob("loop*/loop/backing_file")
+        return sorted(str(path) for path in files if self.data in path.read_text())
+
+    def run(self):
+        return sorted(path.name for path in pathlib.Path("/run/samovar").glob(f"{self.instance}*"))
+
+    def unfinished(self):
+        return sorted(path.name for path in pathlib.Path(self.data, "code").iterdir() if path.name != ".boot" and path.name.startswith("."))
+
+    def all(self):
+        return {name: getattr(self, name)() for name in ("groups", "mounts", "loops", "run", "namespaces", "unfinished")} | {
+            "processes": len(self.processes())
+        }
+
+
+def links():
+    return sorted(os.listdir("/sys/class/net"))
+
+
+def alone():
+    """Whether no other server on this machine makes links at the same time."""
+    return not [pid for pid, name in of_processes(lambda path: (path / "comm").read_text()) if name == "samovar\n"]
+
+
+def busy(samovar, dice, stop):
+    """Keeps environments of several functions starting and running."""
+    def call(number):
+        lam = samovar.client("lambda")
+        while not stop.is_set():
+            try:
+                invoke(lam, f"f{number}", {"sleep": dice.choice([0, 0.05, 5])})
+            except (BotoCoreError, ClientError):
+                return
+
+    threads = [threading.Thread(target=call, args=(n % FUNCTIONS,), daemon=True) for n in range(FUNCTIONS + 3)]
+    for thread in threads:
+        thread.start()
+    return threads
+
+
+def test_whatever_is_killed_the_next_start_leaves_nothing(fresh):
+    was_alone, before = alone(), links()
+    samovar = fresh()
+    lam = samovar.client("lambda")
+    for number in range(FUNCTIONS):
+        create(lam, f"f{number}", CODE, Timeout=10, Environment={"Variables": {"MARK": MARK}})
+    assert samovar.stop() == 0
+    traces = Traces(samovar)
+    assert traces.all() == {"groups": [], "mounts": [], "loops": [], "run": [], "namespaces": 0, "unfinished": [], "processes": 0}
+    samovar.start()
+    idle = traces.all()
+    assert idle["processes"] == 2 and idle["groups"] == []
+    dice = random.Random(5)
+    for number in range(ROUNDS):
+        stop = threading.Event()
+        threads = busy(samovar, dice, stop)
+        time.sleep(dice.uniform(0, 0.4))
+        launcher = samovar.process.pid
+        server = int(pathlib.Path(f"/proc/{launcher}/task/{launcher}/children").read_text().split()[0])
+        victims = [[launcher], [server], [launcher, server], [server, launcher]][number % 4]
+        for victim in victims:
+            try:
+                os.kill(victim, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        samovar.process.wait(30)
+        stop.set()
+        samovar.start()
+        until(lambda: traces.all() == idle)
+        for thread in threads:
+            thread.join(30)
+    assert invoke(lam, "f0", {"sleep": 0})["payload"] == 1
+    assert samovar.stop() == 0
+    assert traces.all() == {"groups": [], "mounts": [], "loops": [], "run": [], "namespaces": 0, "unfinished": [], "processes": 0}
+    if was_alone and alone():
+        until(lambda: links() == before)
+
+
+@pytest.mark.parametrize("who", ["launcher", "server"])
+def test_a_termination_leaves_nothing_at_once(fresh, who):
+    samovar = fresh()
+    lam = samovar.client("lambda")
+    for number in range(FUNCTIONS):
+        create(lam, f"f{number}", CODE, Timeout=10, Environment={"Variables": {"MARK": MARK}})
+    traces, stop = Traces(samovar), threading.Event()
+    for number in range(FUNCTIONS):
+        invoke(lam, f"f{number}", {"sleep": 0})
+    assert len(traces.groups()) >= FUNCTIONS
+    launcher = samovar.process.pid
+    server = int(pathlib.Path(f"/proc/{launcher}/task/{launcher}/children").read_text().split()[0])
+    os.kill({"launcher": launcher, "server": server}[who], signal.SIGTERM)
+    assert samovar.process.wait(30) == 0
+    stop.set()
+    assert traces.all() == {"groups": [], "mounts": [], "loops": [], "run": [], "namespaces": 0, "unfinished": [], "processes": 0}
