@@ -283,20 +283,12 @@ def test_a_pipe_that_was_made_larger_is_still_read_to_its_end(lam, name):
     assert lines[-4] == "LAST" and lines[-3].startswith("END ")
 
 
-def server_process(server):
-    """The unprivileged process behind a launcher."""
-    for child in open(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read().split():
-        if os.stat(f"/proc/{child}").st_uid == 0x7000_0000:
-            return int(child)
-    raise AssertionError("no server")
-
-
 def test_a_flood_of_empty_lines_takes_little_memory(fresh, name):
     server = fresh()
     lam = server.client("lambda")
     create(lam, name, handler("for _ in range(16):\n    os.write(1, b'\\n' * 65536)"), Timeout=15)
     invoke(lam, name)
-    peak = next(line for line in open(f"/proc/{server_process(server)}/status") if line.startswith("VmHWM"))
+    peak = next(line for line in open(f"/proc/{server.server_pid()}/status") if line.startswith("VmHWM"))
     assert int(peak.split()[1]) < 64 << 10
 
 
@@ -379,7 +371,7 @@ class TestPackages:
                                 Code={"ZipFile": zipped})
         assert caught.value.response["Error"]["Code"] == "InvalidParameterValueException"
         assert caught.value.response["Error"]["Message"].startswith(("Could not unzip", "Unzipped size must be smaller"))
-        until(lambda: not leftovers(server), 10)
+        until(lambda: not leftovers(server), 60)
         neighbour()
 
     def test_links_lead_nowhere_outside(self, lam, name):
@@ -515,8 +507,8 @@ def test_a_terminal_that_has_gone_stops_nothing(tmp_path):
         server.process.wait(10)
 
 
-def test_a_disk_that_a_log_filled_costs_log_lines_only(tmp_path):
-    """The server's own messages go to the same disk, and cannot be written either."""
+def test_a_disk_that_logs_would_fill_costs_log_lines_only(tmp_path):
+    """What cannot be compressed fills the disk but for what everything else needs."""
     disk = tmp_path / "disk"
     disk.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "none", str(disk)], check=True)
@@ -525,11 +517,9 @@ def test_a_disk_that_a_log_filled_costs_log_lines_only(tmp_path):
         server.start()
         lam = server.client("lambda")
         create(lam, "f", "def handler(e, c):\n    print('line')\n    return 1\n")
-        create(lam, "flood", handler("for _ in range(600):\n    os.write(1, (b'x' * 1023 + b'\\n') * 64)\nreturn 2"), Timeout=20)
+        create(lam, "flood", handler("for _ in range(600):\n    os.write(1, os.urandom(32 << 10).hex().encode() + b'\\n')\nreturn 2"), Timeout=20)
         assert invoke(lam, "flood")["payload"] == 2
-        until(lambda: os.statvfs(disk).f_bavail * 4096 < 1 << 20, 3)
         assert [invoke(lam, "f")["payload"] for _ in range(3)] == [1, 1, 1]
-        subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
         create(lam, "later", "def handler(e, c):\n    return 3\n")
         assert invoke(lam, "later")["payload"] == 3
         assert server.stop() == 0
