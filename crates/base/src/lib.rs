@@ -2,6 +2,7 @@
 
 pub mod arn;
 pub mod clock;
+pub mod fnv;
 pub mod id;
 pub mod limits;
 pub mod random;

@@ -319,6 +319,9 @@ pub const LOG_FREE_BYTES: u64 = 1024 * 1024 * 1024;
 /// On a disk of less than so many times `LOG_FREE_BYTES` logs leave this part of it free. Ours.
 pub const LOG_FREE_SHARE: u64 = 20;
 
+/// Bytes that they leave free on a smaller disk still, up to half of it: what the database needs to go on. Ours.
+pub const LOG_FREE_LEAST: u64 = 64 * 1024 * 1024;
+
 /// Growth of all logs after which their limits are looked at, in bytes. Ours.
 pub const LOG_KEEP_BYTES: u64 = 64 * 1024 * 1024;
 

@@ -105,10 +105,9 @@ fn is_hex(text: &str, digits: usize) -> bool {
     text.len() == digits && text.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
-/// FNV-1a, 32 bits, as eight digits: short, stable, and nobody's secret.
+/// Eight digits: short, stable, and nobody's secret.
 fn hash(text: &str) -> String {
-    let value = text.bytes().fold(0x811c_9dc5_u32, |hash, b| (hash ^ u32::from(b)).wrapping_mul(0x0100_0193));
-    format!("{value:08x}")
+    format!("{:08x}", base::fnv::hash32(text))
 }
 
 #[cfg(test)]
