@@ -3,6 +3,9 @@
 //! The path of a line: [`lines::Splitter`] makes events of the bytes that a sandbox writes,
 //! [`tail::Tail`] keeps the last ones for the caller who asked, [`level`] decides what is written, and a
 //! [`LogWriter`] hands it to [`Logs`]. The platform's own lines come from [`report`].
+//!
+//! The path back: [`Logs`] finds pages of events, scans a range of time, or follows what is written; [`pattern`] picks
+//! events by CloudWatch's filter patterns, and [`insights`] answers its query language over them.
 
 pub mod insights;
 pub mod level;

@@ -1,12 +1,13 @@
 //! Copies the write-ahead log into the database on a thread of its own, so that commits do not wait for it.
 //!
 //! A checkpoint beside a busy writer never gets to the end of the log, and only then does the log start over.
-//! So when the log is long, the writer does the little that is left itself, between two transactions.
+//! So when the log is long, the writer does the little that is left itself, between two transactions; and when the
+//! thread does not keep up at all, the writer waits for it.
 
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
 
 use base::limits::STORE_WAL_BYTES;
 use rusqlite::Connection;
@@ -20,11 +21,24 @@ const INTERVAL_BYTES: usize = 2 * 1024 * 1024;
 /// What a job writes beside its keys and bodies: pages of tables and indexes.
 const JOB_BYTES: usize = 2 * 4096;
 
+/// Length of the log, in bytes, from which on the writer waits for the thread: on a busy machine that may get hardly
+/// any time.
+const TOO_LONG: u64 = 2 * STORE_WAL_BYTES;
+
+/// What both ends share.
+#[derive(Debug, Default)]
+struct Shared {
+    log_is_long: AtomicBool,
+    /// Held by who copies: SQLite turns a second one away without a word.
+    copying: Mutex<()>,
+}
+
 /// The writer's end.
 #[derive(Debug)]
 pub struct Checkpoints {
     due: SyncSender<()>,
-    log_is_long: Arc<AtomicBool>,
+    shared: Arc<Shared>,
+    log: PathBuf,
     written: usize,
 }
 
@@ -32,16 +46,18 @@ pub struct Checkpoints {
 #[derive(Debug)]
 pub struct Checkpointer {
     due: Receiver<()>,
-    log_is_long: Arc<AtomicBool>,
+    shared: Arc<Shared>,
     connection: Connection,
 }
 
 /// Makes both ends.
 pub fn checkpoints(path: &Path) -> Result<(Checkpoints, Checkpointer), OpenError> {
     let (sender, due) = sync_channel(1);
-    let log_is_long = Arc::new(AtomicBool::new(false));
-    let checkpointer = Checkpointer { due, log_is_long: log_is_long.clone(), connection: connect(path)? };
-    Ok((Checkpoints { due: sender, log_is_long, written: 0 }, checkpointer))
+    let shared = Arc::new(Shared::default());
+    let checkpointer = Checkpointer { due, shared: shared.clone(), connection: connect(path)? };
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    Ok((Checkpoints { due: sender, shared, log: log.into(), written: 0 }, checkpointer))
 }
 
 impl Checkpoints {
@@ -57,9 +73,15 @@ impl Checkpoints {
 
     /// Finishes the checkpoint when the log is long, so that the next transaction starts it over.
     pub fn join(&self, writer: &Connection) {
-        if self.log_is_long.swap(false, Ordering::Relaxed) {
+        if self.shared.log_is_long.swap(false, Ordering::Relaxed) || self.log_is_too_long() {
+            let _alone = self.shared.copying.lock().expect("nobody panics while copying the log");
             checkpoint(writer);
         }
+    }
+
+    /// The file is cut back when the log starts over.
+    fn log_is_too_long(&self) -> bool {
+        self.log.metadata().is_ok_and(|log| log.len() > TOO_LONG)
     }
 }
 
@@ -67,8 +89,11 @@ impl Checkpointer {
     /// Works until the writer is gone.
     pub fn run(self) {
         while self.due.recv().is_ok() {
-            if checkpoint(&self.connection) > STORE_WAL_BYTES {
-                self.log_is_long.store(true, Ordering::Relaxed);
+            let copying = self.shared.copying.lock().expect("nobody panics while copying the log");
+            let length = checkpoint(&self.connection);
+            drop(copying);
+            if length > STORE_WAL_BYTES {
+                self.shared.log_is_long.store(true, Ordering::Relaxed);
             }
         }
     }

@@ -32,6 +32,10 @@ const JOB_BYTES: usize = 256;
 /// Threads that read the database, and as many that read logs. A long scan must not hold up the others.
 const READERS: usize = 2;
 
+/// How much less the threads that read logs weigh than others when all want a core: filters and queries are long,
+/// and invocations come first. Ours.
+const LOG_NICENESS: i32 = 5;
+
 /// Documents, queues and logs in a directory.
 ///
 /// Dropping it waits until everything that was asked is done and the files are closed: a few milliseconds.
@@ -85,8 +89,8 @@ impl SqliteStore {
             writer_room: Arc::new(Semaphore::new(STORE_WAITING_BYTES)),
             appender: appender_line,
             appender_room: Arc::new(Semaphore::new(LOG_WAITING_BYTES)),
-            documents: threads.read("store-reader", documents)?,
-            logs: threads.read("log-reader", vec![shelf; READERS])?,
+            documents: threads.read("store-reader", 0, documents)?,
+            logs: threads.read("log-reader", LOG_NICENESS, vec![shelf; READERS])?,
             _threads: threads,
             _guard: guard,
         })
@@ -249,11 +253,20 @@ impl Threads {
         Ok(())
     }
 
-    fn read<S: Send + 'static>(&mut self, name: &str, sources: Vec<S>) -> Result<Readers<S>, OpenError> {
+    fn read<S: Send + 'static>(
+        &mut self,
+        name: &str,
+        niceness: i32,
+        sources: Vec<S>,
+    ) -> Result<Readers<S>, OpenError> {
         let (readers, requests) = Readers::line();
         for source in sources {
             let requests = requests.clone();
-            self.start(name, move || requests.serve(source))?;
+            self.start(name, move || {
+                // Where it cannot be set, readers weigh as much as others.
+                let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), niceness);
+                requests.serve(source);
+            })?;
         }
         Ok(readers)
     }

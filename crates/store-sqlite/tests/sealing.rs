@@ -116,6 +116,39 @@ async fn segments_are_compressed_while_they_are_read_and_positions_stay() {
 }
 
 #[tokio::test]
+async fn a_damaged_sealed_segment_is_named_and_everything_around_it_goes_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    let count = 2 * per_segment() + 20;
+    append(&store, 0..count).await;
+    until("segments are sealed", || files(directory.path(), "log").len() == 1);
+    let usage = store.log_usage(&log()).await.unwrap();
+    let segment = files(directory.path(), "zst").swap_remove(0);
+    let file = std::fs::OpenOptions::new().write(true).open(&segment).unwrap();
+    let whole = file.metadata().unwrap().len();
+    for damage in ["cut", "more frames than memory has room for"] {
+        match damage {
+            "cut" => file.set_len(whole / 2).unwrap(),
+            _ => std::os::unix::fs::FileExt::write_all_at(&file, &[255; 4], whole / 2 - 16).unwrap(),
+        }
+        let refused = store.read(&log(), LogPosition::START, 1).await.unwrap_err();
+        assert!(matches!(refused, store::StoreError::Corrupt(_)), "{damage}: {refused:?}");
+        let name = segment.file_name().unwrap().to_str().unwrap();
+        assert!(refused.to_string().contains(name), "{damage}: {refused}");
+    }
+    assert_eq!(check(&store, usage.next).await.map(|(_, next)| next), Some(count));
+    append(&store, count..count + 1).await;
+    let other = LogName::new("other");
+    store.append(&other, vec![record(1)], Sync::Now).await.unwrap();
+    drop(store);
+    let store = open(directory.path());
+    assert_eq!(store.read(&other, LogPosition::START, 1).await.unwrap().entries.len(), 1);
+    assert_eq!(check(&store, usage.next).await.map(|(_, next)| next), Some(count + 1));
+    assert_eq!(store.trim_log(&log(), usage.next).await.unwrap().start, usage.next);
+    assert_eq!(check(&store, LogPosition::START).await.map(|(_, next)| next), Some(count + 1));
+}
+
+#[tokio::test]
 async fn what_a_crash_leaves_at_any_step_is_put_right() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(directory.path());

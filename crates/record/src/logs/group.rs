@@ -1,5 +1,8 @@
 //! One group: what waits to be appended to its log, and its index.
 
+mod batch;
+mod storing;
+
 use std::collections::VecDeque;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -8,18 +11,19 @@ use base::arn::Scope;
 use base::clock::{Clock, Timestamp};
 use base::limits::{LOG_BATCH_BYTES, LOG_CHECKPOINT_BYTES, LOG_GROUP_ROOM_BYTES, LOG_LINGER};
 use bytes::Bytes;
-use store::{
-    Commit, Document, Key, LogName, LogPosition, LogRecord, Require, Revision, Store, StoreError, Sync,
-};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot, watch};
+use store::{Document, Key, LogName, LogPosition, Revision, Store, StoreError, Sync};
+use tokio::sync::{Notify, Semaphore, watch};
 
-use super::entry::{Encoder, Mark, StreamId};
+use super::entry::{Encoder, StreamId};
 use super::follow::Follows;
-use super::index::{Changed, Gone, Index};
+use super::index::{Gone, Index};
 use super::keeper::Growth;
 use super::settings::GroupSettings;
 use super::stored::{self, GroupForm};
 use super::{LogEvent, Shared};
+
+use batch::Batch;
+pub(super) use batch::{Durable, Room};
 
 /// The name of a group.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -92,31 +96,6 @@ pub(super) struct State {
     accepted: u64,
     appending: bool,
     closed: bool,
-}
-
-/// Events that wait.
-#[derive(Debug)]
-struct Batch {
-    records: Vec<LogRecord>,
-    events: Vec<Mark>,
-    begins: Vec<StreamId>,
-    deletes: Vec<StreamId>,
-    /// Whose events these are, as often as they were queued.
-    streams: Vec<StreamId>,
-    bytes: usize,
-    /// Freed when the events are in the log.
-    room: Vec<Room>,
-    /// Told when the events are durable. Nobody waits for those of functions.
-    waiters: Vec<oneshot::Sender<Result<(), StoreError>>>,
-}
-
-/// Space taken until the events are appended: of the writer's share, of the group's, and of all writers'.
-#[derive(Debug)]
-#[expect(dead_code, reason = "permits are held, and given back when dropped")]
-pub(super) struct Room {
-    pub writer: Option<OwnedSemaphorePermit>,
-    pub group: OwnedSemaphorePermit,
-    pub all: OwnedSemaphorePermit,
 }
 
 /// Why nothing was queued.
@@ -224,7 +203,7 @@ impl Group {
         let mut state = self.ready()?;
         let now = appender.clock.now();
         let id = state.index.find_or_make(stream, now);
-        let batch = state.encode(id, events, room);
+        let batch = Batch::of_events(&state.index, id, events, room);
         self.enqueue(state, appender, batch);
         appender.follows.tell(&self.key, self.id, stream, events, now);
         Ok(())
@@ -238,9 +217,9 @@ impl Group {
         events: &[LogEvent],
         room: Room,
     ) -> Result<Durable, Unready> {
-        let mut state = self.ready()?;
+        let state = self.ready()?;
         let id = state.index.find(stream).ok_or(Unready::Stream)?;
-        let mut batch = state.encode(id, events, room);
+        let mut batch = Batch::of_events(&state.index, id, events, room);
         let durable = batch.durable();
         self.enqueue(state, appender, batch);
         appender.follows.tell(&self.key, self.id, stream, events, appender.clock.now());
@@ -259,7 +238,7 @@ impl Group {
             return Err(Unready::Stream);
         }
         let id = state.index.find_or_make(stream, appender.clock.now());
-        let mut batch = state.encode(id, &[], room);
+        let mut batch = Batch::of_events(&state.index, id, &[], room);
         let durable = batch.durable();
         self.enqueue(state, appender, batch);
         Ok(durable)
@@ -400,14 +379,7 @@ impl Group {
                 break;
             }
             let next = state.waiting.pop_front().expect("the front was there");
-            batch.records.extend(next.records);
-            batch.events.extend(next.events);
-            batch.begins.extend(next.begins);
-            batch.deletes.extend(next.deletes);
-            batch.streams.extend(next.streams);
-            batch.waiters.extend(next.waiters);
-            batch.bytes += next.bytes;
-            batch.room.extend(next.room);
+            batch.absorb(next);
             merged += 1;
         }
         state.waiting_bytes -= batch.bytes;
@@ -422,23 +394,6 @@ impl Group {
 }
 
 impl State {
-    fn encode(&mut self, id: StreamId, events: &[LogEvent], room: Room) -> Batch {
-        let bytes = events.iter().map(|event| event.message.len()).sum();
-        let stream = self.index.stream(id).expect("it was just found or made");
-        let mut encoder = Encoder::with_capacity(events.len() + 1, bytes + stream.name.len() + 8);
-        let begins = !stream.begun;
-        if begins {
-            encoder.stream(id, stream.created, &stream.name);
-        }
-        let mut marks = Vec::with_capacity(events.len());
-        for LogEvent { timestamp, message } in events {
-            encoder.event(id, *timestamp, message);
-            marks.push(Mark::new(id, *timestamp, message.len()));
-        }
-        let begins = if begins { vec![id] } else { Vec::new() };
-        Batch { events: marks, begins, bytes, ..Batch::new(encoder.into_records(), id, room) }
-    }
-
     /// Whether the index must stay in memory.
     fn busy(&self) -> bool {
         self.closed
@@ -454,31 +409,6 @@ impl State {
     }
 }
 
-impl Batch {
-    fn new(records: Vec<LogRecord>, stream: StreamId, room: Room) -> Self {
-        Self {
-            records,
-            events: Vec::new(),
-            begins: Vec::new(),
-            deletes: Vec::new(),
-            streams: vec![stream],
-            bytes: 0,
-            room: vec![room],
-            waiters: Vec::new(),
-        }
-    }
-
-    /// Tells when it is durable.
-    fn durable(&mut self) -> Durable {
-        let (waiter, durable) = oneshot::channel();
-        self.waiters.push(waiter);
-        durable
-    }
-}
-
-/// Answers when what was queued is durable; is dropped when the group was deleted before.
-pub(super) type Durable = oneshot::Receiver<Result<(), StoreError>>;
-
 /// What appending needs.
 #[derive(Clone)]
 pub(super) struct Appender {
@@ -490,86 +420,4 @@ pub(super) struct Appender {
     pub follows: Arc<Follows>,
     /// Counts what is appended.
     pub growth: Arc<Growth>,
-}
-
-impl Group {
-    /// Stores the parts of the index that changed. Does nothing for a group that is not loaded or closed.
-    pub(super) async fn checkpoint(&self, store: &dyn Store) -> Result<(), StoreError> {
-        let _storing = self.storing.lock().await;
-        self.store_index(store).await
-    }
-
-    /// As [`Group::checkpoint`]; the caller holds `storing`.
-    pub(super) async fn store_index(&self, store: &dyn Store) -> Result<(), StoreError> {
-        let Some((commit, changed, end)) = self.index_commit() else {
-            return Ok(());
-        };
-        match store.commit(commit).await {
-            Ok(revision) => {
-                let mut state = self.state();
-                (state.stored, state.revision) = (end, revision);
-                Ok(())
-            }
-            Err(error) => {
-                let mut state = self.state();
-                state.index.give_back(changed);
-                state.dirty = true;
-                Err(error)
-            }
-        }
-    }
-
-    /// The commit that stores the index, what it stores, and how far the log is in it.
-    fn index_commit(&self) -> Option<(Commit, Changed, LogPosition)> {
-        let group = stored::group_key(&self.key);
-        let (scope, id) = (&self.key.scope, self.id);
-        let mut state = self.state();
-        if state.closed || !state.loaded || (state.index.end == state.stored && !state.dirty) {
-            return None;
-        }
-        state.dirty = false;
-        let changed = state.index.take_changed();
-        let index = &state.index;
-        let form = GroupForm::new(id, self.created, state.settings.clone(), index);
-        let mut commit = Commit { put: vec![(group.clone(), stored::encode(&form))], ..Commit::default() };
-        let streams = changed.streams.iter().map(|&chunk| {
-            (stored::streams_key(scope, id, chunk), stored::encode_streams(index.stream_chunk(chunk)))
-        });
-        let blocks = changed.blocks.iter().map(|&chunk| {
-            (stored::blocks_key(scope, id, chunk), index.chunk(chunk).map(stored::encode_blocks))
-        });
-        for (key, body) in streams.chain(blocks) {
-            match body {
-                Some(body) => commit.put.push((key, body)),
-                None => commit.delete.push(key),
-            }
-        }
-        // A group that was deleted or cleared away meanwhile must not come back.
-        commit.require = vec![Require::At(group, state.revision)];
-        Some((commit, changed, index.end))
-    }
-
-    /// Stores the index and takes it out of memory, unless somebody uses it; answers whether it did.
-    pub(super) async fn unload(&self, store: &dyn Store) -> Result<bool, StoreError> {
-        if self.state().busy() {
-            return Ok(false);
-        }
-        let _storing = self.storing.lock().await;
-        self.store_index(store).await?;
-        let mut state = self.state();
-        if state.busy() || state.dirty || state.index.end != state.stored {
-            return Ok(false);
-        }
-        state.front = state.index.front();
-        state.next_stream = state.index.next_stream();
-        state.gone = state.index.gone().clone();
-        (state.index, state.loaded) = (state.index.unloaded(), false);
-        Ok(true)
-    }
-
-    /// Time of the latest event of the stretch that would be trimmed first, as far as is known.
-    pub(super) fn front(&self) -> Option<Timestamp> {
-        let state = self.state();
-        if state.loaded { state.index.front() } else { state.front }
-    }
 }

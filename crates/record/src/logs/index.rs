@@ -189,7 +189,17 @@ impl Index {
 
     /// All streams with this prefix, by name.
     pub(super) fn named<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (StreamId, &'a Stream)> {
-        let from = self.names.range::<str, _>((Bound::Included(prefix), Bound::Unbounded));
+        self.named_after(prefix, None)
+    }
+
+    /// The streams with this prefix that come after a name which has it, too, by name.
+    pub(super) fn named_after<'a>(
+        &'a self,
+        prefix: &'a str,
+        after: Option<&str>,
+    ) -> impl Iterator<Item = (StreamId, &'a Stream)> {
+        let from = after.map_or(Bound::Included(prefix), Bound::Excluded);
+        let from = self.names.range::<str, _>((from, Bound::Unbounded));
         from.take_while(move |(name, _)| name.starts_with(prefix))
             .filter_map(|(_, id)| Some((*id, self.stream(*id)?)))
     }

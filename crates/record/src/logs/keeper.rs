@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use base::clock::Timestamp;
 use base::limits::{
-    LOG_FREE_BYTES, LOG_FREE_SHARE, LOG_INDEX_IDLE, LOG_KEEP_BYTES, LOG_KEEP_EVERY, LOG_LOADED_GROUPS,
-    LOG_SPACE_BYTES, LOG_SPACE_SHARE, LOG_WARN_EVERY,
+    LOG_BATCH_BYTES, LOG_FREE_BYTES, LOG_FREE_LEAST, LOG_FREE_SHARE, LOG_INDEX_IDLE, LOG_KEEP_BYTES,
+    LOG_KEEP_EVERY, LOG_LOADED_GROUPS, LOG_SPACE_BYTES, LOG_SPACE_SHARE, LOG_WARN_EVERY,
 };
 use store::{Disk, LogPosition, LogSpace};
 use tokio::sync::Notify;
@@ -47,16 +47,23 @@ pub struct Kept {
 #[derive(Debug, Default)]
 pub(super) struct Growth {
     bytes: AtomicU64,
+    /// How many there may be until the keeper looks again.
+    allowed: AtomicU64,
     much: Notify,
 }
 
 impl Growth {
     /// So many bytes of events were appended.
     pub(super) fn add(&self, bytes: usize) {
-        if self.bytes.fetch_add(bytes as u64, Ordering::Relaxed) + bytes as u64 >= LOG_KEEP_BYTES {
+        let sum = self.bytes.fetch_add(bytes as u64, Ordering::Relaxed) + bytes as u64;
+        if sum >= self.allowed.load(Ordering::Relaxed) {
             self.bytes.store(0, Ordering::Relaxed);
             self.much.notify_one();
         }
+    }
+
+    fn allow(&self, bytes: u64) {
+        self.allowed.store(bytes, Ordering::Relaxed);
     }
 }
 
@@ -92,9 +99,15 @@ fn excess(limits: LogLimits, space: LogSpace) -> u64 {
     space.logs.saturating_sub(bound).max(lacking)
 }
 
+/// Bytes that may be appended before the next look: on a disk that is nearly full, half of what it takes.
+fn allowance(space: LogSpace) -> u64 {
+    let room = space.disk.map_or(u64::MAX, |disk| disk.free.saturating_sub(floor(disk) / 2));
+    (room / 2).clamp(LOG_BATCH_BYTES as u64, LOG_KEEP_BYTES)
+}
+
 /// Bytes that logs leave free.
 fn floor(disk: Disk) -> u64 {
-    LOG_FREE_BYTES.min(disk.total / LOG_FREE_SHARE)
+    LOG_FREE_BYTES.min(disk.total / LOG_FREE_SHARE).max(LOG_FREE_LEAST.min(disk.total / 2))
 }
 
 impl Logs {
@@ -111,14 +124,14 @@ impl Logs {
         }
     }
 
-    /// Does once what is to be done now.
+    /// Does once what is to be done now. Of a group that cannot be kept there is a warning; the others are kept.
     ///
     /// # Errors
-    /// [`LogError::Store`]; what was done before is done.
+    /// [`LogError::Store`] when the disk cannot be measured; what was done before is done.
     pub async fn keep(&self) -> Result<Kept, LogError> {
-        let expired = self.expire().await?;
+        let expired = self.expire().await;
         let crowded_out = self.crowd_out().await?;
-        let unloaded = self.unload().await?;
+        let unloaded = self.unload().await;
         Ok(Kept { expired, crowded_out, unloaded })
     }
 
@@ -131,31 +144,38 @@ impl Logs {
     }
 
     /// Removes what is older than its group keeps it.
-    async fn expire(&self) -> Result<u64, LogError> {
+    async fn expire(&self) -> u64 {
         let now = self.shared.clock.now();
         let mut gone = 0;
         for group in self.shared.all() {
-            let (days, kept) = {
-                let state = group.state();
-                (state.settings.retention_days, state.kept_until)
-            };
-            let Some(horizon) = days.map(|days| horizon(now, days)) else { continue };
-            if kept.is_some_and(|kept| kept >= horizon) || group.front().is_some_and(|front| front >= horizon)
-            {
-                continue;
+            match self.expire_group(&group, now).await {
+                Ok(bytes) => gone += bytes,
+                Err(error) => unkept(&group, &error),
             }
-            let usage = self.shared.store.log_usage(&group.log).await?;
-            if usage.next == usage.start {
-                continue;
-            }
-            let group = group.loaded(&self.shared).await?;
-            let before = group.state().index.earlier_than(horizon);
-            gone += self.trim(&group, before).await?;
-            // What goes at once goes when its latest event is too old: until then nobody needs to look again.
-            let next = self.shared.store.log_usage(&group.log).await?.next;
-            let mut state = group.state();
-            state.kept_until = state.index.latest_before(next);
         }
+        gone
+    }
+
+    async fn expire_group(&self, group: &Arc<Group>, now: Timestamp) -> Result<u64, LogError> {
+        let (days, kept) = {
+            let state = group.state();
+            (state.settings.retention_days, state.kept_until)
+        };
+        let Some(horizon) = days.map(|days| horizon(now, days)) else { return Ok(0) };
+        if kept.is_some_and(|kept| kept >= horizon) || group.front().is_some_and(|front| front >= horizon) {
+            return Ok(0);
+        }
+        let usage = self.shared.store.log_usage(&group.log).await?;
+        if usage.next == usage.start {
+            return Ok(0);
+        }
+        let group = group.loaded(&self.shared).await?;
+        let before = group.state().index.earlier_than(horizon);
+        let gone = self.trim(&group, before).await?;
+        // What goes at once goes when its latest event is too old: until then nobody needs to look again.
+        let next = self.shared.store.log_usage(&group.log).await?.next;
+        let mut state = group.state();
+        state.kept_until = state.index.latest_before(next);
         Ok(gone)
     }
 
@@ -169,15 +189,13 @@ impl Logs {
             let mut groups: BinaryHeap<_> = self.shared.all().into_iter().map(age).collect();
             while excess(limits, space) > 0 {
                 let Some(Reverse(Oldest(_, group))) = groups.pop() else { break };
-                let usage = self.shared.store.log_usage(&group.log).await?;
-                if usage.next == usage.start {
-                    continue;
-                }
-                let group = group.loaded(&self.shared).await?;
-                let trimmed = self.trim(&group, usage.next).await?;
-                gone += trimmed;
-                if trimmed > 0 {
-                    groups.push(age((*group).clone()));
+                match self.shorten(&group).await {
+                    Ok(0) => {}
+                    Ok(bytes) => {
+                        gone += bytes;
+                        groups.push(age(group));
+                    }
+                    Err(error) => unkept(&group, &error),
                 }
                 space = self.shared.store.log_space().await?;
             }
@@ -185,8 +203,19 @@ impl Logs {
         // What cannot be helped by trimming is helped by taking no more.
         let full = space.disk.is_some_and(|disk| disk.free < floor(disk) / 2);
         self.shared.keeper.full.store(full, Ordering::Relaxed);
+        self.shared.keeper.growth.allow(allowance(space));
         self.shared.keeper.crowded_out(gone, space, self.shared.clock.now());
         Ok(gone)
+    }
+
+    /// Removes the oldest stretch of a group; answers how many bytes that was on disk.
+    async fn shorten(&self, group: &Arc<Group>) -> Result<u64, LogError> {
+        let usage = self.shared.store.log_usage(&group.log).await?;
+        if usage.next == usage.start {
+            return Ok(0);
+        }
+        let group = group.loaded(&self.shared).await?;
+        self.trim(&group, usage.next).await
     }
 
     /// Removes what is before a place; answers how many bytes that was on disk.
@@ -210,7 +239,7 @@ impl Logs {
     }
 
     /// Takes indexes out of memory: those not used lately, and the least used of too many.
-    async fn unload(&self) -> Result<usize, LogError> {
+    async fn unload(&self) -> usize {
         let now = self.shared.clock.now();
         let mut loaded: Vec<_> = self.shared.all();
         loaded.retain(|group| group.state().loaded);
@@ -220,11 +249,20 @@ impl Logs {
         for (place, group) in loaded.iter().enumerate() {
             let used = group.state().used;
             if place < many || used.is_none_or(|used| now.since(used) >= LOG_INDEX_IDLE) {
-                unloaded += usize::from(group.unload(&*self.shared.store).await?);
+                match group.unload(&*self.shared.store).await {
+                    Ok(done) => unloaded += usize::from(done),
+                    Err(error) => unkept(group, &error.into()),
+                }
             }
         }
-        Ok(unloaded)
+        unloaded
     }
+}
+
+/// A group that cannot be kept within its limits, being damaged perhaps, is no reason to leave the others.
+fn unkept(group: &Group, error: &LogError) {
+    let source = std::error::Error::source(error);
+    tracing::warn!(%error, source, group = %group.key.name, "a log group is not kept within its limits");
 }
 
 /// A group by the age of what would go first; nothing known counts as oldest.

@@ -1,25 +1,28 @@
 //! Reading all events of a stretch of time, for queries.
 
 use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use base::arn::Scope;
 use base::clock::Timestamp;
 use base::limits::{LOG_SCAN_BYTES, LOG_SCAN_EVENTS};
-use tokio::task::JoinHandle;
 
 use super::group::Loaded;
 use super::place::Place;
 use super::search::{Room, Search, Selection, found, range};
 use super::{FoundEvent, LogError, Logs, Streams};
 
-/// A group's events in order of time, a part at a time; the next part is read while this one is worked on.
+/// A group's events in order of time, a part at a time. The store reads ahead; all else is done where this is polled.
 ///
 /// Holds at most two parts of `limits::LOG_SCAN_BYTES`, and what a search reads at once.
 pub struct Scan {
     /// `None` after the last part.
-    reading: Option<JoinHandle<Result<Part, LogError>>>,
+    reading: Option<Reading>,
 }
+
+type Reading = Pin<Box<dyn Future<Output = Result<Part, LogError>> + Send>>;
 
 /// Events, and how to go on.
 struct Part {
@@ -54,7 +57,7 @@ impl Logs {
         let range = self.shared.shown(&group, range(Some(from), Some(until)));
         let (logs, group) = (self.clone(), Arc::new(group));
         let rest = Rest { logs, group, selection, range, backward: latest_first };
-        Ok(Scan { reading: Some(tokio::spawn(rest.read())) })
+        Ok(Scan { reading: Some(Box::pin(rest.read())) })
     }
 }
 
@@ -65,23 +68,15 @@ impl Scan {
     /// [`LogError::Store`].
     pub async fn next(&mut self) -> Result<Option<Vec<FoundEvent>>, LogError> {
         while let Some(reading) = &mut self.reading {
-            let part = reading.await.map_err(|_| store::StoreError::Closed);
+            let part = reading.await;
             self.reading = None;
-            let Part { events, rest } = part??;
-            self.reading = rest.map(|rest| tokio::spawn(rest.read()));
+            let Part { events, rest } = part?;
+            self.reading = rest.map(|rest| Box::pin(rest.read()) as Reading);
             if !events.is_empty() {
                 return Ok(Some(events));
             }
         }
         Ok(None)
-    }
-}
-
-impl Drop for Scan {
-    fn drop(&mut self) {
-        if let Some(reading) = &self.reading {
-            reading.abort();
-        }
     }
 }
 

@@ -27,6 +27,9 @@ use super::place::{EventId, Place, Purpose};
 use super::{LogError, Logs, Shared};
 use crate::pattern::Pattern;
 
+/// Records that are looked at before others have their turn on the thread: a fraction of a millisecond.
+const TURN: usize = 1024;
+
 /// An event that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoundEvent {
@@ -195,7 +198,7 @@ impl Logs {
     pub(super) async fn search(&self, group: &Group, search: &Search<'_>) -> Result<Hits, LogError> {
         let Candidates { blocks, beyond } = Candidates::of(&group.state().index, search);
         let mut stretches = stretches(blocks).into_iter();
-        let mut nearest = Nearest::new(search.room);
+        let (mut nearest, backward) = (Nearest::new(search.room), search.backward);
         let mut ahead = None::<(Stretch, JoinHandle<Result<Vec<LogEntry>, StoreError>>)>;
         let mut first = true;
         loop {
@@ -219,9 +222,15 @@ impl Logs {
                 Some(reading) => reading.await.map_err(|_| StoreError::Closed)??,
                 None => read_stretch(self.shared.store.clone(), group.log.clone(), stretch).await?,
             };
-            for entry in entries {
+            // The nearest first, too: then what is found is in order already.
+            let mut entries = entries.into_iter();
+            while let Some(entry) = if backward { entries.next_back() } else { entries.next() } {
                 nearest.offer(entry, search);
+                if entries.len().is_multiple_of(TURN) {
+                    tokio::task::yield_now().await;
+                }
             }
+            nearest.settle();
         }
         Ok(nearest.hits(beyond, search))
     }
@@ -423,7 +432,7 @@ async fn read_stretch(
     Ok(entries)
 }
 
-/// An event on its way to a page; orders by rank.
+/// An event on its way to a page.
 pub(super) struct Hit {
     rank: u128,
     position: LogPosition,
@@ -433,9 +442,11 @@ pub(super) struct Hit {
     message: Bytes,
 }
 
-/// The nearest events seen so far, as many as fit a page.
+/// The nearest events seen so far: as many as fit a page, and while they come in disorder up to twice as many.
 struct Nearest {
-    hits: BinaryHeap<Hit>,
+    hits: Vec<Hit>,
+    /// Whether the hits are in order, the nearest first.
+    sorted: bool,
     bytes: usize,
     room: Room,
     /// The smallest rank that did not fit: nothing from there on belongs to the page.
@@ -444,7 +455,7 @@ struct Nearest {
 
 impl Nearest {
     fn new(room: Room) -> Self {
-        Self { hits: BinaryHeap::new(), bytes: 0, room, ceiling: None }
+        Self { hits: Vec::new(), sorted: true, bytes: 0, room, ceiling: None }
     }
 
     /// Takes an event if it is looked for and near. Costs no allocation otherwise.
@@ -461,26 +472,48 @@ impl Nearest {
         if !search.selection.has(stream) || search.pattern.is_some_and(|pattern| !pattern.matches(&message)) {
             return;
         }
-        if self.hits.len() >= self.room.events && self.hits.peek().is_some_and(|last| last.rank < rank) {
-            self.ceiling = Some(rank);
-            return;
-        }
         // A copy, so that a small event does not keep the whole block in memory.
         let message = Bytes::copy_from_slice(&message);
         self.bytes += message.len() + LOG_EVENT_OVERHEAD;
+        self.sorted &= self.hits.last().is_none_or(|last| last.rank < rank);
         self.hits.push(Hit { rank, position, stream, timestamp, ingested, message });
-        while self.hits.len() > self.room.events || (self.bytes > self.room.bytes && self.hits.len() > 1) {
-            if let Some(last) = self.hits.pop() {
-                self.bytes -= last.message.len() + LOG_EVENT_OVERHEAD;
-                self.ceiling = Some(last.rank);
-            }
+        if self.sorted || self.exceeds(2) {
+            self.settle();
+        }
+    }
+
+    /// Whether there is more than so many pages hold.
+    fn exceeds(&self, pages: usize) -> bool {
+        let Room { events, bytes } = self.room;
+        self.hits.len() > pages * events || (self.bytes > pages * bytes && self.hits.len() > 1)
+    }
+
+    /// Lets go of what does not fit.
+    fn settle(&mut self) {
+        if !self.exceeds(1) {
+            return;
+        }
+        self.sort();
+        while self.exceeds(1)
+            && let Some(last) = self.hits.pop()
+        {
+            self.bytes -= last.message.len() + LOG_EVENT_OVERHEAD;
+            self.ceiling = Some(last.rank);
+        }
+    }
+
+    fn sort(&mut self) {
+        if !std::mem::replace(&mut self.sorted, true) {
+            self.hits.sort_by_key(|hit| hit.rank);
         }
     }
 
     /// The page, given the rank at which unread blocks begin.
-    fn hits(self, beyond: Option<u128>, search: &Search<'_>) -> Hits {
+    fn hits(mut self, beyond: Option<u128>, search: &Search<'_>) -> Hits {
+        self.settle();
+        self.sort();
         let end = self.ceiling.into_iter().chain(beyond).min();
-        let mut found = self.hits.into_sorted_vec();
+        let mut found = self.hits;
         found.retain(|hit| end.is_none_or(|end| hit.rank < end));
         if search.backward {
             found.reverse();
@@ -531,26 +564,22 @@ pub(super) fn found(group: &Group, hits: Vec<Hit>) -> Vec<FoundEvent> {
     hits.into_iter().filter_map(event).collect()
 }
 
-macro_rules! order_by_rank {
-    ($name:ident, $rank:tt) => {
-        impl PartialEq for $name {
-            fn eq(&self, other: &Self) -> bool {
-                self.$rank == other.$rank
-            }
-        }
-        impl Eq for $name {}
-        impl PartialOrd for $name {
-            fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-                Some(self.cmp(other))
-            }
-        }
-        impl Ord for $name {
-            fn cmp(&self, other: &Self) -> Ordering {
-                self.$rank.cmp(&other.$rank)
-            }
-        }
-    };
+impl PartialEq for Ranked {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
 }
 
-order_by_rank!(Hit, rank);
-order_by_rank!(Ranked, 0);
+impl Eq for Ranked {}
+
+impl PartialOrd for Ranked {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Ranked {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.cmp(&other.0)
+    }
+}

@@ -302,33 +302,3 @@ fn no_bytes_make_it_panic() {
     }
     assert!(compiled > 1000, "{compiled} patterns were valid");
 }
-
-/// `cargo test -p record --release -- --ignored --nocapture pattern::tests::speed`
-#[test]
-#[ignore = "a measurement"]
-fn speed() {
-    let plain = ACCESS[0].repeat(3);
-    let json = r#"{"time":"2026-11-21T10:00:00.000Z","type":"platform.report","record":{"requestId":"9f0f","metrics":{"durationMs":12.5,"billedDurationMs":13,"memorySizeMB":128,"maxMemoryUsedMB":40},"status":"success"}}"#;
-    for (pattern, message) in [
-        ("ERROR", plain.as_str()),
-        ("ERROR -\"timed out\" frank", &plain),
-        ("?ERROR ?WARN ?FATAL", &plain),
-        (r"%5\d\d%", &plain),
-        ("[ip, ..., status = 5*, bytes]", &plain),
-        ("{ $.level = ERROR }", json),
-        ("{ $.record.metrics.durationMs > 100 }", json),
-        ("{ $.level = ERROR }", &plain),
-    ] {
-        let compiled = Pattern::parse(pattern).unwrap();
-        let clock = base::clock::Clock::system();
-        let (begin, mut bytes, mut hits) = (clock.now(), 0, 0);
-        while clock.now().since(begin).as_millis() < 300 {
-            for _ in 0..1000 {
-                hits += usize::from(compiled.matches(message.as_bytes()));
-                bytes += message.len();
-            }
-        }
-        let seconds = clock.now().since(begin).as_secs_f64();
-        println!("{pattern:40} {:8.0} MB/s ({hits} hits)", bytes as f64 / seconds / 1e6);
-    }
-}

@@ -5,6 +5,7 @@
 //! length of the records, the number of frames, a CRC-32 of all these numbers, and the end mark. Numbers are
 //! little-endian. Reading a block unpacks only the frames that it lies in; zstd's checksum covers each.
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
@@ -77,6 +78,9 @@ impl Sealed {
     pub fn open(file: File, base: u64) -> io::Result<Self> {
         let size = file.metadata()?.len();
         let mut head = [0; SEGMENT_HEAD as usize];
+        if size < SEGMENT_HEAD {
+            return Err(damaged("it is short"));
+        }
         file.read_exact_at(&mut head, 0)?;
         if head[..8] != MAGIC || head[8..] != base.to_le_bytes() {
             return Err(damaged("it has another beginning"));
@@ -86,8 +90,10 @@ impl Sealed {
         let frames = u32::from_le_bytes(last[8..12].try_into().expect("four bytes")) as usize;
         let whole = (frames + 1) * 8 + TAIL;
         let from = size.checked_sub(whole as u64).filter(|_| last[16..] == END);
+        // Nothing is allocated for numbers that are more than the file.
+        let start = from.ok_or_else(|| damaged("it has no end"))?;
         let mut numbers = vec![0; whole];
-        file.read_exact_at(&mut numbers, from.ok_or_else(|| damaged("it has no end"))?)?;
+        file.read_exact_at(&mut numbers, start)?;
         let length = u64::from_le_bytes(last[..8].try_into().expect("eight bytes"));
         let (offsets, _) = numbers[..(frames + 1) * 8].as_chunks::<8>();
         let offsets: Vec<u64> = offsets.iter().map(|bytes| u64::from_le_bytes(*bytes)).collect();
@@ -127,12 +133,27 @@ impl Sealed {
             let size = usize::try_from(end - start).ok().filter(|size| *size <= 2 * FRAME_BYTES);
             let mut packed = vec![0; size.ok_or_else(|| damaged("a frame is long"))?];
             self.file.read_exact_at(&mut packed, start)?;
-            let unpacked = zstd::bulk::decompress(&packed, FRAME_BYTES);
+            let unpacked = unpack(&packed);
             let records = unpacked.map_err(|_| damaged("a frame does not unpack"))?;
             self.frame = Some((number, records));
         }
         Ok(self.frame.as_ref().map_or(&[], |(_, records)| records))
     }
+}
+
+thread_local! {
+    /// What unpacking needs: to make it takes about as long as to unpack a frame.
+    static UNPACKING: RefCell<Option<zstd::bulk::Decompressor<'static>>> = const { RefCell::new(None) };
+}
+
+fn unpack(frame: &[u8]) -> io::Result<Vec<u8>> {
+    UNPACKING.with_borrow_mut(|unpacking| {
+        let decompressor = match unpacking {
+            Some(decompressor) => decompressor,
+            None => unpacking.insert(zstd::bulk::Decompressor::new()?),
+        };
+        decompressor.decompress(frame, FRAME_BYTES)
+    })
 }
 
 fn damaged(how: &'static str) -> io::Error {
@@ -198,8 +219,12 @@ mod tests {
         for cut in [0, 10, 16, whole / 2, whole - 1] {
             let file = sealed(&records);
             file.set_len(cut).unwrap();
-            assert!(Sealed::open(file, 77).is_err(), "{cut}");
+            let told = Sealed::open(file, 77).unwrap_err();
+            assert_eq!(told.kind(), io::ErrorKind::InvalidData, "{cut}");
         }
+        let file = sealed(&records);
+        file.write_all_at(&[255; 4], whole - 16).unwrap();
+        assert!(Sealed::open(file, 77).is_err(), "more frames than memory has room for");
         assert!(Sealed::open(sealed(&records), 78).is_err());
     }
 }

@@ -22,7 +22,9 @@ impl Source {
     pub fn open(segment: &Segment) -> io::Result<Self> {
         let file = File::open(&segment.path)?;
         if segment.sealed {
-            Sealed::open(file, segment.base).map(Self::Sealed)
+            let opened = Sealed::open(file, segment.base).map(Self::Sealed);
+            opened
+                .map_err(|error| io::Error::new(error.kind(), format!("{error}: {}", segment.path.display())))
         } else {
             Ok(Self::Plain(file))
         }

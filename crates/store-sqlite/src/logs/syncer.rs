@@ -108,7 +108,10 @@ impl Syncer {
     pub fn run(&self) {
         loop {
             let work = self.wait();
-            for (path, unsynced) in work.files {
+            // All names were given before this began: once is enough for each directory.
+            let mut directories = HashSet::new();
+            for (path, mut unsynced) in work.files {
+                unsynced.directories.retain(|directory| directories.insert(directory.clone()));
                 if let Err(error) = unsynced.sync() {
                     tracing::error!(%error, path = %path.display(), "a log is not durable, no more is appended");
                     self.shelf.fail();

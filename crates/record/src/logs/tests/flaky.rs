@@ -29,6 +29,7 @@ pub(super) struct Flaky {
     held: watch::Sender<bool>,
     synced: AtomicUsize,
     disk: Mutex<Option<Disk>>,
+    damaged: Mutex<Option<LogName>>,
 }
 
 impl Flaky {
@@ -39,6 +40,7 @@ impl Flaky {
             held: watch::Sender::new(false),
             synced: AtomicUsize::new(0),
             disk: Mutex::default(),
+            damaged: Mutex::default(),
         }
     }
 
@@ -55,6 +57,11 @@ impl Flaky {
     /// The disk that the store claims to be on.
     pub(super) fn set_disk(&self, disk: Disk) {
         *self.disk.lock().unwrap() = Some(disk);
+    }
+
+    /// Nothing can be told of this log.
+    pub(super) fn damage(&self, log: LogName) {
+        *self.damaged.lock().unwrap() = Some(log);
     }
 
     /// Appends wait until they are let go.
@@ -150,6 +157,9 @@ impl Store for Flaky {
     }
 
     async fn log_usage(&self, log: &LogName) -> Result<LogUsage, StoreError> {
+        if self.damaged.lock().unwrap().as_ref() == Some(log) {
+            return Err(StoreError::Corrupt("a sealed log segment".into()));
+        }
         self.inner.log_usage(log).await
     }
 

@@ -95,6 +95,26 @@ async fn the_oldest_events_over_all_groups_go_first() {
     assert_eq!(world.logs.group_settings(&mine(), "i").unwrap().retention_days, Some(3), "the default");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_damaged_group_does_not_keep_the_others_from_their_limits() {
+    for space in [u64::MAX, 2 * LOG_BLOCK_BYTES] {
+        let world = bounded(space).await;
+        for group in ["a", "g"] {
+            world.logs.writer(&mine(), group, "s").write(vec![big(0), big(1)]).await.unwrap();
+        }
+        world.logs.settle().await;
+        let damaged = world.logs.shared.group(&GroupKey::new(&mine(), "a")).unwrap();
+        world.store.damage(damaged.log.clone());
+        if space == u64::MAX {
+            tokio::time::advance(4 * DAY).await;
+        }
+        let kept = world.logs.keep().await.unwrap();
+        assert!(kept.expired + kept.crowded_out >= 2 * LOG_BLOCK_BYTES, "{kept:?}");
+        assert_eq!(stored_bytes(&world, "g").await, 0);
+        assert!(stored_bytes(&world, "a").await > 0);
+    }
+}
+
 #[tokio::test]
 async fn logs_make_room_on_a_full_disk_and_take_no_more_when_that_does_not_help() {
     let world = World::new().await;

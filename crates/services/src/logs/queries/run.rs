@@ -7,7 +7,8 @@ use std::time::Duration;
 use base::clock::Clock;
 use record::insights::{Event, Results};
 use record::logs::{FoundEvent, LogError, Scan};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, oneshot};
 use wire::logs::QueryStatus;
 
 use super::ended_by;
@@ -25,81 +26,70 @@ const NICENESS: i32 = 10;
 /// Runs a query to its end, whatever that is.
 pub async fn run(entry: Arc<Entry>, workers: Arc<Semaphore>, logs: record::Logs, clock: Clock) {
     let ended = tokio::select! {
-        ended = to_the_end(&entry, &workers, &logs) => ended,
+        ended = to_the_end(&entry, workers, &logs) => ended,
         () = entry.stopping.notified() => QueryStatus::Cancelled,
         () = clock.sleep(LONGEST) => QueryStatus::Timeout,
     };
     finish(&entry, ended, clock).await;
 }
 
-async fn to_the_end(entry: &Arc<Entry>, workers: &Semaphore, logs: &record::Logs) -> QueryStatus {
-    let Ok(_place) = workers.acquire().await else { return QueryStatus::Failed };
+async fn to_the_end(entry: &Arc<Entry>, workers: Arc<Semaphore>, logs: &record::Logs) -> QueryStatus {
+    let Ok(place) = workers.acquire_owned().await else { return QueryStatus::Failed };
     entry.change(|progress| progress.status = QueryStatus::Running);
-    match scan(entry, logs).await {
-        Ok(status) => status,
+    let (done, ended) = oneshot::channel();
+    let (entry, logs, runtime) = (entry.clone(), logs.clone(), Handle::current());
+    // A thread of its own, which yields to all others: also what finds the events is done there, for it takes longer
+    // than the query itself.
+    let work = move || {
+        let _place = place;
+        // Linux has a niceness for each thread. Where it cannot be set, queries compete with invocations.
+        if let Err(error) = rustix::process::nice(NICENESS) {
+            tracing::debug!(%error, "a query runs without niceness");
+        }
+        let status = runtime.block_on(scan(&entry, &logs, &done)).unwrap_or_else(|error| {
+            let source = std::error::Error::source(&error);
+            tracing::warn!(%error, source, "a query of logs could not read them");
+            QueryStatus::Failed
+        });
+        // Nobody waits for a query that was stopped.
+        let _ = done.send(status);
+    };
+    match std::thread::Builder::new().name("query".into()).spawn(work) {
+        Ok(_) => ended.await.unwrap_or(QueryStatus::Failed),
         Err(error) => {
-            tracing::warn!(%error, "a query of logs could not read them");
+            tracing::warn!(%error, "a query of logs has no thread");
             QueryStatus::Failed
         }
     }
 }
 
-async fn scan(entry: &Arc<Entry>, logs: &record::Logs) -> Result<QueryStatus, LogError> {
+/// Gives a query all its events, until it has what it wants or nobody waits for it.
+async fn scan(
+    entry: &Entry,
+    logs: &record::Logs,
+    asked: &oneshot::Sender<QueryStatus>,
+) -> Result<QueryStatus, LogError> {
     let about = &entry.about;
-    let Ok(mut thread) = Thread::start(entry.clone()) else { return Ok(QueryStatus::Failed) };
     let mut merge = Merge(Vec::new());
     for group in &about.groups {
         let scan = logs.scan(&about.scope, group, about.from, about.until, true).await?;
         let log = format!("{}:{group}", about.scope.account).into();
         merge.0.push(Stream { log, scan, ahead: VecDeque::new(), ended: false });
     }
-    loop {
+    while !asked.is_closed() {
         let batch = merge.batch().await?;
         if batch.is_empty() {
             return Ok(QueryStatus::Complete);
         }
-        match thread.take(batch).await {
-            Some(None) => {}
-            Some(Some(status)) => return Ok(status),
-            None => return Ok(QueryStatus::Failed),
+        if let Some(status) = take(entry, &batch) {
+            return Ok(status);
         }
     }
+    Ok(QueryStatus::Cancelled)
 }
 
 /// Events, each with its account and group.
 type Batch = Vec<(Arc<str>, FoundEvent)>;
-
-/// A thread of the query's own, which yields to all others. It ends when this is dropped.
-struct Thread {
-    batches: mpsc::Sender<Batch>,
-    ends: mpsc::Receiver<Option<QueryStatus>>,
-}
-
-impl Thread {
-    fn start(entry: Arc<Entry>) -> std::io::Result<Self> {
-        let (batches, mut todo) = mpsc::channel::<Batch>(1);
-        let (done, ends) = mpsc::channel(1);
-        let work = move || {
-            // Linux has a niceness for each thread. Where it cannot be set, queries compete with invocations.
-            if let Err(error) = rustix::process::nice(NICENESS) {
-                tracing::debug!(%error, "a query runs without niceness");
-            }
-            while let Some(batch) = todo.blocking_recv() {
-                if done.blocking_send(take(&entry, &batch)).is_err() {
-                    break;
-                }
-            }
-        };
-        std::thread::Builder::new().name("query".into()).spawn(work)?;
-        Ok(Self { batches, ends })
-    }
-
-    /// Gives events to the query; answers how it ended, if it did. `None` when the thread is gone.
-    async fn take(&mut self, batch: Batch) -> Option<Option<QueryStatus>> {
-        self.batches.send(batch).await.ok()?;
-        self.ends.recv().await
-    }
-}
 
 /// Gives events to a query; answers how it ended, if it did.
 fn take(entry: &Entry, batch: &[(Arc<str>, FoundEvent)]) -> Option<QueryStatus> {
