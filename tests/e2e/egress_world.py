@@ -12,12 +12,11 @@ import pathlib
 import re
 import subprocess
 import sys
-import threading
 import urllib.request
 
 import pytest
 
-from samovar import Samovar, create, invoke, until
+from samovar import Samovar, create, invoke
 
 WEB4, WEB6 = "198.51.100.80", "2001:db8:99::80"
 HOST4, HOST6 = "203.0.113.2", "2001:db8:1::2"

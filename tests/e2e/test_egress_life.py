@@ -15,7 +15,7 @@ from egress_world import (
     CONSENT, FORWARD4, FORWARD6, HEEDS, HOST4, METADATA, NAT, PRIVATE4, PRIVATE6, PROBE, WEB4, WEB6, WITHOUT_NFT, Place,
     answers, inits, inside, resolv, run, traces, world,
 )  # fmt: skip
-from samovar import Samovar, create, until
+from samovar import Samovar, create, invoke, until
 
 __all__ = ["resolv", "world"]  # fixtures
 
@@ -123,6 +123,16 @@ def test_what_a_killed_server_leaves_is_swept_by_the_next(world, place):
     here.server.kill()
     again = place(*NAT)
     assert again.reaches(WEB4) and again.reaches(WEB6)
+
+
+def test_without_its_packet_filter_no_function_is_let_out(world, place):
+    here = place(*NAT)
+    assert here.reaches(WEB4)
+    run("nft", "flush", "ruleset")
+    create(here.lam, "later", PROBE, Timeout=20, MemorySize=256)
+    with pytest.raises(here.lam.exceptions.ServiceException):
+        invoke(here.lam, "later", {"do": "get", "host": HOST4})
+    assert "looking for the packet filter" in here.server.output()
 
 
 def test_auto_does_without_and_says_what_is_missing(world, place):

@@ -43,7 +43,7 @@ SCENARIOS = {}
 ELSEWHERE = [
     ("a fork bomb", "fork without end", "the function times out, others answer", "test_hostile.py", "a fork bomb"),
     ("a /dev/shm bomb", "fill /dev/shm", "it ends with ENOSPC at 64 MB", "test_hostile.py", "filling shared memory"),
-    ("children that take memory", "take memory in six children at once", "the kernel ends those alone", "test_hostile.py", "memory taken by children"),
+    ("children that take memory", "take memory in six children at once", "those alone are ended", "test_hostile.py", "memory taken by children"),
     ("forged answers", "answer other invocations, twice, and with broken HTTP", "all are refused", "test_hostile.py", "answers for others"),
     ("hundreds of connections", "open hundreds of connections to its listeners", "others are served", "test_hostile.py", "hundreds of connections"),
     ("answers that nobody reads", "send requests without reading the answers", "the sender is stopped", "test_hostile.py", "requests without reading the answers"),
@@ -54,7 +54,7 @@ ELSEWHERE = [
     ("forged code links", "change path, signature or end of a link to code", "403", "test_hostile.py", "test_a_code_link_is_good_for_its_package_and_method_only"),
     ("the data directory", "read it as another user of the host", "mode 0700, keys 0600", "test_hostile.py", "test_nobody_else_on_the_host_can_read_the_data_directory"),
     ("hostile archives", "thirteen archives: parents, roots, devices, links, bombs, lists that lie", "refused, nothing is left", "test_hostile.py", "test_a_hostile_archive_is_refused_and_leaves_nothing"),
-    ("a full disk", "fill the disk with log", "log lines are lost, invocations are not", "test_hostile.py", "test_a_disk_that_a_log_filled_costs_log_lines_only"),
+    ("a full disk", "fill the disk with log", "log lines are lost, invocations are not", "test_hostile.py", "test_a_disk_that_logs_would_fill_costs_log_lines_only"),
 ]
 
 

@@ -9,7 +9,7 @@ import tempfile
 
 import pytest
 
-from samovar import BINARY, NODE, PYTHON, SDK_DIR, Samovar, create, invoke, messages, until
+from samovar import BINARY, NODE, SDK_DIR, Samovar, create, invoke, messages, until
 
 NOBODY = 65534
 
@@ -252,9 +252,7 @@ def handler(event, context):
     create(lam, "f", code)
     invoke(lam, "f")
     launcher = server.process.pid
-    children = (pathlib.Path(f"/proc/{launcher}/task/{launcher}/children")).read_text().split()
-    # The server is the launcher's first child.
-    victims = {"launcher": [launcher], "server": [int(children[0])], "both": [launcher, int(children[0])]}[who]
+    victims = {"launcher": [launcher], "server": [server.server_pid()], "both": [launcher, server.server_pid()]}[who]
     for victim in victims:
         os.kill(victim, signal.SIGKILL)
     server.process.wait(30)

@@ -12,18 +12,19 @@ mod watch;
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags};
 use rustix::process::{Pid, WaitOptions, WaitStatus, wait};
 
-use crate::limits::CONTROL_BYTES;
+use crate::limits::{CONTROL_BYTES, REAPED_A_TURN};
 use crate::plan::plain::{Addresses, Places};
 use crate::plan::rooms::RoomStep;
 use crate::protocol::{Exit, FromInit, ToInit};
 use crate::seccomp::Program;
-use crate::sys::{packets, process, signals};
+use crate::sys::{self, packets, process, signals};
 use runtime::Ready;
-use watch::Watch;
+use watch::{Victim, Watch};
 
 pub(crate) use walls::{MAPPED, RAISED};
 pub(crate) use watch::MemoryGroup;
@@ -126,8 +127,9 @@ impl Init<'_> {
     fn serve(&mut self) -> io::Result<()> {
         let _mask = signals::block(&[libc::SIGCHLD, libc::SIGTERM])?;
         let children = signals::descriptor(&[libc::SIGCHLD, libc::SIGTERM])?;
+        let mut has_more = false;
         loop {
-            let [from_server, from_children, from_memory] = self.wait(&children)?;
+            let [from_server, from_children, from_memory] = self.wait(&children, has_more)?;
             // A death that the watch caused is known before it is reported.
             if from_memory {
                 self.look();
@@ -138,7 +140,9 @@ impl Init<'_> {
                         return Ok(());
                     }
                 }
-                self.reap()?;
+            }
+            if from_children || has_more {
+                has_more = self.reap()?;
             }
             if from_server && !self.obey()? {
                 return Ok(());
@@ -146,21 +150,18 @@ impl Init<'_> {
         }
     }
 
-    /// Waits for the server, for the end of a child, and for memory that grew.
-    fn wait(&self, children: &OwnedFd) -> io::Result<[bool; 3]> {
+    /// Waits for the server, for the end of a child, and for memory that grew; not at all when there is work left.
+    fn wait(&self, children: &OwnedFd, has_more: bool) -> io::Result<[bool; 3]> {
         let mut waits = vec![PollFd::new(&self.control, PollFlags::IN), PollFd::new(children, PollFlags::IN)];
         waits.extend(self.watch().map(|watch| {
             let (alarm, rings) = watch.alarm();
             PollFd::from_borrowed_fd(alarm, rings)
         }));
-        let timeout = self.watch().and_then(Watch::after).map(|after| Timespec {
-            tv_sec: after.as_secs() as i64,
-            tv_nsec: i64::from(after.subsec_nanos()),
-        });
-        let happened = rustix::io::retry_on_intr(|| poll(&mut waits, timeout.as_ref()))?;
+        let after = if has_more { Some(Duration::ZERO) } else { self.watch().and_then(Watch::after) };
+        sys::wait_for(&mut waits, after)?;
         let rang = |wait: Option<&PollFd<'_>>| wait.is_some_and(|wait| !wait.revents().is_empty());
         let [server, children, memory] = [0, 1, 2].map(|index| rang(waits.get(index)));
-        Ok([server, children, memory || happened == 0])
+        Ok([server, children, memory || self.watch().is_some_and(Watch::is_due)])
     }
 
     fn watch(&self) -> Option<&Watch> {
@@ -185,20 +186,22 @@ impl Init<'_> {
     fn look(&mut self) {
         let victim = self.watching().and_then(Watch::look);
         if let Some(runtime) = &mut self.runtime {
-            runtime.outgrew |= victim == Some(runtime.pid);
+            runtime.outgrew |=
+                matches!(victim, Some(Victim::All)) || victim == Some(Victim::One(runtime.pid));
         }
     }
 
-    /// Collects every process that ended; reports the runtime's.
-    fn reap(&mut self) -> io::Result<()> {
-        while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
+    /// Collects processes that ended and reports the runtime's; whether more may wait.
+    fn reap(&mut self) -> io::Result<bool> {
+        for _ in 0..REAPED_A_TURN {
+            let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) else { return Ok(false) };
             if let Some(runtime) = self.runtime.take_if(|runtime| runtime.pid == pid) {
                 self.tell(FromInit::Exited(self.exit_of(&runtime, status)))?;
             } else if self.watching().is_some_and(|watch| watch.ended(pid, status)) {
                 self.look();
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     fn exit_of(&self, runtime: &Runtime, status: WaitStatus) -> Exit {

@@ -1,4 +1,4 @@
-//! The privileged parent of the server and of every sandbox.
+//! The parent of the server and of every sandbox, and the only one with privileges.
 
 mod chores;
 mod desk;
@@ -20,6 +20,7 @@ use rustix::process::{Pid, Resource, Signal, WaitOptions, waitpid};
 use rustix::thread::CapabilitySet;
 
 use crate::cgroups::Groups;
+use crate::limits::FUNCTION_CORE;
 use crate::plan::root;
 use crate::setup::{Isolation, LaunchError, LauncherSetup, ServerSide};
 use crate::sys::{self, Step, packets, process, signals};
@@ -53,6 +54,8 @@ pub fn launch(
     if let Some(refusal) = root::refusal(&setup.interpreters, &setup.runtime_files) {
         return Err(LaunchError::Setup(refusal));
     }
+    // Whoever is forked from here may lower it and never raise it, and a limit of nothing would not keep collectors.
+    let _ = process::limit(Resource::Core, FUNCTION_CORE);
     // Directories made here are looked into by other users; a function's files have the usual modes.
     rustix::process::umask(Mode::from_raw_mode(0o022));
     let mut house = House::open(&setup.data_dir, setup.isolation)?;

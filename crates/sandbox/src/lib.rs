@@ -3,7 +3,8 @@
 //! A single-threaded, privileged *launcher* ([`launch`]) forks the unprivileged server and, at the server's request,
 //! sandboxes: each a tiny *init* as pid 1 of its own namespaces, which starts, watches and resets the runtime.
 //! The server drives both ends: the launcher through a [`LauncherClient`], each init through the control socket of
-//! its [`Built`] sandbox with the messages of [`protocol`].
+//! its [`Built`] sandbox with the messages of [`protocol`]. With [`Isolation::None`] the same processes stand without
+//! privilege and without walls.
 //!
 //! What a sandbox is made of is decided by the pure [`plan`] and [`seccomp`]; the other modules carry it out.
 //! This crate never runs tokio, and is the home of the house's system calls.

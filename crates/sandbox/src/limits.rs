@@ -55,8 +55,11 @@ pub const NAME_BYTES: usize = 80;
 /// Layers of one sandbox: a function's, and as many of our own.
 pub const LAYERS: usize = 2 * base::limits::FUNCTION_LAYERS;
 
-/// Rounds in which an init without a namespace of its own kills what the function started, a millisecond apart.
+/// Rounds in which what functions without walls started is killed, [`PLAIN_KILL_PAUSE`] apart.
 pub const PLAIN_KILL_ROUNDS: u32 = 3_000;
+
+/// Pause between two such rounds: those who die are soon gone, and may have started others before.
+pub const PLAIN_KILL_PAUSE: Duration = Duration::from_millis(1);
 
 /// Size of `/dev/shm`, further limited by the function's memory.
 pub const SHARED_MEMORY: Mib = Mib(64);
@@ -93,8 +96,25 @@ pub const LOOKS_BEFORE_ALARM: u32 = 16;
 /// Most time between two looks while a sandbox, with its files, holds more than its memory.
 pub const SLOWEST_LOOK: Duration = Duration::from_millis(200);
 
+/// Most time between two looks while an alarm that is deaf to the kernel's own memory (version 1's) is set.
+pub const QUIET_LOOK: Duration = Duration::from_secs(1);
+
+/// Processes that the watch over memory ends one by one within [`KILL_SPREE`] before it ends all: whoever forks as fast
+/// as it kills would keep more memory than it has, and the watch busy.
+pub const KILLS_BEFORE_ALL: u32 = 16;
+
+/// Time in which [`KILLS_BEFORE_ALL`] are counted.
+pub const KILL_SPREE: Duration = Duration::from_secs(10);
+
+/// Ended processes that an init collects before it sees to anything else.
+pub const REAPED_A_TURN: usize = 64;
+
 /// Soft stack limit of a function, in bytes. Source: recorded inside a function.
 pub const FUNCTION_STACK: u64 = 8 * 1024 * 1024;
+
+/// Limit of core files, in bytes: the only one at which the kernel starts no collector, and too little for a file.
+/// Source: `coredump_pipe` in Linux, by which a collector's own crash starts no other.
+pub const FUNCTION_CORE: u64 = 1;
 
 /// Memory a function may lock, in bytes. Source: recorded inside a function.
 pub const FUNCTION_LOCKED: u64 = 64 * 1024;

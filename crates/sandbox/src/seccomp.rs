@@ -42,6 +42,10 @@ pub enum Verdict {
     UnixPair,
     /// `personality`: runs when it asks for the current one or sets the default.
     PlainPersonality,
+    /// `setrlimit`: runs unless it sets the limit of core files, which keeps crashes from the host's collector.
+    KeepsCoreLimit,
+    /// `prlimit64`: the same; asking is allowed.
+    KeepsCoreLimitOfAny,
 }
 
 /// What a filter says about every system call.

@@ -39,9 +39,9 @@ pub struct Built {
     pub control: OwnedFd,
     /// What everything inside writes to descriptors 1, 2 and 62, in order; non-blocking.
     pub log: OwnedFd,
-    /// Listens on 169.254.100.1:9001 inside; non-blocking.
+    /// Listens on 169.254.100.1:9001 inside, or on loopback where there are no walls; non-blocking.
     pub runtime_api: TcpListener,
-    /// Listens on 169.254.100.1:4566 inside, when asked for; non-blocking.
+    /// Listens on 169.254.100.1:4566 inside, or on loopback, when asked for; non-blocking.
     pub endpoint: Option<TcpListener>,
     /// Where functions ask for names, when they reach anything that has one.
     pub names: Option<NameSockets>,

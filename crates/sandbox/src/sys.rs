@@ -11,6 +11,17 @@ pub(crate) mod signals;
 
 use std::fmt;
 use std::io::{self, Write};
+use std::time::Duration;
+
+use rustix::event::{PollFd, Timespec, poll};
+
+/// Waits until a descriptor has what is waited for, or for so long; for ever without a time.
+pub(crate) fn wait_for(waits: &mut [PollFd<'_>], time: Option<Duration>) -> io::Result<()> {
+    let time =
+        time.map(|time| Timespec { tv_sec: time.as_secs() as i64, tv_nsec: i64::from(time.subsec_nanos()) });
+    rustix::io::retry_on_intr(|| poll(waits, time.as_ref()))?;
+    Ok(())
+}
 
 /// A step that failed, named for the person who reads the error.
 #[derive(Debug)]

@@ -13,7 +13,9 @@ use rustix::process::Resource;
 use rustix::thread::{CapabilitySet, UnshareFlags};
 
 use crate::identity::CODE_OWNER_UID;
-use crate::limits::{UNPACK_ADDRESS_SPACE, UNPACK_CPU_SECONDS, UNPACK_FILE_BYTES, UNPACK_REPORT_BYTES};
+use crate::limits::{
+    FUNCTION_CORE, UNPACK_ADDRESS_SPACE, UNPACK_CPU_SECONDS, UNPACK_FILE_BYTES, UNPACK_REPORT_BYTES,
+};
 use crate::plan::rooms::ROOT;
 use crate::seccomp::Program;
 use crate::setup::{Isolation, Unpack};
@@ -82,7 +84,6 @@ fn try_unpack(Unpacking { archive, into, report, unpack, filter }: Unpacking<'_>
 
     for (resource, value) in [
         (Resource::As, UNPACK_ADDRESS_SPACE),
-        (Resource::Core, 0),
         (Resource::Cpu, UNPACK_CPU_SECONDS),
         (Resource::Fsize, UNPACK_FILE_BYTES),
         (Resource::Nofile, base::limits::FUNCTION_FILES),
@@ -90,6 +91,7 @@ fn try_unpack(Unpacking { archive, into, report, unpack, filter }: Unpacking<'_>
     ] {
         process::limit(resource, value)?;
     }
+    process::limit_within(Resource::Core, FUNCTION_CORE)?;
     become_owner(isolation)?;
     process::filter_calls(filter)?;
 

@@ -94,6 +94,111 @@ return 'took it all'
         own={"MemorySize": 256, "Timeout": 15},
     ),
     Attempt(
+        "memory behind a storm",
+        "take memory while dying processes keep the init busy that watches over it",
+        "the function is ended at its memory",
+        r"""
+def storm():
+    while True:
+        try:
+            child = os.fork()
+            if child == 0:
+                try:
+                    os.fork()
+                finally:
+                    os._exit(0)
+            os.waitpid(child, 0)
+        except OSError:
+            pass
+for _ in range(3):
+    if os.fork() == 0:
+        storm()
+hoard = []
+for _ in range(30):
+    hoard.append(bytearray(b'x' * (16 << 20)))
+    time.sleep(0.05)
+return 'took it all'
+""",
+        lambda answer: isinstance(answer, dict) and answer.get("errorType") == "Runtime.OutOfMemory",
+        own={"MemorySize": 128, "EphemeralStorage": {"Size": 2048}},
+    ),
+    Attempt(
+        "memory in many short lives",
+        "fork processes that hold memory for a while, faster than they are ended one by one",
+        "all of them are ended",
+        r"""
+until = time.monotonic() + 10
+while time.monotonic() < until:
+    try:
+        if os.fork() == 0:
+            hoard = bytearray(b'x' * (8 << 20))
+            time.sleep(3)
+            os._exit(0)
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except OSError:
+        pass
+return 'took it all'
+""",
+        lambda answer: isinstance(answer, dict) and answer.get("errorType") == "Runtime.OutOfMemory",
+        own={"MemorySize": 128, "EphemeralStorage": {"Size": 2048}},
+    ),
+    Attempt(
+        "memory in sockets",
+        "fill the buffers of thousands of sockets, which are the kernel's memory, once the watch is at ease",
+        "its processes are ended until the rest fits",
+        r"""
+time.sleep(2)
+def fill():
+    held = []
+    for _ in range(480):
+        pair = socket.socketpair()
+        held.append(pair)
+        pair[0].setblocking(False)
+        try:
+            while True:
+                pair[0].send(b'x' * 65536)
+        except OSError:
+            pass
+    time.sleep(60)
+# Each would hold some 100 MB.
+children = []
+for _ in range(4):
+    children.append(os.fork())
+    if children[-1] == 0:
+        fill()
+        os._exit(0)
+ended = 0
+until = time.monotonic() + 20
+while ended < 3 and time.monotonic() < until:
+    ended += os.waitpid(-1, os.WNOHANG)[0] > 0
+    time.sleep(0.01)
+return 'ended' if ended >= 3 else f'{4 - ended} of 4 are left'
+""",
+        lambda answer: answer == "ended" or isinstance(answer, dict) and answer.get("errorType") == "Runtime.OutOfMemory",
+        own={"MemorySize": 128, "EphemeralStorage": {"Size": 2048}, "Timeout": 30},
+    ),
+    Attempt(
+        "memory that nobody owns",
+        "leave System V segments, queues and semaphores behind that no process uses",
+        "segments go with their last user, and of the others there are few",
+        r"""
+libc.shmat.restype = ctypes.c_void_p
+libc.shmat.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_int]
+libc.shmdt.argtypes = [ctypes.c_void_p]
+for _ in range(12):
+    segment = libc.shmget(0, 16 << 20, 0o1600)
+    at = libc.shmat(segment, None, 0)
+    ctypes.memset(at, 1, 16 << 20)
+    libc.shmdt(at)
+queues = [call(68, 0, 0o1600) for _ in range(64)].count('worked')
+sets = [call(64, 0, 250, 0o1600) for _ in range(200)].count('worked')
+return [act(os.stat, '/dev/shm'), call(31, segment, 2, bytes(256)), queues <= 32, sets <= 128]
+""",
+        ["worked", "EINVAL", True, True],
+        own={"MemorySize": 128},
+    ),
+    Attempt(
         "a /tmp bomb",
         "fill /tmp",
         "it ends with ENOSPC at its size",
@@ -191,21 +296,21 @@ return len(held)
     ),
     Attempt(
         "core dumps",
-        "crash with a large memory and ask for a core file",
-        "no core is written, inside or outside",
+        "crash with a large memory and ask for a core file, or for the host's collector",
+        "no core is written, inside or outside, and the limit at which the kernel calls no collector stays",
         r"""
 def crash():
     secret = b'core-' + event['word'].encode() * 1000
     os.chdir('/tmp')
-    try:
-        resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY,) * 2)
-    except (ValueError, OSError):
-        pass
     os.kill(os.getpid(), signal.SIGSEGV)
+wanted = (resource.RLIM_INFINITY, 1 << 20, 0)
+changes = [act(resource.setrlimit, resource.RLIMIT_CORE, (one, one)) for one in wanted]
+changes += [call(160, resource.RLIMIT_CORE, struct.pack('qq', one, one)) for one in wanted]
 ended = in_child(crash)
-return [os.WIFSIGNALED(ended), os.WCOREDUMP(ended), [name for name in os.listdir('/tmp') if 'core' in name]]
+return [os.WIFSIGNALED(ended), os.WCOREDUMP(ended), [name for name in os.listdir('/tmp') if 'core' in name],
+        resource.getrlimit(resource.RLIMIT_CORE), 'worked' in changes]
 """,
-        [True, False, []],
+        [True, False, [], [1, 1], False],
         own={},
     ),
     Attempt(

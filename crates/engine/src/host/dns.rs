@@ -32,7 +32,11 @@ use self::rules::{Question, Reply};
 /// Questions of one environment that are under way at once; others are dropped, and asked again by whoever asked. Ours.
 const QUESTIONS_EACH: usize = 16;
 
-/// Questions of all environments that are under way at once, each with a descriptor. Ours.
+/// Of them, those that no other environment can take the room of: who looks up a host asks for its addresses of both
+/// families at once. Ours.
+const QUESTIONS_OWN: usize = 2;
+
+/// Further questions of all environments that are under way at once, each with a descriptor. Ours.
 const QUESTIONS: usize = 512;
 
 /// Connections that one environment may hold to its name server. Ours.
@@ -60,6 +64,12 @@ struct Shared {
     under_way: Semaphore,
 }
 
+/// One environment's access to it.
+struct Guest {
+    shared: Arc<Shared>,
+    own: Semaphore,
+}
+
 /// Ends the service of one environment when dropped.
 pub struct Service(JoinHandle<()>);
 
@@ -83,15 +93,15 @@ impl NameServer {
     pub fn serve(&self, sockets: NameSockets) -> io::Result<Service> {
         let datagrams = UdpSocket::from_std(sockets.datagrams)?;
         let listener = TcpListener::from_std(sockets.listener)?;
-        let shared = Arc::clone(&self.shared);
+        let guest = Guest { shared: Arc::clone(&self.shared), own: Semaphore::new(QUESTIONS_OWN) };
         let service = async move {
-            tokio::join!(answer_datagrams(&shared, &datagrams), answer_connections(&shared, &listener));
+            tokio::join!(answer_datagrams(&guest, &datagrams), answer_connections(&guest, &listener));
         };
         Ok(Service(tokio::spawn(service)))
     }
 }
 
-async fn answer_datagrams(shared: &Shared, socket: &UdpSocket) {
+async fn answer_datagrams(guest: &Guest, socket: &UdpSocket) {
     let mut under_way = FuturesUnordered::new();
     let mut buffer = vec![0; rules::QUESTION_BYTES + 1];
     loop {
@@ -101,7 +111,7 @@ async fn answer_datagrams(shared: &Shared, socket: &UdpSocket) {
                 Ok((length, from)) if under_way.len() < QUESTIONS_EACH => {
                     if let Some(question) = Question::read(&buffer[..length]) {
                         under_way.push(async move {
-                            if let Some(answer) = shared.answer(&question, Transport::Datagrams).await {
+                            if let Some(answer) = guest.answer(&question, Transport::Datagrams).await {
                                 // A full buffer loses the answer, as networks do.
                                 let _ = socket.try_send_to(&answer, from);
                             }
@@ -115,7 +125,7 @@ async fn answer_datagrams(shared: &Shared, socket: &UdpSocket) {
     }
 }
 
-async fn answer_connections(shared: &Shared, listener: &TcpListener) {
+async fn answer_connections(guest: &Guest, listener: &TcpListener) {
     let mut connections = FuturesUnordered::new();
     loop {
         tokio::select! {
@@ -123,7 +133,7 @@ async fn answer_connections(shared: &Shared, listener: &TcpListener) {
             accepted = listener.accept(), if connections.len() < CONNECTIONS_EACH => match accepted {
                 Ok((stream, _)) => connections.push(async move {
                     // It ends when the client does, or breaks the rules.
-                    let _ = answer_connection(shared, stream).await;
+                    let _ = answer_connection(guest, stream).await;
                 }),
                 Err(_) => tokio::time::sleep(ACCEPT_RETRY).await,
             },
@@ -132,11 +142,11 @@ async fn answer_connections(shared: &Shared, listener: &TcpListener) {
 }
 
 /// Answers the questions of one connection, one after the other.
-async fn answer_connection(shared: &Shared, mut stream: TcpStream) -> io::Result<()> {
+async fn answer_connection(guest: &Guest, mut stream: TcpStream) -> io::Result<()> {
     loop {
         let packet = in_time(IDLE, read_framed(&mut stream, rules::QUESTION_BYTES)).await?;
         let question = Question::read(&packet).ok_or(io::ErrorKind::InvalidData)?;
-        let answer = shared.answer(&question, Transport::Stream).await.ok_or(io::ErrorKind::TimedOut)?;
+        let answer = guest.answer(&question, Transport::Stream).await.ok_or(io::ErrorKind::TimedOut)?;
         in_time(IDLE, write_framed(&mut stream, &answer)).await?;
     }
 }
@@ -147,15 +157,17 @@ enum Transport {
     Stream,
 }
 
-impl Shared {
+impl Guest {
     /// The packet that answers a question; none when too many are under way.
     async fn answer(&self, question: &Question, transport: Transport) -> Option<Vec<u8>> {
         if let Some(answer) = question.answer_here() {
             return Some(answer);
         }
-        let _turn: SemaphorePermit<'_> = self.under_way.try_acquire().ok()?;
-        for server in self.resolvers.current() {
-            let number = u16::from_ne_bytes(self.dice.bytes());
+        let shared = &self.shared;
+        let _turn: SemaphorePermit<'_> =
+            self.own.try_acquire().or_else(|_| shared.under_way.try_acquire()).ok()?;
+        for server in shared.resolvers.current() {
+            let number = u16::from_ne_bytes(shared.dice.bytes());
             let asked = async {
                 match transport {
                     Transport::Datagrams => ask_by_datagram(server, question, number).await,

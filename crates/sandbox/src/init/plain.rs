@@ -14,7 +14,7 @@ use rustix::process::{Signal, WaitOptions, wait};
 use rustix::thread::CapabilitySet;
 
 use super::walls::await_map;
-use crate::limits::{CGROUP_RETRY, PLAIN_KILL_ROUNDS};
+use crate::limits::{PLAIN_KILL_PAUSE, PLAIN_KILL_ROUNDS};
 use crate::plan::plain::{Addresses, Places};
 use crate::sys::{Step, StepError, family, process};
 
@@ -71,7 +71,7 @@ pub(super) fn kill_descendants() {
                 Err(_) => return,
             }
         }
-        sleep(CGROUP_RETRY / 10);
+        sleep(PLAIN_KILL_PAUSE);
     }
 }
 

@@ -10,7 +10,7 @@ use rustix::process::{Pid, Resource};
 use rustix::thread::{CapabilitySet, UnshareFlags};
 
 use crate::identity::{FUNCTION_GID, FUNCTION_UID, TELEMETRY_FD};
-use crate::limits::{FUNCTION_LOCKED, FUNCTION_STACK, FUNCTION_TASKS};
+use crate::limits::{FUNCTION_CORE, FUNCTION_LOCKED, FUNCTION_STACK, FUNCTION_TASKS};
 use crate::seccomp::Program;
 use crate::sys::process::{self, Executable};
 use crate::sys::{Step, StepError, landlock, signals};
@@ -118,12 +118,14 @@ fn report_pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok((report, rustix::io::fcntl_dupfd_cloexec(reporter, TELEMETRY_FD + 1)?))
 }
 
-/// The limits that were recorded inside a function, but for core files: hosts collect them, and they hold secrets.
+/// The limits that were recorded inside a function, but for core files: hosts collect them, and they hold secrets. A
+/// single byte is too small for a file, and means to the kernel that a program which collects them is not started
+/// either; nothing at all would not keep it. The filter keeps a function from changing it.
 fn set_limits() -> io::Result<()> {
     process::limit(Resource::Nofile, base::limits::FUNCTION_FILES)?;
     process::limit(Resource::Nproc, FUNCTION_TASKS)?;
     process::limit(Resource::Memlock, FUNCTION_LOCKED)?;
-    process::limit(Resource::Core, 0)?;
+    process::limit_within(Resource::Core, FUNCTION_CORE)?;
     process::limit_softly(Resource::Stack, Some(FUNCTION_STACK))
 }
 
@@ -131,6 +133,6 @@ fn set_limits() -> io::Result<()> {
 fn set_plain_limits() -> io::Result<()> {
     process::limit_within(Resource::Nofile, base::limits::FUNCTION_FILES)?;
     process::limit_within(Resource::Memlock, FUNCTION_LOCKED)?;
-    process::limit(Resource::Core, 0)?;
+    process::limit_within(Resource::Core, FUNCTION_CORE)?;
     process::limit_softly(Resource::Stack, Some(FUNCTION_STACK))
 }

@@ -34,6 +34,15 @@ const OOM_SCORE: &str = "500";
 /// The login that audit records show of what runs inside: `nobody`. One that is not set could be chosen inside.
 const AUDIT_LOGIN: &str = "65534";
 
+/// What System V's objects may hold of the kernel's memory in the sandbox's own namespace. They outlive whoever made
+/// them, so that no process could be ended to free it: memory goes with the last who uses it, and of queues and
+/// semaphores there may be some two megabytes.
+const OBJECTS: [(&str, &str); 3] = [
+    ("/proc/sys/kernel/shm_rmid_forced", "1"),
+    ("/proc/sys/kernel/msgmni", "32"),
+    ("/proc/sys/kernel/sem", "250 32000 32 128"),
+];
+
 /// Raises the walls around this process.
 ///
 /// The watch is opened while this process may open its files.
@@ -60,6 +69,10 @@ pub(super) fn raise(
         UnshareFlags::NEWNS | UnshareFlags::NEWIPC | UnshareFlags::NEWUTS | UnshareFlags::NEWCGROUP;
     process::unshare(separate).doing("making namespaces")?;
     network::enter(walls.network.as_fd()).doing("entering the sandbox's network")?;
+    for (setting, value) in OBJECTS {
+        // Kernels without such objects have no such file.
+        let _ = fs::write(setting, value);
+    }
     rustix::system::sethostname(HOST_NAME.as_bytes()).doing("naming the sandbox's host")?;
     for step in &walls.room {
         mount(step)?;

@@ -6,12 +6,15 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::time::Duration;
 
+use base::clock::{Clock, Timestamp};
 use base::units::Mib;
 use rustix::event::{EventfdFlags, PollFlags, eventfd};
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, Signal, WaitStatus, kill_process};
 
-use crate::limits::{LOOKS_BEFORE_ALARM, SOONEST_LOOK};
+use crate::limits::{
+    KILL_SPREE, KILLS_BEFORE_ALL, LOOKS_BEFORE_ALARM, QUIET_LOOK, SLOWEST_LOOK, SOONEST_LOOK,
+};
 use crate::meter::value;
 use crate::plan::groups::Version;
 use crate::plan::watch::{Held, Step, decide, own_memory, pace};
@@ -44,14 +47,26 @@ pub(super) struct Watch {
     /// Tells of the kernel's own kills; in version 2 it rings, too.
     kills: OwnedFd,
     alarm: Alarm,
-    /// When to look without an alarm.
-    after: Option<Duration>,
+    clock: Clock,
+    /// When to look without an alarm. A moment and no duration: what happens inside must not put it off.
+    due: Option<Timestamp>,
     /// How often it was looked since the runtime's start.
     looks: u32,
     /// Who sets the alarm.
     clerk: Option<Pid>,
     /// Who was killed last, and how often it was looked at since.
     victim: Option<(Pid, u32)>,
+    /// When the latest killing began, and how many died of it.
+    spree: Option<(Timestamp, u32)>,
+}
+
+/// Who was killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Victim {
+    /// The largest process.
+    One(Pid),
+    /// Everybody: new processes took the memory as fast as old ones gave it back.
+    All,
 }
 
 enum Alarm {
@@ -96,10 +111,12 @@ impl Watch {
             kernel,
             kills,
             alarm,
-            after: None,
+            clock: Clock::system(),
+            due: None,
             looks: 0,
             clerk: None,
             victim: None,
+            spree: None,
         })
     }
 
@@ -113,16 +130,26 @@ impl Watch {
     }
 
     /// How long to wait for it.
-    pub(super) const fn after(&self) -> Option<Duration> {
-        self.after
+    pub(super) fn after(&self) -> Option<Duration> {
+        Some(self.due?.since(self.clock.now()))
+    }
+
+    /// Whether it is time to look without it.
+    pub(super) fn is_due(&self) -> bool {
+        self.due.is_some_and(|due| due <= self.clock.now())
+    }
+
+    fn look_after(&mut self, time: Option<Duration>) {
+        self.due = time.map(|time| self.clock.now() + time);
     }
 
     /// Begins to watch a runtime. At first it is looked at; the alarm is set when it has lived for a while, for that
     /// costs more than its start may.
     pub(super) fn begin(&mut self) {
+        self.spree = None;
         if !matches!(self.alarm, Alarm::High(_)) {
             self.looks = 0;
-            self.after = Some(pace(self.limit));
+            self.look_after(Some(pace(self.limit)));
         }
     }
 
@@ -154,7 +181,7 @@ impl Watch {
     }
 
     /// Looks, and does what must be done; who was killed.
-    pub(super) fn look(&mut self) -> Option<Pid> {
+    pub(super) fn look(&mut self) -> Option<Victim> {
         self.looks = self.looks.saturating_add(1);
         if self.looks > LOOKS_BEFORE_ALARM {
             self.register();
@@ -171,11 +198,11 @@ impl Watch {
         }
         let (after, victim) = match step {
             Step::Rest if !self.rings() => (Some(pace(self.limit - usage)), None),
-            Step::Rest => (None, None),
+            Step::Rest => (self.blind_spot(), None),
             Step::Follow { after, .. } => (Some(after), None),
-            Step::Kill => (Some(SOONEST_LOOK), self.kill_largest()),
+            Step::Kill => self.kill(),
         };
-        self.after = after;
+        self.look_after(after);
         victim
     }
 
@@ -188,6 +215,15 @@ impl Watch {
         }
     }
 
+    /// How long what the alarm does not hear may go unseen: version 1 is deaf to the kernel's own memory, as in pipes
+    /// and sockets.
+    const fn blind_spot(&self) -> Option<Duration> {
+        match &self.alarm {
+            Alarm::Event { .. } => Some(QUIET_LOOK),
+            Alarm::High(_) | Alarm::None => None,
+        }
+    }
+
     /// What rang shall ring for news alone.
     fn silence(&self) {
         match &self.alarm {
@@ -197,16 +233,36 @@ impl Watch {
         }
     }
 
-    /// Ends the process that holds the most memory, as the kernel's killer would, unless the last one is still on its
-    /// way out: it holds its memory until it is gone, and no other shall die for that.
-    fn kill_largest(&mut self) -> Option<Pid> {
-        if let Some((victim, looks)) = &mut self.victim
-            && *looks < VICTIM_LOOKS
-            && is_dying(*victim)
-        {
-            *looks += 1;
-            return None;
+    /// Makes room; when to look again.
+    fn kill(&mut self) -> (Option<Duration>, Option<Victim>) {
+        if self.is_dying() {
+            return (Some(SOONEST_LOOK), None);
         }
+        let now = self.clock.now();
+        let (began, kills) =
+            self.spree.filter(|(began, _)| now.since(*began) < KILL_SPREE).unwrap_or((now, 0));
+        self.spree = Some((began, kills + 1));
+        if kills >= KILLS_BEFORE_ALL {
+            process::kill_all_others();
+            return (Some(SOONEST_LOOK), Some(Victim::All));
+        }
+        match self.kill_largest() {
+            Some(victim) => (Some(SOONEST_LOOK), Some(Victim::One(victim))),
+            // Nobody is left whose end would free any.
+            None => (Some(SLOWEST_LOOK), None),
+        }
+    }
+
+    /// Whether the last victim is still on its way out: it holds its memory until it is gone, and no other shall die
+    /// for that.
+    fn is_dying(&mut self) -> bool {
+        let Some((victim, looks)) = &mut self.victim else { return false };
+        *looks += 1;
+        *looks <= VICTIM_LOOKS && is_dying(*victim)
+    }
+
+    /// Ends the process that holds the most memory, as the kernel's killer would.
+    fn kill_largest(&mut self) -> Option<Pid> {
         let processes = fs::read_dir("/proc").ok()?.flatten();
         let pids =
             processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok().and_then(Pid::from_raw));

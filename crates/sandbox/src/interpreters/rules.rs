@@ -323,11 +323,9 @@ fn search_path(interpreter: &Interpreter) -> String {
     }
 }
 
-// FNV-1a: it only has to be the same everywhere and to differ between runtimes.
+// It only has to be the same everywhere and to differ between runtimes.
 fn hash(seed: u64, bytes: &[u8]) -> u64 {
-    let start = 0xcbf2_9ce4_8422_2325_u64 ^ seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let mixed =
-        bytes.iter().fold(start, |state, byte| (state ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
+    let mixed = base::fnv::hash64(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15), bytes);
     (mixed ^ (mixed >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9)
 }
 

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use base::clock::{Clock, Timestamp};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags};
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, wait};
 
 use super::chores::Chores;
@@ -118,11 +118,7 @@ impl Desk {
             () if self.sandboxes.may_shrink() => Some(NETWORKS_PATIENCE),
             () => None,
         };
-        let timeout = timeout.map(|timeout| Timespec {
-            tv_sec: timeout.as_secs() as i64,
-            tv_nsec: i64::from(timeout.subsec_nanos()),
-        });
-        rustix::io::retry_on_intr(|| poll(&mut waits, timeout.as_ref()))?;
+        sys::wait_for(&mut waits, timeout)?;
         Ok((waits[0].revents().contains(PollFlags::IN), !waits[1].revents().is_empty()))
     }
 
@@ -253,8 +249,7 @@ impl Desk {
     /// Waits a moment for children to end.
     fn pause(&mut self) {
         let mut waits = [PollFd::new(&self.wires.signals, PollFlags::IN)];
-        let moment = Timespec { tv_sec: 0, tv_nsec: i64::from(CGROUP_RETRY.subsec_nanos()) };
-        let _ = poll(&mut waits, Some(&moment));
+        let _ = sys::wait_for(&mut waits, Some(CGROUP_RETRY));
         self.hear_signals();
     }
 }

@@ -56,6 +56,13 @@ impl Egress {
         &self.plan
     }
 
+    /// Fails when somebody has removed the packet filter, as `nft flush ruleset` does: without it no sandbox gets out.
+    pub(super) fn check(&self) -> Result<(), StepError> {
+        network::find_table(&self.plan.table).step(|| {
+            format!("looking for the packet filter {} (restart samovar to set it again)", self.plan.table)
+        })
+    }
+
     /// The host's routes.
     pub(super) fn routes(&self) -> &Routes {
         &self.routes
@@ -145,7 +152,9 @@ fn warn_of_other_filters(nft: &str, own: &str) {
 
 fn announce(plan: &Plan, facts: &Facts, wishes: &Wishes) {
     let reach = match (plan.reach, plan.private) {
-        (egress::Reach::Open, _) => "whatever this host reaches, but neither the host nor each other",
+        (egress::Reach::Open, _) => {
+            "whatever this host reaches, a cloud's keys at 169.254.169.254 among it, but neither the host nor each other"
+        }
         (_, true) => "the internet and private networks",
         (_, false) => "the internet",
     };

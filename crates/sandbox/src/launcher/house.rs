@@ -7,6 +7,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use base::fnv;
 use rustix::fs::{AtFlags, FlockOperation, Gid, Mode, OFlags, Uid};
 
 use super::{egress, plain};
@@ -149,12 +150,8 @@ impl House {
 
     /// First of the users that this directory's environments get.
     pub(super) fn first_user(&self) -> u32 {
-        // FNV-1a spreads directories over the blocks.
-        let hash = self
-            .instance
-            .bytes()
-            .fold(0x811c_9dc5u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-        FIRST_ENVIRONMENT_UID + hash % ENVIRONMENT_BLOCKS * ENVIRONMENT_BLOCK
+        // The hash spreads directories over the blocks.
+        FIRST_ENVIRONMENT_UID + fnv::hash32(&self.instance) % ENVIRONMENT_BLOCKS * ENVIRONMENT_BLOCK
     }
 }
 

@@ -65,6 +65,7 @@ impl Networks {
     /// One that is ready, or else a new one; more are kept ready after that.
     pub(super) fn take(&mut self, now: Timestamp) -> Result<Network, StepError> {
         self.taken = Some(now);
+        self.egress.as_ref().map_or(Ok(()), Egress::check)?;
         if let Some(network) = self.ready.pop_front() {
             return Ok(network);
         }

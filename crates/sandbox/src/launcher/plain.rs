@@ -6,7 +6,7 @@ use std::os::unix::fs::symlink;
 use rustix::process::Signal;
 
 use super::house::{CODE, House};
-use crate::limits::{CGROUP_RETRY, PLAIN_KILL_ROUNDS};
+use crate::limits::{PLAIN_KILL_PAUSE, PLAIN_KILL_ROUNDS};
 use crate::plan::plain::{MARK, PlainHouse, RUNTIME};
 use crate::setup::{LaunchError, LauncherSetup};
 use crate::sys::{Step, StepError, family};
@@ -60,7 +60,7 @@ pub(super) fn sweep(code: &std::path::Path) -> Result<(), StepError> {
         for pid in left {
             let _ = rustix::process::kill_process(pid, Signal::KILL);
         }
-        std::thread::sleep(CGROUP_RETRY / 10);
+        std::thread::sleep(PLAIN_KILL_PAUSE);
     }
     Err(std::io::Error::from(std::io::ErrorKind::TimedOut)).doing("ending the functions of an earlier run")
 }

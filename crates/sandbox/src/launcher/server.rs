@@ -12,6 +12,7 @@ use rustix::thread::{CapabilitySet, UnshareFlags};
 
 use crate::client::LauncherClient;
 use crate::identity::SERVER_UID;
+use crate::limits::FUNCTION_CORE;
 use crate::seccomp;
 use crate::setup::{Isolation, ServerSide};
 use crate::sys::signals::{self, Mask};
@@ -89,6 +90,8 @@ fn step_aside(seen_at: &Path) -> Result<(), StepError> {
 
 fn give_up_the_rest() -> Result<(), StepError> {
     process::limit_softly(Resource::Nofile, None).doing("raising the limit of open files")?;
+    // What it holds of others' secrets shall reach no core file and no collector.
+    process::limit_within(Resource::Core, FUNCTION_CORE).doing("forbidding core dumps")?;
     process::hold_capabilities(CapabilitySet::empty()).doing("giving up rights")?;
     process::no_new_privileges().doing("giving up rights")?;
     process::die_with_parent().doing("tying the server to the launcher")?;

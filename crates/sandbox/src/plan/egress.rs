@@ -7,6 +7,8 @@ mod tests;
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use base::fnv;
+
 pub use cidr::{Allowed, Cidr, CidrError};
 pub use ruleset::{foreign_drops, text};
 
@@ -151,7 +153,7 @@ pub fn table(instance: &str) -> String {
 
 /// What an instance's interfaces begin with; with the number of a sandbox it stays below the kernel's 15 letters.
 pub fn interfaces(instance: &str) -> String {
-    format!("{ANY_INTERFACE}{:06x}", hash(instance) & 0xff_ffff)
+    format!("{ANY_INTERFACE}{:06x}", fnv::hash64(0, instance.as_bytes()) & 0xff_ffff)
 }
 
 /// What is wrong with a range, if anything.
@@ -167,7 +169,7 @@ fn block(range: Option<Cidr>, routes: &[Cidr], instance: &str) -> Result<Cidr, S
         return Err(format!("{range} is no range for sandboxes"));
     };
     let blocks = 1u32 << (BLOCK_BITS - range.bits());
-    let start = (hash(instance) >> 24) as u32 % blocks;
+    let start = (fnv::hash64(0, instance.as_bytes()) >> 24) as u32 % blocks;
     let at = |number: u32| {
         let number = (start + number) % blocks;
         Cidr::of(IpAddr::V4(Ipv4Addr::from_bits(first.to_bits() + (number << (32 - BLOCK_BITS)))), BLOCK_BITS)
@@ -179,15 +181,8 @@ fn block(range: Option<Cidr>, routes: &[Cidr], instance: &str) -> Result<Cidr, S
 
 /// A network of RFC 4193 that is the same at every start.
 fn prefix6(instance: &str) -> Cidr {
-    let number = (0xfd << 56 | (hash(instance) & 0xff_ffff_ffff) << 16) as u128;
+    let number = (0xfd << 56 | (fnv::hash64(0, instance.as_bytes()) & 0xff_ffff_ffff) << 16) as u128;
     Cidr::of(IpAddr::V6(Ipv6Addr::from_bits(number << 64)), PREFIX6_BITS)
-}
-
-/// FNV-1a: names of data directories differ in a few digits.
-fn hash(instance: &str) -> u64 {
-    instance
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// How one sandbox is connected.

@@ -90,6 +90,23 @@ fn leaf(verdict: Verdict) -> Vec<Instruction> {
             op(RETURN, ALLOW),
         ],
         Verdict::PlainSocket => plain_socket(),
+        Verdict::KeepsCoreLimit => vec![
+            op(LOAD, argument_at(0)),
+            jump(IF_EQUAL, libc::RLIMIT_CORE, 0, 1),
+            refuse(libc::EPERM),
+            op(RETURN, ALLOW),
+        ],
+        Verdict::KeepsCoreLimitOfAny => vec![
+            op(LOAD, argument_at(1)),
+            jump(IF_EQUAL, libc::RLIMIT_CORE, 0, 5),
+            // Without new limits the old ones are asked for.
+            op(LOAD, argument_at(2)),
+            jump(IF_EQUAL, 0, 0, 2),
+            op(LOAD, argument_at(2) + 4),
+            jump(IF_EQUAL, 0, 1, 0),
+            refuse(libc::EPERM),
+            op(RETURN, ALLOW),
+        ],
         Verdict::UnixPair => vec![
             op(LOAD, argument_at(0)),
             jump(IF_EQUAL, libc::AF_UNIX as u32, 1, 0),
@@ -208,7 +225,11 @@ mod tests {
             for number in (0..600).chain([FOREIGN_ABI - 1, FOREIGN_ABI, FOREIGN_ABI + 59, u32::MAX]) {
                 let (result, steps) = run(&program, ARCHITECTURE, number, [0; 6]);
                 let expected = match policy.verdict(number) {
-                    Verdict::Allow | Verdict::CloneWithoutNamespaces | Verdict::PlainPersonality => ALLOW,
+                    Verdict::Allow
+                    | Verdict::CloneWithoutNamespaces
+                    | Verdict::PlainPersonality
+                    | Verdict::KeepsCoreLimit
+                    | Verdict::KeepsCoreLimitOfAny => ALLOW,
                     Verdict::PlainSocket | Verdict::UnixPair => errno(libc::EAFNOSUPPORT),
                     Verdict::Errno(code) => errno(i32::from(code)),
                     Verdict::Kill => KILL,
@@ -281,6 +302,20 @@ mod tests {
         assert_eq!(personality(0), ALLOW);
         assert_eq!(personality(0xffff_ffff), ALLOW);
         assert_eq!(personality(0x0040_0000), errno(libc::EPERM));
+    }
+
+    #[test]
+    fn the_limit_of_core_files_is_read_and_never_set() {
+        let core = u64::from(libc::RLIMIT_CORE);
+        let files = u64::from(libc::RLIMIT_NOFILE);
+        let set = |resource| call(&function(), libc::SYS_setrlimit, [resource, 0x1000, 0, 0, 0, 0]);
+        let of_any = |resource, new| call(&function(), libc::SYS_prlimit64, [0, resource, new, 0x2000, 0, 0]);
+        assert_eq!((set(core), set(files)), (errno(libc::EPERM), ALLOW));
+        for new in [0x1000, 0x7f00_0000_0000, u64::MAX] {
+            assert_eq!((of_any(core, new), of_any(files, new)), (errno(libc::EPERM), ALLOW), "{new:#x}");
+        }
+        assert_eq!((of_any(core, 0), of_any(files, 0)), (ALLOW, ALLOW));
+        assert_eq!(of_any(core | 1 << 32, 0x1000), errno(libc::EPERM), "the kernel looks at the low half");
     }
 
     #[test]

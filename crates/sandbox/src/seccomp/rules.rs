@@ -98,6 +98,8 @@ pub fn function() -> Policy {
         (libc::SYS_socket as u32, Verdict::PlainSocket),
         (libc::SYS_socketpair as u32, Verdict::UnixPair),
         (libc::SYS_personality as u32, Verdict::PlainPersonality),
+        (libc::SYS_setrlimit as u32, Verdict::KeepsCoreLimit),
+        (libc::SYS_prlimit64 as u32, Verdict::KeepsCoreLimitOfAny),
     ];
     Policy {
         rules: refused.chain(absent).chain(looked_at).collect(),

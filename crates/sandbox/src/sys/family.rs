@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use rustix::process::Pid;
@@ -52,14 +53,17 @@ fn parent_in(stat: &str) -> Option<i32> {
     stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(1)?.parse().ok()
 }
 
-/// The processes whose environment sets `name` to a path below `directory`, as far as this user may look.
+/// This user's processes whose environment sets `name` to a path below `directory`. Whoever may look at all of them
+/// is not to be led by what others write into theirs.
 pub(crate) fn marked(name: &str, directory: &Path) -> Vec<Pid> {
+    let user = rustix::process::geteuid().as_raw();
     let mark = format!("{name}={}/", directory.display());
+    let is_own = |pid: &i32| fs::metadata(format!("/proc/{pid}")).is_ok_and(|found| found.uid() == user);
     let is_marked = |pid: &i32| {
         let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
         environment.split(|byte| *byte == 0).any(|variable| variable.starts_with(mark.as_bytes()))
     };
-    everybody().filter(is_marked).filter_map(Pid::from_raw).collect()
+    everybody().filter(is_own).filter(is_marked).filter_map(Pid::from_raw).collect()
 }
 
 fn everybody() -> impl Iterator<Item = i32> {

@@ -134,16 +134,28 @@ impl Routes {
     }
 }
 
+const NETFILTER_TABLES: u8 = 10; // NFNL_SUBSYS_NFTABLES
+const TABLE_NAME: u16 = 1; // NFTA_TABLE_NAME
+
+/// `struct nfgenmsg` of tables for both families of addresses.
+const BOTH_FAMILIES: [u8; 4] = [1, 0, 0, 0]; // NFPROTO_INET
+
+/// Fails when a table of the packet filter is not there.
+pub(crate) fn find_table(name: &str) -> io::Result<()> {
+    const NEW_TABLE: u16 = 0; // NFT_MSG_NEWTABLE
+    const GET_TABLE: u16 = 1; // NFT_MSG_GETTABLE
+    let of_tables = |kind| u16::from(NETFILTER_TABLES) << 8 | kind;
+    let question = Message::new(of_tables(GET_TABLE), 0, &BOTH_FAMILIES).with_text(TABLE_NAME, name);
+    Netlink::netfilter()?.ask(question, of_tables(NEW_TABLE)).map(drop)
+}
+
 /// Removes a table of the packet filter and all in it.
 pub(crate) fn remove_table(name: &str) -> io::Result<()> {
-    const SUBSYSTEM: u8 = 10; // NFNL_SUBSYS_NFTABLES
     const DELETE_TABLE: u16 = 2; // NFT_MSG_DELTABLE
-    const TABLE_NAME: u16 = 1; // NFTA_TABLE_NAME
     const BEGIN: u16 = 0x10; // NFNL_MSG_BATCH_BEGIN
     const END: u16 = 0x11; // NFNL_MSG_BATCH_END
-    const INET: u8 = 1; // NFPROTO_INET
-    let batch = [0, 0, 0, SUBSYSTEM]; // the subsystem's number is in network order
-    let delete = Message::new(u16::from(SUBSYSTEM) << 8 | DELETE_TABLE, 0, &[INET, 0, 0, 0]);
+    let batch = [0, 0, 0, NETFILTER_TABLES]; // the subsystem's number is in network order
+    let delete = Message::new(u16::from(NETFILTER_TABLES) << 8 | DELETE_TABLE, 0, &BOTH_FAMILIES);
     let messages = vec![
         Message::new(BEGIN, 0, &batch),
         delete.with_text(TABLE_NAME, name),

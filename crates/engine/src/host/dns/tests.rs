@@ -167,7 +167,10 @@ async fn resolver(address: [u8; 4], port: u16, speak: fn(&[u8]) -> Vec<Vec<u8>>)
 }
 
 async fn serve(file: &std::path::Path, port: u16) -> (Service, UdpSocket, SocketAddr) {
-    let server = NameServer::of(Resolvers::of(file.to_owned(), port), Dice::seeded(1));
+    serve_from(&NameServer::of(Resolvers::of(file.to_owned(), port), Dice::seeded(1))).await
+}
+
+async fn serve_from(server: &NameServer) -> (Service, UdpSocket, SocketAddr) {
     let datagrams = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     datagrams.set_nonblocking(true).unwrap();
@@ -247,4 +250,37 @@ async fn questions_over_tcp_are_answered_in_turn_and_others_end_the_connection()
     }
     write_framed(&mut stream, b"no question").await.unwrap();
     assert!(read_framed(&mut stream, 2048).await.is_err());
+}
+
+#[tokio::test]
+async fn others_who_ask_without_end_leave_each_its_own_questions() {
+    let (port, asked) = resolver([127, 0, 0, 1], 0, |question| {
+        let is_wanted = question.windows(6).any(|part| part == b"wanted");
+        if is_wanted { vec![answer_to(question)] } else { Vec::new() }
+    })
+    .await;
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    writeln!(file, "nameserver 127.0.0.1").unwrap();
+    let server = NameServer::of(Resolvers::of(file.path().to_owned(), port), Dice::seeded(1));
+    let mut hostile = Vec::new();
+    for _ in 0..QUESTIONS.div_ceil(QUESTIONS_EACH - QUESTIONS_OWN) {
+        let (service, client, _) = serve_from(&server).await;
+        for _ in 0..QUESTIONS_EACH {
+            client.send(&packet("slow.example", 1)).await.unwrap();
+        }
+        hostile.push((service, client));
+    }
+    while server.shared.under_way.available_permits() > 0 {
+        tokio::task::yield_now().await;
+    }
+    let (_service, client, _) = serve_from(&server).await;
+    for kind in [1, 28] {
+        client.send(&packet("wanted.example", kind)).await.unwrap();
+    }
+    for _ in 0..2 {
+        let mut buffer = [0; 2048];
+        timeout(PATIENCE, client.recv(&mut buffer)).await.unwrap().unwrap();
+        assert_eq!(buffer[3] & 0x0f, 0);
+    }
+    assert!(asked.load(Ordering::Relaxed) > 2, "the others asked, too");
 }

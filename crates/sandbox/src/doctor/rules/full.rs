@@ -292,13 +292,17 @@ fn ipv6(facts: &Facts) -> Finding {
 
 fn core_dumps(facts: &Facts) -> Finding {
     const WALL: &str = "core dumps";
-    match facts.text("/proc/sys/kernel/core_pattern").strip_prefix('|') {
-        Some(collector) => Finding::weaker(
+    let pattern = facts.text("/proc/sys/kernel/core_pattern");
+    match pattern.strip_prefix('@') {
+        Some(socket) => Finding::weaker(
             WALL,
-            format!("kernel.core_pattern hands them to {}", collector.split(' ').next().unwrap_or(collector)),
-            "the kernel ignores a limit of 0 for collectors, so what a crashed function held may be kept there",
+            format!("kernel.core_pattern hands them to the socket {socket}"),
+            "no limit keeps them from a socket, so what a crashed function held may be kept there",
             "sysctl -w kernel.core_pattern=core",
         ),
+        None if pattern.starts_with('|') => {
+            Finding::ok(WALL, "off: functions have the limit at which the kernel starts no collector")
+        }
         None => Finding::ok(WALL, "off: files are limited to nothing, and no collector is set"),
     }
 }

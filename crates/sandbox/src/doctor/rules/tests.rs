@@ -121,9 +121,15 @@ fn a_container_without_rights_is_ready_without_walls_only() {
     let facts = container();
     assert_eq!(states(&facts, Isolation::Full, State::Missing), ["launcher's rights", "memory limit"]);
     let weaker = states(&facts, Isolation::Full, State::Weaker);
-    assert!(weaker.contains(&"core dumps") && weaker.contains(&"processor share"), "{weaker:?}");
-    assert!(detail(&facts, "core dumps").ends_with("/usr/share/apport/apport"));
+    assert!(!weaker.contains(&"core dumps") && weaker.contains(&"processor share"), "{weaker:?}");
     assert!(is_ready(&verdicts(&facts, Isolation::None)));
+}
+
+#[test]
+fn a_socket_that_collects_core_dumps_is_named() {
+    let facts = host(&[("/proc/sys/kernel/core_pattern", "@/run/coredump.socket\n")], &[]);
+    assert!(states(&facts, Isolation::Full, State::Weaker).contains(&"core dumps"));
+    assert!(detail(&facts, "core dumps").ends_with("/run/coredump.socket"));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::fmt;
 use std::str::FromStr;
 
-use super::ruleset::NEVER;
+use super::ruleset::{METADATA, NEVER};
 
 /// A network: an address whose bits beyond the prefix are zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -158,7 +158,10 @@ impl FromStr for Allowed {
                     .ok_or_else(|| CidrError::Port(port.to_owned()))?,
             ),
         };
-        match NEVER.iter().map(|text| Cidr::known(text)).find(|barred| barred.overlaps(&network)) {
+        let never = NEVER.iter().map(|text| Cidr::known(text));
+        // Larger networks may be allowed: what is barred within them stays so.
+        let metadata = METADATA.iter().map(|text| Cidr::known(text)).filter(|barred| *barred == network);
+        match never.chain(metadata).find(|barred| barred.overlaps(&network)) {
             Some(barred) => Err(CidrError::Barred { network, barred }),
             None => Ok(Self { network, port }),
         }
@@ -219,6 +222,8 @@ mod tests {
     fn what_is_never_reached_cannot_be_allowed() {
         for text in
             ["169.254.169.254", "127.0.0.1:5432", "0.0.0.0/0", "224.0.0.0/4", "::1", "fe80::/64", "::/0"]
+                .into_iter()
+                .chain(METADATA.iter().copied())
         {
             assert!(matches!(text.parse::<Allowed>(), Err(CidrError::Barred { .. })), "{text}");
         }

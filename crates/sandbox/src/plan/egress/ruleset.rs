@@ -20,6 +20,12 @@ pub(super) const NEVER: &[&str] = &[
     "ff00::/8",
 ];
 
+/// Where clouds tell a machine who it is, and give it their keys, at other addresses than 169.254.169.254: Alibaba's,
+/// Azure's (WireServer, a public address), Amazon's and Google's over IPv6. `nat` never reaches these either, nor when
+/// private networks or the networks that hold them are allowed. Sources: the providers' pages on instance metadata.
+pub(super) const METADATA: &[&str] =
+    &["100.100.100.200/32", "168.63.129.16/32", "fd00:ec2::254/128", "fd20:ce::254/128"];
+
 /// Networks of a house, a company or a provider's customers. Sources: RFC 1918, RFC 6598, RFC 4193.
 const PRIVATE: &[&str] = &["10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"];
 
@@ -105,6 +111,7 @@ fn refusals(plan: &Plan) -> String {
     let mut text = String::new();
     let mut line = |rule: String| text.extend(["    ", &rule, "\n"]);
     both(&known(NEVER)).for_each(|networks| line(format!("{networks} goto refuse")));
+    both(&known(METADATA)).for_each(|networks| line(format!("{networks} goto refuse")));
     plan.allowed.iter().map(allowance).for_each(&mut line);
     if plan.private {
         both(&known(PRIVATE)).for_each(|networks| line(format!("{networks} accept")));

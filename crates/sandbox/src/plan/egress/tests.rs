@@ -134,6 +134,10 @@ const BARRED: &[&str] = &[
     "fec0::1",
     "ff02::1",
     "5f00::1",
+    "100.100.100.200",
+    "168.63.129.16",
+    "fd00:ec2::254",
+    "fd20:ce::254",
 ];
 
 #[test]
@@ -169,6 +173,22 @@ fn an_allowance_opens_its_network_and_port_alone() {
         ("169.254.169.254", 5432, false),
     ] {
         assert_eq!(verdict(&wishes, to, port), passes, "{to} {port}");
+    }
+}
+
+#[test]
+fn metadata_stays_barred_within_what_is_allowed() {
+    let allowed = ["100.64.0.0/10", "168.63.128.0/17", "fd00::/8"].map(|text| text.parse().unwrap());
+    let wishes = Wishes { mode: Mode::Nat, allowed: allowed.to_vec(), ..Wishes::default() };
+    for (to, passes) in [
+        ("100.100.100.201", true),
+        ("100.100.100.200", false),
+        ("168.63.129.17", true),
+        ("168.63.129.16", false),
+        ("fd00:ec2::253", true),
+        ("fd00:ec2::254", false),
+    ] {
+        assert_eq!(verdict(&wishes, to, 80), passes, "{to}");
     }
 }
 
