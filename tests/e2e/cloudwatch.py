@@ -55,15 +55,6 @@ def told(operation, **input):
         return error.response["ResponseMetadata"]["HTTPStatusCode"], refusal["Code"], refusal.get("Message", "")
 
 
-def events_of(logs, group, **more):
-    """All messages of a group in order; none when there is no such group yet."""
-    try:
-        pages = logs.get_paginator("filter_log_events").paginate(logGroupName=group, **more)
-        return [event["message"] for page in pages for event in page["events"]]
-    except logs.exceptions.ResourceNotFoundException:
-        return []
-
-
 def now():
     """Milliseconds since the epoch."""
     return int(time.time() * 1000)

@@ -44,6 +44,12 @@ def logs(server):
 
 
 @pytest.fixture
+def lax(server):
+    """A client for logs that sends what its own checks would refuse."""
+    return server.client("logs", parameter_validation=False)
+
+
+@pytest.fixture
 def name(request):
     """A function name that no other test uses."""
     return re.sub(r"[^a-zA-Z0-9]+", "-", request.node.name)[:48].strip("-") + f"-{next(_numbers)}"

@@ -96,6 +96,15 @@ class Samovar:
     def output(self):
         return (self.data_dir.parent / f"{self.data_dir.name}.log").read_text(errors="replace")
 
+    def children(self):
+        """The launcher's own children: the server, helpers, and an init for each environment."""
+        launcher = self.process.pid
+        return [int(pid) for pid in pathlib.Path(f"/proc/{launcher}/task/{launcher}/children").read_text().split()]
+
+    def server_pid(self):
+        """The process that serves: the launcher forks it before any other."""
+        return self.children()[0]
+
     def stop(self):
         """An orderly end; gives the exit status."""
         self.process.send_signal(signal.SIGTERM)
@@ -173,9 +182,13 @@ def invoke(client, name, payload=None, **more):
 
 def messages(logs, name, group=None):
     """Every log message of a function, in order; none when its group is not there yet."""
-    group = group or f"/aws/lambda/{name}"
+    return events_of(logs, group or f"/aws/lambda/{name}")
+
+
+def events_of(logs, group, **more):
+    """All messages of a group in order; none when there is no such group yet."""
     try:
-        pages = logs.get_paginator("filter_log_events").paginate(logGroupName=group)
+        pages = logs.get_paginator("filter_log_events").paginate(logGroupName=group, **more)
         return [event["message"] for page in pages for event in page["events"]]
     except logs.exceptions.ResourceNotFoundException:
         return []

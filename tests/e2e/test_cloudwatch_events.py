@@ -6,8 +6,8 @@ import subprocess
 
 import pytest
 
-from cloudwatch import NO_GROUP, NO_STREAM, arn, aws, broken, cli, events_of, invalid, now, told, violated
-from samovar import create, invoke, messages, until
+from cloudwatch import NO_GROUP, NO_STREAM, arn, aws, broken, cli, invalid, now, told, violated
+from samovar import create, events_of, invoke, messages, until
 
 HOUR = 3_600_000
 DAY = 24 * HOUR
@@ -20,12 +20,6 @@ def stream(logs, name):
     logs.create_log_group(logGroupName=name)
     logs.create_log_stream(logGroupName=name, logStreamName="s")
     return {"logGroupName": name, "logStreamName": "s"}
-
-
-@pytest.fixture(scope="module")
-def lax(server):
-    """A client that sends what its own checks would refuse."""
-    return server.client("logs", parameter_validation=False)
 
 
 def event(message, at=None):

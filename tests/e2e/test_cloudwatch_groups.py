@@ -5,19 +5,13 @@ import threading
 
 import pytest
 
-from cloudwatch import NO_GROUP, NO_STREAM, arn, aws, body, broken, events_of, invalid, now, told, violated
-from samovar import ACCOUNT, create, invoke, messages, until
+from cloudwatch import NO_GROUP, NO_STREAM, arn, aws, body, broken, invalid, now, told, violated
+from samovar import ACCOUNT, create, events_of, invoke, messages, until
 
 KEY = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/11111111-2222-3333-4444-555555555555"
 NAMES = r"satisfy regular expression pattern: [\.\-_/#A-Za-z0-9]+"
 ARNS = r"satisfy regular expression pattern: [\w+=/:,.@-]*"
 RETENTIONS = [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653]
-
-
-@pytest.fixture(scope="module")
-def lax(server):
-    """A client that sends what its own checks would refuse."""
-    return server.client("logs", parameter_validation=False)
 
 
 @pytest.fixture

@@ -11,18 +11,9 @@ import pytest
 from samovar import BINARY, create, invoke
 
 
-def children(pid):
-    return [int(child) for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
 def status(pid):
     lines = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
     return dict(line.split(":\t", 1) for line in lines if ":\t" in line)
-
-
-def server_of(samovar):
-    """The launcher's child that serves: it has threads, as nothing else below the launcher has."""
-    return next(pid for pid in children(samovar.process.pid) if len(os.listdir(f"/proc/{pid}/task")) > 1)
 
 
 # What a server that was taken over would try, run with its user and groups, without rights and with none to be gained.
@@ -65,7 +56,7 @@ def test_the_server_holds_no_right(fresh):
     lam = samovar.client("lambda")
     create(lam, "f", "def handler(e, c):\n    return 1\n")
     assert invoke(lam, "f")["payload"] == 1
-    pid = server_of(samovar)
+    pid = samovar.server_pid()
     for task in os.listdir(f"/proc/{pid}/task"):
         found = status(f"{pid}/task/{task}")
         users = set(found["Uid"].split() + found["Gid"].split())
@@ -91,9 +82,9 @@ def test_what_the_server_s_user_cannot_do(reachable, fresh):
     lam = samovar.client("lambda")
     create(lam, "f", "def handler(e, c):\n    return 1\n")
     invoke(lam, "f")
-    pid = server_of(samovar)
+    pid = samovar.server_pid()
     user = int(status(pid)["Uid"].split()[0])
-    init = next(child for child in children(samovar.process.pid) if child != pid)
+    init = next(child for child in samovar.children() if child != pid)
     prober = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "--no-new-privs", "--bounding-set=-all", "--inh-caps=-all"]
     said = subprocess.run([*prober, "/usr/bin/python3", "-I", "-c", PRY, str(samovar.process.pid), str(samovar.data_dir), str(init)],
                           capture_output=True, text=True, cwd="/", timeout=30)

@@ -4,7 +4,11 @@
 //! checksum of everything before. All numbers are big-endian, all checksums CRC-32. Source: Smithy, "Amazon Event
 //! Stream Specification".
 
+mod read;
+
 use bytes::{BufMut, Bytes, BytesMut};
+
+pub use read::{Frame, FrameError, Frames};
 
 /// The content type of a stream.
 pub const CONTENT_TYPE: &str = "application/vnd.amazon.eventstream";

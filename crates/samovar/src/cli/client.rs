@@ -21,7 +21,6 @@ use wire::sigv4::{self, Credentials};
 
 use super::Endpoint;
 
-mod frames;
 pub mod logs;
 
 /// The key that open mode takes when none is set.

@@ -5,8 +5,8 @@ use bytes::Bytes;
 use http::Request;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use wire::frame::{Frame, Frames};
 
-use super::frames::{Frame, Frames};
 use super::{Api, ApiError, Body};
 
 /// Groups that one Live Tail session takes. Source: CloudWatch Logs API reference, StartLiveTail.
@@ -198,7 +198,7 @@ impl LiveTail {
     /// The next thing that is told; `None` when the session has ended.
     pub async fn next(&mut self) -> Result<Option<Live>> {
         loop {
-            while let Some(frame) = self.frames.next()? {
+            while let Some(frame) = self.frames.next_frame()? {
                 if let Some(live) = meaning(&frame)? {
                     return Ok(Some(live));
                 }

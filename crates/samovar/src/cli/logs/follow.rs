@@ -111,9 +111,11 @@ async fn start(
     let mut there = Vec::new();
     let mut parts = Vec::new();
     for group in groups {
-        match arn(api, group).await? {
-            Some(_) => there.push(group.to_owned()),
-            None => parts.push(vec![group.to_owned()]),
+        match arn(api, group).await {
+            Ok(Some(_)) => there.push(group.to_owned()),
+            Err(error) if is_lasting(&error) => return Err(error),
+            // Its task waits for the group, or for a server that went away just now.
+            Ok(None) | Err(_) => parts.push(vec![group.to_owned()]),
         }
     }
     parts.extend(there.chunks(LIVE_GROUPS).map(<[String]>::to_vec));

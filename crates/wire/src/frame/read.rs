@@ -1,17 +1,12 @@
-//! Frames of AWS event streams. Pure.
-//!
-//! Source: Amazon Transcribe Developer Guide, "Event stream encoding": all numbers are big-endian; a frame is
-//! its whole length, the length of its headers, a checksum of these two, headers, payload, and a checksum of
-//! all before.
+//! The other direction: bytes that come in, cut into messages.
 
 use bytes::{Buf, Bytes, BytesMut};
 
-const PRELUDE: usize = 12;
-const CHECKSUM: usize = 4;
-/// Source: the encoding's specification: payloads of 16 MiB and headers of 128 KiB at most.
-const LONGEST: usize = (16 << 20) + (128 << 10) + PRELUDE + CHECKSUM;
-/// The type of a header whose value is text.
-const TEXT: u8 = 7;
+use super::{CHECKSUM_BYTES, PRELUDE_BYTES, TEXT};
+
+/// Longest message that is read, in bytes. Source: Amazon Transcribe Developer Guide, "Event stream encoding":
+/// payloads of 16 MiB and headers of 128 KiB at most.
+const LONGEST: usize = (16 << 20) + (128 << 10) + PRELUDE_BYTES + CHECKSUM_BYTES;
 
 /// One message.
 #[derive(Debug, PartialEq, Eq)]
@@ -56,26 +51,26 @@ impl Frames {
     }
 
     /// The next whole frame, if it is there.
-    pub fn next(&mut self) -> Result<Option<Frame>, FrameError> {
-        let Some(mut prelude) = self.buffer.get(..PRELUDE) else { return Ok(None) };
-        let checksum = crc32fast::hash(&prelude[..PRELUDE - CHECKSUM]);
+    pub fn next_frame(&mut self) -> Result<Option<Frame>, FrameError> {
+        let Some(mut prelude) = self.buffer.get(..PRELUDE_BYTES) else { return Ok(None) };
+        let checksum = crc32fast::hash(&prelude[..PRELUDE_BYTES - CHECKSUM_BYTES]);
         let (whole, headers) = (prelude.get_u32() as usize, prelude.get_u32() as usize);
         if prelude.get_u32() != checksum {
             return Err(FrameError::Checksum);
         }
-        if whole > LONGEST || whole < PRELUDE + headers + CHECKSUM {
+        if whole > LONGEST || whole < PRELUDE_BYTES + headers + CHECKSUM_BYTES {
             return Err(FrameError::Length);
         }
         if self.buffer.len() < whole {
             return Ok(None);
         }
         let mut frame = self.buffer.split_to(whole).freeze();
-        let checked = frame.split_to(whole - CHECKSUM);
+        let checked = frame.split_to(whole - CHECKSUM_BYTES);
         if frame.get_u32() != crc32fast::hash(&checked) {
             return Err(FrameError::Checksum);
         }
-        let headers = checked.slice(PRELUDE..PRELUDE + headers);
-        let payload = checked.slice(PRELUDE + headers.len()..);
+        let headers = checked.slice(PRELUDE_BYTES..PRELUDE_BYTES + headers);
+        let payload = checked.slice(PRELUDE_BYTES + headers.len()..);
         Ok(Some(Frame { headers: text_headers(headers).ok_or(FrameError::Header)?, payload }))
     }
 }
@@ -135,7 +130,7 @@ mod tests {
         // A frame without headers and payload. Source: test vectors of the encoding.
         let mut frames = Frames::default();
         frames.feed(&[0, 0, 0, 0x10, 0, 0, 0, 0, 0x05, 0xc2, 0x48, 0xeb, 0x7d, 0x98, 0xc8, 0xff]);
-        assert_eq!(frames.next(), Ok(Some(Frame { headers: Vec::new(), payload: Bytes::new() })));
+        assert_eq!(frames.next_frame(), Ok(Some(Frame { headers: Vec::new(), payload: Bytes::new() })));
     }
 
     #[test]
@@ -147,7 +142,7 @@ mod tests {
         let mut found = Vec::new();
         for byte in &bytes {
             frames.feed(&[*byte]);
-            found.extend(frames.next().unwrap());
+            found.extend(frames.next_frame().unwrap());
         }
         assert_eq!(found.len(), 2);
         assert_eq!(found[0].header(":event-type"), Some("sessionUpdate"));
@@ -163,15 +158,15 @@ mod tests {
             bad[at] ^= 1;
             let mut frames = Frames::default();
             frames.feed(&bad);
-            assert_eq!(frames.next(), Err(error), "byte {at}");
+            assert_eq!(frames.next_frame(), Err(error), "byte {at}");
         }
         let mut frames = Frames::default();
         frames.feed(&frame(&[("a", TEXT, b"\0\x09b")], b""));
-        assert_eq!(frames.next(), Err(FrameError::Header));
+        assert_eq!(frames.next_frame(), Err(FrameError::Header));
         let mut short = [8u32.to_be_bytes(), 0u32.to_be_bytes()].concat();
         short.extend(crc32fast::hash(&short).to_be_bytes());
         let mut frames = Frames::default();
         frames.feed(&short);
-        assert_eq!(frames.next(), Err(FrameError::Length));
+        assert_eq!(frames.next_frame(), Err(FrameError::Length));
     }
 }
