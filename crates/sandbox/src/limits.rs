@@ -126,6 +126,10 @@ pub const EGRESS_CONNECTIONS: u64 = base::limits::FUNCTION_FILES;
 /// kernel about 200 KB.
 pub const NETWORKS_LEAST: usize = 8;
 
+/// Quiet time of the launcher before network namespaces are made ready while half of them are: the sandbox that took
+/// one is starting its runtime, which needs the processor more.
+pub const NETWORKS_QUIET: Duration = Duration::from_millis(20);
+
 /// Most network namespaces that are kept ready, however many are asked for at once.
 pub const NETWORKS_MOST: usize = 64;
 
