@@ -47,7 +47,7 @@ impl<'a> Ready<'a> {
     pub(super) fn start(&self, argv: &[String], env: &[(String, String)], cwd: &str) -> io::Result<Pid> {
         let program = Executable::new(argv, env)?;
         let (report, reporter) = report_pipe()?;
-        let pid = process::spawn(0, || {
+        let pid = process::spawn_sharing(|| {
             let error = match self.become_function(reporter.as_fd(), cwd) {
                 Ok(()) => program.execute(),
                 Err(error) => error,

@@ -18,10 +18,14 @@ use crate::limits::{
 use crate::meter::value;
 use crate::plan::groups::Version;
 use crate::plan::watch::{Held, Step, decide, own_memory, pace};
-use crate::sys::{Step as _, StepError, process};
+use crate::sys::process::Clerk;
+use crate::sys::{Step as _, StepError};
 
 /// Longest file of a group that is read, in bytes.
 const FILE_BYTES: usize = 16 * 1024;
+
+/// Longest number in a file, in bytes, with the end of its line.
+const NUMBER_BYTES: usize = 24;
 
 /// Looks for which a killed process may take to end before another is killed: a second.
 const VICTIM_LOOKS: u32 = 500;
@@ -53,7 +57,7 @@ pub(super) struct Watch {
     /// How often it was looked since the runtime's start.
     looks: u32,
     /// Who sets the alarm.
-    clerk: Option<Pid>,
+    clerk: Option<Clerk>,
     /// Who was killed last, and how often it was looked at since.
     victim: Option<(Pid, u32)>,
     /// When the latest killing began, and how many died of it.
@@ -158,8 +162,7 @@ impl Watch {
         let Alarm::Event { event, register } = &mut self.alarm else { return };
         let Some(register) = register.take() else { return };
         let order = format!("{} {} {}", event.as_raw_fd(), self.usage.as_raw_fd(), self.limit);
-        let written = move || i32::from(rustix::io::write(&register, order.as_bytes()).is_err());
-        match process::spawn(0, written) {
+        match Clerk::write(register, order) {
             Ok(clerk) => self.clerk = Some(clerk),
             Err(_) => self.alarm = Alarm::None,
         }
@@ -167,12 +170,13 @@ impl Watch {
 
     /// Hears that a child ended; whether to look now, because the alarm is set since then.
     pub(super) fn ended(&mut self, child: Pid, status: WaitStatus) -> bool {
-        let is_clerk = self.clerk.take_if(|clerk| *clerk == child).is_some();
-        if is_clerk && status.exit_status() != Some(0) {
+        let Some(clerk) = self.clerk.take_if(|clerk| clerk.pid() == child) else { return false };
+        clerk.ended();
+        if status.exit_status() != Some(0) {
             // The kernel has no alarms, or a reset came first.
             self.alarm = Alarm::None;
         }
-        is_clerk
+        true
     }
 
     /// Processes that the kernel itself killed, at the hard limit.
@@ -302,11 +306,13 @@ fn size(pid: Pid) -> u64 {
 }
 
 fn number(file: &OwnedFd) -> u64 {
-    read(file).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+    let mut text = [0; NUMBER_BYTES];
+    let length = rustix::io::pread(file, &mut text, 0).unwrap_or(0);
+    str::from_utf8(&text[..length]).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
 }
 
 fn read(file: &OwnedFd) -> io::Result<String> {
-    let mut text = [0; FILE_BYTES];
+    let mut text = vec![0; FILE_BYTES];
     let length = rustix::io::pread(file, &mut text, 0)?;
     Ok(String::from_utf8_lossy(&text[..length]).into_owned())
 }

@@ -112,7 +112,7 @@ impl Desk {
         ];
         waits.extend(self.sandboxes.rising().map(|launcher| PollFd::new(launcher, PollFlags::IN)));
         let timeout = match () {
-            () if self.sandboxes.prepares(now) => Some(Duration::ZERO),
+            () if let Some(patience) = self.sandboxes.patience(now) => Some(patience),
             () if self.sandboxes.has_removals() || self.has_strays => Some(CGROUP_RETRY),
             () if self.sandboxes.is_building() || self.chores.is_busy() => Some(TICK),
             () if self.sandboxes.may_shrink() => Some(NETWORKS_PATIENCE),

@@ -6,12 +6,13 @@
 use std::collections::{HashSet, VecDeque};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
 
 use base::clock::Timestamp;
 
 use super::egress::Egress;
 use crate::identity::{ENDPOINT_PORT, NAMES_PORT, RUNTIME_API_PORT};
-use crate::limits::{NETWORKS_LEAST, NETWORKS_MOST, NETWORKS_PATIENCE, NETWORKS_RETRY};
+use crate::limits::{NETWORKS_LEAST, NETWORKS_MOST, NETWORKS_PATIENCE, NETWORKS_QUIET, NETWORKS_RETRY};
 use crate::plan::egress::LINKS;
 use crate::sys::{self, Step, StepError, network};
 
@@ -90,6 +91,11 @@ impl Networks {
     /// Whether [`Self::refill`] has something to do.
     pub(super) fn wants_more(&self, now: Timestamp) -> bool {
         self.ready.len() < self.target && self.pause.is_none_or(|pause| pause < now)
+    }
+
+    /// How long it should be quiet before that.
+    pub(super) fn patience(&self) -> Duration {
+        if self.ready.len() * 2 < self.target { Duration::ZERO } else { NETWORKS_QUIET }
     }
 
     /// Whether more are kept ready than quiet times need.

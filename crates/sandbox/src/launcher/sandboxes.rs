@@ -6,6 +6,7 @@ mod walled;
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
 
 use base::clock::Timestamp;
 use base::id::EnvironmentId;
@@ -219,9 +220,10 @@ impl Sandboxes {
         }
     }
 
-    /// Whether a quiet moment would be used: while a sandbox rises it would take the processor from it.
-    pub(super) fn prepares(&self, now: Timestamp) -> bool {
-        !self.is_building() && self.walled().is_some_and(|walled| walled.wants_more(now))
+    /// How long a quiet moment must be to be used, if it would be: while a sandbox rises that would take the processor
+    /// from it.
+    pub(super) fn patience(&self, now: Timestamp) -> Option<Duration> {
+        if self.is_building() { None } else { self.walled()?.patience(now) }
     }
 
     /// Whether less need be prepared after a long quiet time.

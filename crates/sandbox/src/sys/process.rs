@@ -2,7 +2,8 @@
 
 use std::ffi::CString;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::mem::ManuallyDrop;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::panic::AssertUnwindSafe;
 
 use rustix::process::{Gid, Pid, Resource, Rlimit, Signal, Uid};
@@ -13,6 +14,9 @@ use crate::seccomp::Program;
 
 /// Exit status of a child whose body panicked.
 const PANICKED: i32 = 101;
+
+/// Stack of a child that shares its parent's memory, in words of 16 bytes: 256 KB, of which it touches a few pages.
+const STACK_WORDS: usize = 16 * 1024;
 
 /// Forks a child that runs `body` and exits with its result, in the namespaces that `flags` ask for. What `body`
 /// owns becomes the child's alone: the parent drops its copy.
@@ -42,6 +46,78 @@ pub(crate) fn spawn(flags: u64, body: impl FnOnce() -> i32) -> io::Result<Pid> {
         exit(code);
     }
     Pid::from_raw(result as i32).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
+}
+
+/// Starts a child that runs `body` in this process's own memory, and waits until it executes a program or ends.
+///
+/// Copying the memory, and the faults of both sides on the copies, would take longer than all that `body` does. What
+/// the child changes of itself is its own: users, rights, groups, descriptors, directory, signals. `body` shall own
+/// nothing, for what it drops is dropped among the child's descriptors, and what it has not dropped when it executes a
+/// program stays allocated here.
+///
+/// The process must have a single thread.
+pub(crate) fn spawn_sharing<F: FnOnce() -> i32>(body: F) -> io::Result<Pid> {
+    extern "C" fn run<F: FnOnce() -> i32>(body: *mut libc::c_void) -> i32 {
+        // SAFETY: the parent passed this and waits.
+        let body = unsafe { (*body.cast::<Option<F>>()).take() };
+        body.and_then(|body| std::panic::catch_unwind(AssertUnwindSafe(body)).ok()).unwrap_or(PANICKED)
+    }
+    let mut stack = Vec::with_capacity(STACK_WORDS);
+    let mut body = Some(body);
+    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+    // SAFETY: this process, its only thread, goes on when the child has let go of its memory, so that stack and body
+    // outlive their use and nothing is used by both at once.
+    let child = unsafe { libc::clone(run::<F>, top(&mut stack), flags, (&raw mut body).cast()) };
+    Pid::from_raw(checked(child.into())? as i32).ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
+/// A child that writes to a file of the kernel which lets the writer wait.
+///
+/// It works in this process's own memory: a copy would cost more than the write. What it works with stays allocated
+/// when the value is dropped before [`Self::ended`].
+pub(crate) struct Clerk {
+    pid: Pid,
+    desk: ManuallyDrop<Box<Desk>>,
+}
+
+struct Desk {
+    stack: Vec<u128>,
+    file: OwnedFd,
+    text: String,
+}
+
+impl Clerk {
+    /// Has `text` written; the child exits with 0 when that worked.
+    pub(crate) fn write(file: OwnedFd, text: String) -> io::Result<Self> {
+        extern "C" fn run(desk: *mut libc::c_void) -> i32 {
+            // SAFETY: the desk lives until the child was waited for, and nobody changes it. Nothing here allocates,
+            // nor uses anything else that the parent may be using.
+            let Desk { file, text, .. } = unsafe { &*desk.cast::<Desk>() };
+            i32::from(rustix::io::write(file, text.as_bytes()).is_err())
+        }
+        let mut desk = Box::new(Desk { stack: Vec::with_capacity(STACK_WORDS), file, text });
+        let top = top(&mut desk.stack);
+        let flags = libc::CLONE_VM | libc::SIGCHLD;
+        // SAFETY: the desk, with the stack, is freed by `ended` alone.
+        let child = unsafe { libc::clone(run, top, flags, (&raw mut *desk).cast()) };
+        let pid = Pid::from_raw(checked(child.into())? as i32).ok_or(io::ErrorKind::InvalidData)?;
+        Ok(Self { pid, desk: ManuallyDrop::new(desk) })
+    }
+
+    /// Its number.
+    pub(crate) const fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// Clears up after it; call when it was waited for.
+    pub(crate) fn ended(self) {
+        drop(ManuallyDrop::into_inner(self.desk));
+    }
+}
+
+/// Where a stack that grows downwards begins.
+fn top(stack: &mut Vec<u128>) -> *mut libc::c_void {
+    stack.spare_capacity_mut().as_mut_ptr_range().end.cast()
 }
 
 /// Ends the process at once: no destructors, no buffers written.
@@ -209,10 +285,17 @@ pub(crate) fn landlock_version() -> io::Result<i64> {
     })
 }
 
-/// A program with its arguments and environment, ready for `execve`.
+/// A program with its arguments and environment, ready for `execve`: a child that shares memory allocates none.
 pub(crate) struct Executable {
-    arguments: Vec<CString>,
-    environment: Vec<CString>,
+    arguments: Texts,
+    environment: Texts,
+}
+
+/// Texts as `execve` takes them.
+struct Texts {
+    pointers: Vec<*const libc::c_char>,
+    /// What the pointers point to.
+    _texts: Vec<CString>,
 }
 
 impl Executable {
@@ -221,22 +304,24 @@ impl Executable {
         if argv.is_empty() {
             return Err(io::Error::from_raw_os_error(libc::ENOENT));
         }
-        let zero = |_| io::Error::from_raw_os_error(libc::EINVAL);
-        let text = |text: &str| CString::new(text).map_err(zero);
-        let arguments = argv.iter().map(|argument| text(argument)).collect::<Result<_, _>>()?;
-        let environment =
-            env.iter().map(|(name, value)| text(&format!("{name}={value}"))).collect::<Result<_, _>>()?;
-        Ok(Self { arguments, environment })
+        let variables = env.iter().map(|(name, value)| format!("{name}={value}"));
+        Ok(Self { arguments: Texts::new(argv.iter().cloned())?, environment: Texts::new(variables)? })
     }
 
     /// Replaces this process; returns only when that failed.
     pub(crate) fn execute(&self) -> io::Error {
-        let pointers = |texts: &[CString]| {
-            texts.iter().map(|text| text.as_ptr()).chain([std::ptr::null()]).collect::<Vec<_>>()
-        };
-        let (arguments, environment) = (pointers(&self.arguments), pointers(&self.environment));
+        let (arguments, environment) = (&self.arguments.pointers, &self.environment.pointers);
         // SAFETY: both are null-terminated arrays of null-terminated strings that outlive the call.
         unsafe { libc::execve(arguments[0], arguments.as_ptr(), environment.as_ptr()) };
         io::Error::last_os_error()
+    }
+}
+
+impl Texts {
+    fn new(texts: impl Iterator<Item = String>) -> io::Result<Self> {
+        let texts = texts.map(CString::new).collect::<Result<Vec<_>, _>>();
+        let texts = texts.map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))?;
+        let pointers = texts.iter().map(|text| text.as_ptr()).chain([std::ptr::null()]).collect();
+        Ok(Self { pointers, _texts: texts })
     }
 }

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 use base::clock::Timestamp;
 use base::id::EnvironmentId;
@@ -139,15 +140,15 @@ impl Walled {
 
     /// Uses a quiet moment for the sandboxes to come, unless one is coming up.
     pub(super) fn prepare(&mut self, now: Timestamp, is_building: bool) {
-        if !is_building && self.wants_more(now) {
+        if !is_building {
             self.networks.refill(now);
         }
         self.networks.shrink(now);
     }
 
-    /// Whether more networks would be made ready.
-    pub(super) fn wants_more(&self, now: Timestamp) -> bool {
-        self.networks.wants_more(now)
+    /// How long it should be quiet before more networks are made ready, when that is due.
+    pub(super) fn patience(&self, now: Timestamp) -> Option<Duration> {
+        self.networks.wants_more(now).then(|| self.networks.patience())
     }
 
     /// Whether more networks are ready than a quiet time needs.
