@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::pipe::PipeFlags;
-use rustix::process::{Pid, Resource};
+use rustix::process::{DumpableBehavior, Pid, Resource};
 use rustix::thread::{CapabilitySet, UnshareFlags};
 
 use crate::identity::{FUNCTION_GID, FUNCTION_UID, TELEMETRY_FD};
@@ -56,6 +56,10 @@ impl<'a> Ready<'a> {
             let _ = rustix::io::write(&reporter, &errno.to_ne_bytes());
             1
         })?;
+        // A child that becomes somebody else makes the memory it shares as open as fs.suid_dumpable says.
+        if self.joins.is_some() {
+            rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+        }
         drop(reporter);
         let mut errno = [0; 4];
         match File::from(report).read_exact(&mut errno) {

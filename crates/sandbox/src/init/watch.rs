@@ -18,7 +18,7 @@ use crate::limits::{
 use crate::meter::value;
 use crate::plan::groups::Version;
 use crate::plan::watch::{Held, Step, decide, own_memory, pace};
-use crate::sys::process::Clerk;
+use crate::sys::process::{self, Clerk};
 use crate::sys::{Step as _, StepError};
 
 /// Longest file of a group that is read, in bytes.
