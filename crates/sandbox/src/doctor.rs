@@ -28,6 +28,7 @@ pub fn probe(data_dir: &Path, interpreters: &[Interpreter]) -> Facts {
         landlock: crate::sys::process::landlock_version().ok(),
         open_files: getrlimit(Resource::Nofile).maximum,
         nft: NFT.into_iter().find(|path| Path::new(path).exists()).map(str::to_owned),
+        veth: has_veth(),
         disk: disk(data_dir),
         interpreters: interpreters
             .iter()
@@ -70,6 +71,12 @@ impl Facts {
             self.unreadable.push(path.to_owned());
         }
     }
+}
+
+/// Whether the kernel has virtual Ethernet links; those that are built in show by their symbols alone.
+fn has_veth() -> bool {
+    let symbols = || fs::read_to_string("/proc/kallsyms").unwrap_or_default();
+    Path::new("/sys/module/veth").exists() || symbols().contains(" veth_newlink")
 }
 
 /// The file system that holds, or will hold, the data directory.

@@ -36,7 +36,6 @@ pub const PLACES: &[&str] = &[
     "/proc/self/ns/pid",
     "/proc/self/ns/user",
     "/proc/self/ns/uts",
-    "/sys/module/veth",
 ];
 
 /// The same in the memory hierarchy of version 1.
@@ -60,6 +59,8 @@ pub struct Facts {
     pub open_files: Option<u64>,
     /// Where the tool for packet filters is.
     pub nft: Option<String>,
+    /// Whether the kernel has virtual Ethernet links, built in or loaded.
+    pub veth: bool,
     /// Where data goes.
     pub disk: Option<Disk>,
     /// Interpreters with their versions.

@@ -258,7 +258,7 @@ fn forwarding(facts: &Facts) -> Finding {
             WALL,
             "net.ipv4.ip_forward is off",
             "functions reach no network but their own endpoint until it is on",
-            "sysctl -w net.ipv4.ip_forward=1, or let samovar do so: --allow-ip-forward",
+            "sysctl -w net.ipv4.ip_forward=1, or let samovar do so: --allow-ip-forward on",
         ),
         _ => Finding::weaker(WALL, "it cannot be read", "egress may not work", "look at net.ipv4.ip_forward"),
     }
@@ -266,11 +266,11 @@ fn forwarding(facts: &Facts) -> Finding {
 
 fn links(facts: &Facts) -> Finding {
     const WALL: &str = "links into sandboxes";
-    match facts.has("/sys/module/veth") {
+    match facts.veth {
         true => Finding::ok(WALL, "veth"),
         false => Finding::weaker(
             WALL,
-            "no veth module is loaded; it may be built in, or loaded when it is needed",
+            "veth is not in the kernel yet; it is loaded when it is needed, where its module is installed",
             "without it functions have no network but their own endpoint",
             "modprobe veth",
         ),

@@ -24,7 +24,8 @@ fn host(texts: &[(&str, &str)], places: &[&str]) -> Facts {
         disk: Some(Disk { at: "/var/lib/samovar".into(), free: 40 << 30 }),
         interpreters: vec!["Python 3.11.2".into()],
         texts: texts.collect(),
-        there: spaces.chain(["/sys/module/veth"]).chain(places.iter().copied()).map(str::to_owned).collect(),
+        veth: true,
+        there: spaces.chain(places.iter().copied()).map(str::to_owned).collect(),
         ..Facts::default()
     }
 }
