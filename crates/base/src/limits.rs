@@ -150,6 +150,9 @@ pub const LOG_SYNC_DELAY: Duration = Duration::from_millis(500);
 /// Connections that the AWS endpoint holds at once; more wait in the listener's backlog. Ours.
 pub const ENDPOINT_CONNECTIONS: usize = 2048;
 
+/// Connections that wait for a place at the AWS endpoint; the kernel may hold fewer (net.core.somaxconn). Ours.
+pub const ENDPOINT_BACKLOG: u32 = 1024;
+
 /// Connections that one function holds to its own AWS endpoint at once. Ours: descriptors are budgeted.
 pub const FUNCTION_ENDPOINT_CONNECTIONS: usize = 16;
 

@@ -4,6 +4,7 @@ mod inside;
 mod reset;
 mod unpacker;
 
+use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use access::{AccessKey, Gate, Secret, Vault};
 use anyhow::{Context, Result};
 use artifact::Artifacts;
 use base::clock::Clock;
-use base::limits::{DOOR_DRAIN, DRAIN_TIME};
+use base::limits::{DOOR_DRAIN, DRAIN_TIME, ENDPOINT_BACKLOG};
 use base::random::Dice;
 use catalogue::Catalogue;
 use doors::{Apis, Door, Endpoint, EndpointSetup, FunctionEndpoints, HostList};
@@ -24,7 +25,7 @@ use sandbox::interpreters::Interpreter;
 use services::lambda::{Lambda, LambdaSetup};
 use store::{Blobs, Store};
 use store_sqlite::SqliteStore;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::inside::LateEndpoints;
@@ -37,9 +38,7 @@ const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
 /// Serves until SIGTERM or SIGINT, then lets what runs finish.
 pub async fn serve(side: ServerSide, config: Config, interpreters: Vec<Interpreter>) -> Result<()> {
-    let listener = TcpListener::bind(config.listen)
-        .await
-        .with_context(|| format!("cannot listen on {}", config.listen))?;
+    let listener = listen(config.listen).with_context(|| format!("cannot listen on {}", config.listen))?;
     // Before anybody can know that the server is there: who starts it may end it at once.
     let stop = [signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?];
     let house = House::build(side, &config, interpreters).await?;
@@ -55,6 +54,15 @@ pub async fn serve(side: ServerSide, config: Config, interpreters: Vec<Interpret
     // The door lets answers under way finish while the engine runs them.
     let (_, ()) = tokio::join!(door.drain(DRAIN_TIME + DOOR_DRAIN), house.engine.drain(DRAIN_TIME));
     house.logs.close().await.context("the log indexes could not be stored")
+}
+
+/// A listener whose queue holds more than the default's: who does not fit tries again only after a second.
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // An address whose connections linger from an earlier run can be taken again.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(ENDPOINT_BACKLOG)
 }
 
 /// Every room, built.
