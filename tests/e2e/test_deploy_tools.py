@@ -50,7 +50,7 @@ def gone(lam, name):
 
 @pytest.fixture
 def sts():
-    """Answers who the caller is: the one question that claudia asks of another service."""
+    """Answers who the caller is: the one question that these tools ask of another service."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self):
@@ -97,13 +97,14 @@ def test_chalice_deploys_changes_and_deletes(server, lam, tmp_path, name):
     gone(lam, function)
 
 
-def test_zappa_deploys_updates_rolls_back_and_deletes(server, lam, tmp_path, name):
+def test_zappa_deploys_updates_rolls_back_and_deletes(server, lam, sts, tmp_path, name):
     archives = []
     for word in ("first", "second"):
         path = tmp_path / f"{word}.zip"
         path.write_bytes(zip_of({"index.py": f"def handler(event, context):\n    return '{word}'\n"}))
         archives.append(path)
-    told = run(server, TOOLS / "bin/python", HERE / "zappa_life.py", name, *archives, ROLE, PYTHON, cwd=tmp_path)
+    life = [TOOLS / "bin/python", HERE / "zappa_life.py", name, *archives, ROLE, PYTHON]
+    told = run(server, *life, cwd=tmp_path, AWS_ENDPOINT_URL_STS=sts)
     principal = {"Service": "events.amazonaws.com"}
     assert json.loads(told.splitlines()[-1]) == {
         "arn": ARNF + name,
@@ -114,7 +115,7 @@ def test_zappa_deploys_updates_rolls_back_and_deletes(server, lam, tmp_path, nam
         "memory": 256,
         "rolled_back": "first",
         "versions": name,
-        "statements": ["FunctionURLAllowPublicAccess", "FunctionURLInvokeAllowPublicAccess"],
+        "statements": ["FunctionURLAllowPublicAccess", "FunctionURLAllowPublicAccessInvoke"],
         "closed": [],
         "same_url": True,
         "urls": [],
