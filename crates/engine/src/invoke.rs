@@ -8,12 +8,14 @@ use base::id::RequestId;
 use base::limits;
 use bytes::Bytes;
 use catalogue::Version;
+use http::HeaderValue;
 use tokio::sync::oneshot;
 use tracing::Span;
 
 use crate::Engine;
 use crate::admission::{AdmitError, Permit};
-use crate::outcome::{Answer, Fault};
+use crate::flow::{Flow, Sink, flow};
+use crate::outcome::{Answer, Fault, UNNAMED};
 use crate::starter::StartError;
 use crate::trace::TraceHeader;
 
@@ -57,6 +59,22 @@ pub struct Reply {
     pub function_error: Option<FunctionError>,
     /// The function's result, or its error as JSON.
     pub payload: Bytes,
+    /// The trace header.
+    pub trace: String,
+    /// Resolves when log and report are written. An environment that broke drops it.
+    pub end: oneshot::Receiver<Ended>,
+}
+
+/// What a caller gets that takes the response as it comes, as soon as there is something of it.
+#[derive(Debug)]
+pub struct StreamReply {
+    /// The version that ran.
+    pub executed_version: Qualifier,
+    /// What the runtime says the response is.
+    pub content_type: HeaderValue,
+    /// The function's bytes, or its error as JSON when it failed before the first of them. A function that fails later
+    /// leaves the stream short, and nothing says so.
+    pub flow: Flow,
     /// The trace header.
     pub trace: String,
     /// Resolves when log and report are written. An environment that broke drops it.
@@ -143,17 +161,36 @@ pub struct Job {
     /// The invocation's span.
     pub span: Span,
     permit: Permit,
-    reply: Option<oneshot::Sender<Result<Reply, InvokeError>>>,
+    caller: Option<Caller>,
     end: Option<oneshot::Sender<Ended>>,
 }
 
-/// Where the caller waits.
-pub type Answered = oneshot::Receiver<Result<Reply, InvokeError>>;
+/// Where the caller waits for its reply, until it has one.
+#[derive(Debug)]
+enum Caller {
+    /// It takes the response whole.
+    Whole(oneshot::Sender<Result<Reply, InvokeError>>),
+    /// It takes the response as it comes.
+    Flowing(oneshot::Sender<Result<StreamReply, InvokeError>>),
+}
+
+/// Where a caller waits for its reply, whole or flowing.
+pub type Answered<R = Reply> = oneshot::Receiver<Result<R, InvokeError>>;
 
 impl Job {
     /// An admitted invocation and the place where its caller waits.
     pub fn new(invocation: Invocation, permit: Permit) -> (Box<Self>, Answered) {
         let (sender, answered) = oneshot::channel();
+        (Self::of(invocation, permit, Caller::Whole(sender)), answered)
+    }
+
+    /// The same for a caller that takes the response as it comes.
+    pub fn streaming(invocation: Invocation, permit: Permit) -> (Box<Self>, Answered<StreamReply>) {
+        let (sender, answered) = oneshot::channel();
+        (Self::of(invocation, permit, Caller::Flowing(sender)), answered)
+    }
+
+    fn of(invocation: Invocation, permit: Permit, caller: Caller) -> Box<Self> {
         let span = tracing::debug_span!(
             "invoke",
             request_id = %invocation.id,
@@ -161,35 +198,82 @@ impl Job {
             version = %invocation.version.qualifier,
             environment = tracing::field::Empty,
         );
-        (Box::new(Self { invocation, span, permit, reply: Some(sender), end: None }), answered)
+        Box::new(Self { invocation, span, permit, caller: Some(caller), end: None })
+    }
+
+    /// Whether the caller waits for a whole response.
+    pub const fn is_whole(&self) -> bool {
+        matches!(self.caller, Some(Caller::Whole(_)))
     }
 
     /// Tells the caller that the function will not run.
     pub fn refuse(mut self: Box<Self>, error: InvokeError) {
-        if let Some(reply) = self.reply.take() {
-            // A caller that went away needs no answer.
-            let _ = reply.send(Err(error));
+        // A caller that went away needs no answer.
+        match self.caller.take() {
+            Some(Caller::Whole(reply)) => drop(reply.send(Err(error))),
+            Some(Caller::Flowing(reply)) => drop(reply.send(Err(error))),
+            None => {}
         }
     }
 
     /// Answers the caller; only the first answer counts.
     pub fn reply(&mut self, answer: Answer) {
-        let Some(reply) = self.reply.take() else { return };
-        let Invocation { id, version, trace, .. } = &self.invocation;
-        let (end, ended) = oneshot::channel();
-        let (payload, function_error) = match answer {
-            Answer::Response(payload) => (payload, None),
+        match self.caller.take() {
+            Some(Caller::Whole(reply)) => self.reply_whole(reply, answer),
+            Some(Caller::Flowing(reply)) => {
+                let content_type = answer.content_type();
+                let (payload, _) = self.told(answer);
+                self.reply_flowing(reply, content_type, Flow::whole(payload));
+            }
+            None => {}
+        }
+    }
+
+    /// Answers a caller that takes the response as it comes; what is then put into the sink is what it gets.
+    pub fn begin(&mut self, content_type: Option<HeaderValue>) -> Sink {
+        let (sink, flow) = flow();
+        if let Some(Caller::Flowing(reply)) =
+            self.caller.take_if(|caller| matches!(caller, Caller::Flowing(_)))
+        {
+            self.reply_flowing(reply, content_type.unwrap_or(UNNAMED), flow);
+        }
+        sink
+    }
+
+    fn reply_whole(&mut self, reply: oneshot::Sender<Result<Reply, InvokeError>>, answer: Answer) {
+        let (payload, function_error) = self.told(answer);
+        let end = self.ending();
+        let Invocation { version, trace, .. } = &self.invocation;
+        let (executed_version, trace) = (version.qualifier.clone(), trace.to_string());
+        let _ = reply.send(Ok(Reply { executed_version, function_error, payload, trace, end }));
+    }
+
+    fn reply_flowing(
+        &mut self,
+        reply: oneshot::Sender<Result<StreamReply, InvokeError>>,
+        content_type: HeaderValue,
+        flow: Flow,
+    ) {
+        let end = self.ending();
+        let Invocation { version, trace, .. } = &self.invocation;
+        let (executed_version, trace) = (version.qualifier.clone(), trace.to_string());
+        let _ = reply.send(Ok(StreamReply { executed_version, content_type, flow, trace, end }));
+    }
+
+    /// An answer's payload, and whether the function failed.
+    fn told(&self, answer: Answer) -> (Bytes, Option<FunctionError>) {
+        match answer {
+            Answer::Response { body, .. } => (body, None),
             Answer::Error { body, .. } => (body, Some(FunctionError::Unhandled)),
-            Answer::Fault(fault) => (fault.payload(*id), Some(FunctionError::Unhandled)),
-        };
+            Answer::Fault(fault) => (fault.payload(self.invocation.id), Some(FunctionError::Unhandled)),
+        }
+    }
+
+    /// Where the caller waits for the end from now on.
+    fn ending(&mut self) -> oneshot::Receiver<Ended> {
+        let (end, ended) = oneshot::channel();
         self.end = Some(end);
-        let _ = reply.send(Ok(Reply {
-            executed_version: version.qualifier.clone(),
-            function_error,
-            payload,
-            trace: trace.to_string(),
-            end: ended,
-        }));
+        ended
     }
 
     /// Gives the permit back and tells whoever waits that log and report are written.
@@ -209,13 +293,28 @@ impl Engine {
     ///
     /// Dropping the returned future changes nothing for the function once it was admitted.
     pub async fn invoke(&self, invocation: Authorized<Invocation>) -> Result<Reply, InvokeError> {
+        self.run(invocation, Job::new).await
+    }
+
+    /// Runs a function and answers as soon as its response begins, or is there where it does not stream.
+    ///
+    /// Neither dropping the returned future nor the reply changes anything for the function once it was admitted.
+    pub async fn stream(&self, invocation: Authorized<Invocation>) -> Result<StreamReply, InvokeError> {
+        self.run(invocation, Job::streaming).await
+    }
+
+    async fn run<R>(
+        &self,
+        invocation: Authorized<Invocation>,
+        job: impl FnOnce(Invocation, Permit) -> (Box<Job>, Answered<R>),
+    ) -> Result<R, InvokeError> {
         let invocation = invocation.into_inner();
         let size = invocation.payload.len();
         if size > limits::SYNC_REQUEST_BYTES {
             return Err(InvokeError::TooLarge { size });
         }
         let permit = self.admission.admit(&invocation.version.arn.scope)?;
-        let (job, answered) = Job::new(invocation, permit);
+        let (job, answered) = job(invocation, permit);
         self.pools.run(job);
         // The pool drops a job without an answer only when its environment was torn down.
         answered.await.unwrap_or(Err(InvokeError::ShuttingDown))
