@@ -370,22 +370,28 @@ fn an_environment_that_is_closed_does_nothing_more() {
 
 #[test]
 fn a_streamed_response_ends_before_its_call_does() {
-    check("0 built; 100 next; 100 call 1; 200 begun 1; 300 streamed 1; 301 next", &expect![[r#"
+    check(
+        "0 built; 100 next; 100 call 1; 200 begun 1; 300 streamed 1; 301 next",
+        &expect![[r#"
         0 built: initstart(init), start, timer@10000
         100 next: park, notimer, init-report(Init 100 Success), offer
         100 call 1: startline, deliver, timer@3100
         200 begun 1: flow
         300 streamed 1: flowed, accept
         301 next: park, notimer, finish(201 init 100 Success), offer
-    "#]]);
-    check("0 built; 100 next; 100 call 1; 200 begun 1; 300 broken 1; 301 next", &expect![[r#"
+    "#]],
+    );
+    check(
+        "0 built; 100 next; 100 call 1; 200 begun 1; 300 broken 1; 301 next",
+        &expect![[r#"
         0 built: initstart(init), start, timer@10000
         100 next: park, notimer, init-report(Init 100 Success), offer
         100 call 1: startline, deliver, timer@3100
         200 begun 1: flow
         300 broken 1: flowed, refuse(truncated)
         301 next: park, notimer, finish(201 init 100 Error("Runtime.TruncatedResponse")), offer
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -414,21 +420,27 @@ fn a_fault_while_a_response_streams_cuts_it() {
             310 reset: fault-line(Runtime exited with error: exit status 1), finish(201 init 100 Error("Runtime.ExitError")), notimer, offer
         "#]],
     );
-    check("0 built; 100 next; 100 call 1; 200 begun 1; 300 oom; 310 reset", &expect![[r#"
+    check(
+        "0 built; 100 next; 100 call 1; 200 begun 1; 300 oom; 310 reset",
+        &expect![[r#"
         0 built: initstart(init), start, timer@10000
         100 next: park, notimer, init-report(Init 100 Success), offer
         100 call 1: startline, deliver, timer@3100
         200 begun 1: flow
         300 oom: flowed, reset, timer@5300
         310 reset: fault-line(Runtime exited with error: signal: killed), finish(200 init 100 Error("Runtime.OutOfMemory")), notimer, offer
-    "#]]);
-    check("0 built; 100 next; 100 call 1; 200 begun 1; 300 lost", &expect![[r#"
+    "#]],
+    );
+    check(
+        "0 built; 100 next; 100 call 1; 200 begun 1; 300 lost",
+        &expect![[r#"
         0 built: initstart(init), start, timer@10000
         100 next: park, notimer, init-report(Init 100 Success), offer
         100 call 1: startline, deliver, timer@3100
         200 begun 1: flow
         300 lost: flowed, finish(200 init 100 Error("Sandbox.Failure")), destroy
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
