@@ -7,6 +7,7 @@ use crate::error::ServiceError;
 use crate::schema::Segment;
 use crate::schema::{Operation, Protocol, Service};
 use crate::value::{FromValue, IntoValue, Mismatch, Structure, Value};
+use base::clock::Timestamp;
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -35,7 +36,7 @@ pub static SERVICE: Service = Service {
             status: 201,
             input: &shapes::ADD_LAYER_VERSION_PERMISSION_REQUEST,
             output: Some(&shapes::ADD_LAYER_VERSION_PERMISSION_RESPONSE),
-            built: false,
+            built: true,
         },
         Operation {
             name: "AddPermission",
@@ -50,7 +51,7 @@ pub static SERVICE: Service = Service {
             status: 201,
             input: &shapes::ADD_PERMISSION_REQUEST,
             output: Some(&shapes::ADD_PERMISSION_RESPONSE),
-            built: false,
+            built: true,
         },
         Operation {
             name: "CheckpointDurableExecution",
@@ -80,7 +81,7 @@ pub static SERVICE: Service = Service {
             status: 201,
             input: &shapes::CREATE_ALIAS_REQUEST,
             output: Some(&shapes::ALIAS_CONFIGURATION),
-            built: false,
+            built: true,
         },
         Operation {
             name: "CreateCapacityProvider",
@@ -100,7 +101,7 @@ pub static SERVICE: Service = Service {
             status: 201,
             input: &shapes::CREATE_CODE_SIGNING_CONFIG_REQUEST,
             output: Some(&shapes::CREATE_CODE_SIGNING_CONFIG_RESPONSE),
-            built: false,
+            built: true,
         },
         Operation {
             name: "CreateEventSourceMapping",
@@ -110,7 +111,7 @@ pub static SERVICE: Service = Service {
             status: 202,
             input: &shapes::CREATE_EVENT_SOURCE_MAPPING_REQUEST,
             output: Some(&shapes::EVENT_SOURCE_MAPPING_CONFIGURATION),
-            built: false,
+            built: true,
         },
         Operation {
             name: "CreateFunction",
@@ -135,7 +136,7 @@ pub static SERVICE: Service = Service {
             status: 201,
             input: &shapes::CREATE_FUNCTION_URL_CONFIG_REQUEST,
             output: Some(&shapes::CREATE_FUNCTION_URL_CONFIG_RESPONSE),
-            built: false,
+            built: true,
         },
         Operation {
             name: "DeleteAlias",
@@ -151,7 +152,7 @@ pub static SERVICE: Service = Service {
             status: 204,
             input: &shapes::DELETE_ALIAS_REQUEST,
             output: None,
-            built: false,
+            built: true,
         },
         Operation {
             name: "DeleteCapacityProvider",
@@ -179,7 +180,7 @@ pub static SERVICE: Service = Service {
             status: 204,
             input: &shapes::DELETE_CODE_SIGNING_CONFIG_REQUEST,
             output: Some(&shapes::DELETE_CODE_SIGNING_CONFIG_RESPONSE),
-            built: false,
+            built: true,
         },
         Operation {
             name: "DeleteDurableExecution",
@@ -207,7 +208,7 @@ pub static SERVICE: Service = Service {
             status: 202,
             input: &shapes::DELETE_EVENT_SOURCE_MAPPING_REQUEST,
             output: Some(&shapes::EVENT_SOURCE_MAPPING_CONFIGURATION),
-            built: false,
+            built: true,
         },
         Operation {
             name: "DeleteFunction",
@@ -236,7 +237,7 @@ pub static SERVICE: Service = Service {
             status: 204,
             input: &shapes::DELETE_FUNCTION_CODE_SIGNING_CONFIG_REQUEST,
             output: None,
-            built: false,
+            built: true,
         },
         Operation {
             name: "DeleteFunctionConcurrency",
@@ -251,7 +252,7 @@ pub static SERVICE: Service = Service {
             status: 204,
             input: &shapes::DELETE_FUNCTION_CONCURRENCY_REQUEST,
             output: None,
-            built: false,
+            built: true,
         },
         Operation {
             name: "DeleteFunctionEventInvokeConfig",
@@ -266,7 +267,7 @@ pub static SERVICE: Service = Service {
             status: 204,
             input: &shapes::DELETE_FUNCTION_EVENT_INVOKE_CONFIG_REQUEST,
             output: None,
-            built: false,
+            built: true,
         },
         Operation {
             name: "DeleteFunctionUrlConfig",
@@ -281,7 +282,7 @@ pub static SERVICE: Service = Service {
             status: 204,
             input: &shapes::DELETE_FUNCTION_URL_CONFIG_REQUEST,
             output: None,
-            built: false,
+            built: true,
         },
         Operation {
             name: "DeleteLayerVersion",
@@ -297,7 +298,7 @@ pub static SERVICE: Service = Service {
             status: 204,
             input: &shapes::DELETE_LAYER_VERSION_REQUEST,
             output: None,
-            built: false,
+            built: true,
         },
         Operation {
             name: "DeleteProvisionedConcurrencyConfig",
@@ -312,7 +313,7 @@ pub static SERVICE: Service = Service {
             status: 204,
             input: &shapes::DELETE_PROVISIONED_CONCURRENCY_CONFIG_REQUEST,
             output: None,
-            built: false,
+            built: true,
         },
         Operation {
             name: "DeleteResourcePolicy",
@@ -326,7 +327,7 @@ pub static SERVICE: Service = Service {
             status: 204,
             input: &shapes::DELETE_RESOURCE_POLICY_REQUEST,
             output: None,
-            built: false,
+            built: true,
         },
         Operation {
             name: "GetAccountSettings",
@@ -336,7 +337,7 @@ pub static SERVICE: Service = Service {
             status: 200,
             input: &shapes::GET_ACCOUNT_SETTINGS_REQUEST,
             output: Some(&shapes::GET_ACCOUNT_SETTINGS_RESPONSE),
-            built: false,
+            built: true,
         },
         Operation {
             name: "GetAlias",
@@ -352,7 +353,7 @@ pub static SERVICE: Service = Service {
             status: 200,
             input: &shapes::GET_ALIAS_REQUEST,
             output: Some(&shapes::ALIAS_CONFIGURATION),
-            built: false,
+            built: true,
         },
         Operation {
             name: "GetCapacityProvider",
@@ -380,7 +381,7 @@ pub static SERVICE: Service = Service {
             status: 200,
             input: &shapes::GET_CODE_SIGNING_CONFIG_REQUEST,
             output: Some(&shapes::GET_CODE_SIGNING_CONFIG_RESPONSE),
-            built: false,
+            built: true,
         },
         Operation {
             name: "GetDurableExecution",
@@ -438,7 +439,7 @@ pub static SERVICE: Service = Service {
             status: 200,
             input: &shapes::GET_EVENT_SOURCE_MAPPING_REQUEST,
             output: Some(&shapes::EVENT_SOURCE_MAPPING_CONFIGURATION),
-            built: false,
+            built: true,
         },
         Operation {
             name: "GetFunction",
@@ -467,7 +468,7 @@ pub static SERVICE: Service = Service {
             status: 200,
             input: &shapes::GET_FUNCTION_CODE_SIGNING_CONFIG_REQUEST,
             output: Some(&shapes::GET_FUNCTION_CODE_SIGNING_CONFIG_RESPONSE),
-            built: false,
+            built: true,
         },
         Operation {
             name: "GetFunctionConcurrency",
@@ -482,7 +483,7 @@ pub static SERVICE: Service = Service {
             status: 200,
             input: &shapes::GET_FUNCTION_CONCURRENCY_REQUEST,
             output: Some(&shapes::GET_FUNCTION_CONCURRENCY_RESPONSE),
-            built: false,
+            built: true,
         },
         Operation {
             name: "GetFunctionConfiguration",
@@ -512,7 +513,7 @@ pub static SERVICE: Service = Service {
             status: 200,
             input: &shapes::GET_FUNCTION_EVENT_INVOKE_CONFIG_REQUEST,
             output: Some(&shapes::FUNCTION_EVENT_INVOKE_CONFIG),
-            built: false,
+            built: true,
         },
         Operation {
             name: "GetFunctionRecursionConfig",
@@ -527,7 +528,7 @@ pub static SERVICE: Service = Service {
             status: 200,
             input: &shapes::GET_FUNCTION_RECURSION_CONFIG_REQUEST,
             output: Some(&shapes::GET_FUNCTION_RECURSION_CONFIG_RESPONSE),
-            built: false,
+            built: true,
         },
         Operation {
             name: "GetFunctionScalingConfig",
@@ -542,7 +543,7 @@ pub static SERVICE: Service = Service {
             status: 200,
             input: &shapes::GET_FUNCTION_SCALING_CONFIG_REQUEST,
             output: Some(&shapes::GET_FUNCTION_SCALING_CONFIG_RESPONSE),
-            built: false,
+            built: true,
         },
         Operation {
             name: "GetFunctionUrlConfig",
@@ -557,7 +558,7 @@ pub static SERVICE: Service = Service {
             status: 200,
             input: &shapes::GET_FUNCTION_URL_CONFIG_REQUEST,
             output: Some(&shapes::GET_FUNCTION_URL_CONFIG_RESPONSE),
-            built: false,
+            built: true,
         },
         Operation {
             name: "GetLayerVersion",
@@ -573,7 +574,7 @@ pub static SERVICE: Service = Service {
             status: 200,
             input: &shapes::GET_LAYER_VERSION_REQUEST,
             output: Some(&shapes::GET_LAYER_VERSION_RESPONSE),
-            built: false,
+            built: true,
         },
         Operation {
             name: "GetLayerVersionByArn",
@@ -583,7 +584,7 @@ pub static SERVICE: Service = Service {
             status: 200,
             input: &shapes::GET_LAYER_VERSION_BY_ARN_REQUEST,
             output: Some(&shapes::GET_LAYER_VERSION_RESPONSE),
-            built: false,
+            built: true,
         },
         Operation {
             name: "GetLayerVersionPolicy",
@@ -600,7 +601,7 @@ pub static SERVICE: Service = Service {
             status: 200,
             input: &shapes::GET_LAYER_VERSION_POLICY_REQUEST,
             output: Some(&shapes::GET_LAYER_VERSION_POLICY_RESPONSE),
-            built: false,
+            built: true,
         },
         Operation {
             name: "GetPolicy",
@@ -615,7 +616,7 @@ pub static SERVICE: Service = Service {
             status: 200,
             input: &shapes::GET_POLICY_REQUEST,
             output: Some(&shapes::GET_POLICY_RESPONSE),
-            built: false,
+            built: true,
         },
         Operation {
             name: "GetProvisionedConcurrencyConfig",
@@ -630,7 +631,7 @@ pub static SERVICE: Service = Service {
             status: 200,
             input: &shapes::GET_PROVISIONED_CONCURRENCY_CONFIG_REQUEST,
             output: Some(&shapes::GET_PROVISIONED_CONCURRENCY_CONFIG_RESPONSE),
-            built: false,
+            built: true,
         },
         Operation {
             name: "GetResourcePolicy",
@@ -644,7 +645,7 @@ pub static SERVICE: Service = Service {
             status: 200,
             input: &shapes::GET_RESOURCE_POLICY_REQUEST,
             output: Some(&shapes::GET_RESOURCE_POLICY_RESPONSE),
-            built: false,
+            built: true,
         },
         Operation {
             name: "GetRuntimeManagementConfig",
@@ -659,7 +660,7 @@ pub static SERVICE: Service = Service {
             status: 200,
             input: &shapes::GET_RUNTIME_MANAGEMENT_CONFIG_REQUEST,
             output: Some(&shapes::GET_RUNTIME_MANAGEMENT_CONFIG_RESPONSE),
-            built: false,
+            built: true,
         },
         Operation {
             name: "Invoke",
@@ -719,7 +720,7 @@ pub static SERVICE: Service = Service {
             status: 200,
             input: &shapes::LIST_ALIASES_REQUEST,
             output: Some(&shapes::LIST_ALIASES_RESPONSE),
-            built: false,
+            built: true,
         },
         Operation {
             name: "ListCapacityProviders",
@@ -739,7 +740,7 @@ pub static SERVICE: Service = Service {
             status: 200,
             input: &shapes::LIST_CODE_SIGNING_CONFIGS_REQUEST,
             output: Some(&shapes::LIST_CODE_SIGNING_CONFIGS_RESPONSE),
-            built: false,
+            built: true,
         },
         Operation {
             name: "ListDurableExecutionsByFunction",
@@ -764,7 +765,7 @@ pub static SERVICE: Service = Service {
             status: 200,
             input: &shapes::LIST_EVENT_SOURCE_MAPPINGS_REQUEST,
             output: Some(&shapes::LIST_EVENT_SOURCE_MAPPINGS_RESPONSE),
-            built: false,
+            built: true,
         },
         Operation {
             name: "ListFunctionEventInvokeConfigs",
@@ -780,7 +781,7 @@ pub static SERVICE: Service = Service {
             status: 200,
             input: &shapes::LIST_FUNCTION_EVENT_INVOKE_CONFIGS_REQUEST,
             output: Some(&shapes::LIST_FUNCTION_EVENT_INVOKE_CONFIGS_RESPONSE),
-            built: false,
+            built: true,
         },
         Operation {
             name: "ListFunctionUrlConfigs",
@@ -795,7 +796,7 @@ pub static SERVICE: Service = Service {
             status: 200,
             input: &shapes::LIST_FUNCTION_URL_CONFIGS_REQUEST,
             output: Some(&shapes::LIST_FUNCTION_URL_CONFIGS_RESPONSE),
-            built: false,
+            built: true,
         },
         Operation {
             name: "ListFunctionVersionsByCapacityProvider",
@@ -835,7 +836,7 @@ pub static SERVICE: Service = Service {
             status: 200,
             input: &shapes::LIST_FUNCTIONS_BY_CODE_SIGNING_CONFIG_REQUEST,
             output: Some(&shapes::LIST_FUNCTIONS_BY_CODE_SIGNING_CONFIG_RESPONSE),
-            built: false,
+            built: true,
         },
         Operation {
             name: "ListLayerVersions",
@@ -850,7 +851,7 @@ pub static SERVICE: Service = Service {
             status: 200,
             input: &shapes::LIST_LAYER_VERSIONS_REQUEST,
             output: Some(&shapes::LIST_LAYER_VERSIONS_RESPONSE),
-            built: false,
+            built: true,
         },
         Operation {
             name: "ListLayers",
@@ -860,7 +861,7 @@ pub static SERVICE: Service = Service {
             status: 200,
             input: &shapes::LIST_LAYERS_REQUEST,
             output: Some(&shapes::LIST_LAYERS_RESPONSE),
-            built: false,
+            built: true,
         },
         Operation {
             name: "ListProvisionedConcurrencyConfigs",
@@ -875,7 +876,7 @@ pub static SERVICE: Service = Service {
             status: 200,
             input: &shapes::LIST_PROVISIONED_CONCURRENCY_CONFIGS_REQUEST,
             output: Some(&shapes::LIST_PROVISIONED_CONCURRENCY_CONFIGS_RESPONSE),
-            built: false,
+            built: true,
         },
         Operation {
             name: "ListTags",
@@ -885,7 +886,7 @@ pub static SERVICE: Service = Service {
             status: 200,
             input: &shapes::LIST_TAGS_REQUEST,
             output: Some(&shapes::LIST_TAGS_RESPONSE),
-            built: false,
+            built: true,
         },
         Operation {
             name: "ListVersionsByFunction",
@@ -900,7 +901,7 @@ pub static SERVICE: Service = Service {
             status: 200,
             input: &shapes::LIST_VERSIONS_BY_FUNCTION_REQUEST,
             output: Some(&shapes::LIST_VERSIONS_BY_FUNCTION_RESPONSE),
-            built: false,
+            built: true,
         },
         Operation {
             name: "PauseDurableExecution",
@@ -930,7 +931,7 @@ pub static SERVICE: Service = Service {
             status: 201,
             input: &shapes::PUBLISH_LAYER_VERSION_REQUEST,
             output: Some(&shapes::PUBLISH_LAYER_VERSION_RESPONSE),
-            built: false,
+            built: true,
         },
         Operation {
             name: "PublishVersion",
@@ -945,7 +946,7 @@ pub static SERVICE: Service = Service {
             status: 201,
             input: &shapes::PUBLISH_VERSION_REQUEST,
             output: Some(&shapes::FUNCTION_CONFIGURATION),
-            built: false,
+            built: true,
         },
         Operation {
             name: "PutFunctionCodeSigningConfig",
@@ -960,7 +961,7 @@ pub static SERVICE: Service = Service {
             status: 200,
             input: &shapes::PUT_FUNCTION_CODE_SIGNING_CONFIG_REQUEST,
             output: Some(&shapes::PUT_FUNCTION_CODE_SIGNING_CONFIG_RESPONSE),
-            built: false,
+            built: true,
         },
         Operation {
             name: "PutFunctionConcurrency",
@@ -975,7 +976,7 @@ pub static SERVICE: Service = Service {
             status: 200,
             input: &shapes::PUT_FUNCTION_CONCURRENCY_REQUEST,
             output: Some(&shapes::CONCURRENCY),
-            built: false,
+            built: true,
         },
         Operation {
             name: "PutFunctionEventInvokeConfig",
@@ -990,7 +991,7 @@ pub static SERVICE: Service = Service {
             status: 200,
             input: &shapes::PUT_FUNCTION_EVENT_INVOKE_CONFIG_REQUEST,
             output: Some(&shapes::FUNCTION_EVENT_INVOKE_CONFIG),
-            built: false,
+            built: true,
         },
         Operation {
             name: "PutFunctionRecursionConfig",
@@ -1005,7 +1006,7 @@ pub static SERVICE: Service = Service {
             status: 200,
             input: &shapes::PUT_FUNCTION_RECURSION_CONFIG_REQUEST,
             output: Some(&shapes::PUT_FUNCTION_RECURSION_CONFIG_RESPONSE),
-            built: false,
+            built: true,
         },
         Operation {
             name: "PutFunctionScalingConfig",
@@ -1020,7 +1021,7 @@ pub static SERVICE: Service = Service {
             status: 202,
             input: &shapes::PUT_FUNCTION_SCALING_CONFIG_REQUEST,
             output: Some(&shapes::PUT_FUNCTION_SCALING_CONFIG_RESPONSE),
-            built: false,
+            built: true,
         },
         Operation {
             name: "PutProvisionedConcurrencyConfig",
@@ -1035,7 +1036,7 @@ pub static SERVICE: Service = Service {
             status: 202,
             input: &shapes::PUT_PROVISIONED_CONCURRENCY_CONFIG_REQUEST,
             output: Some(&shapes::PUT_PROVISIONED_CONCURRENCY_CONFIG_RESPONSE),
-            built: false,
+            built: true,
         },
         Operation {
             name: "PutResourcePolicy",
@@ -1049,7 +1050,7 @@ pub static SERVICE: Service = Service {
             status: 200,
             input: &shapes::PUT_RESOURCE_POLICY_REQUEST,
             output: Some(&shapes::PUT_RESOURCE_POLICY_RESPONSE),
-            built: false,
+            built: true,
         },
         Operation {
             name: "PutRuntimeManagementConfig",
@@ -1064,7 +1065,7 @@ pub static SERVICE: Service = Service {
             status: 200,
             input: &shapes::PUT_RUNTIME_MANAGEMENT_CONFIG_REQUEST,
             output: Some(&shapes::PUT_RUNTIME_MANAGEMENT_CONFIG_RESPONSE),
-            built: false,
+            built: true,
         },
         Operation {
             name: "RemoveLayerVersionPermission",
@@ -1082,7 +1083,7 @@ pub static SERVICE: Service = Service {
             status: 204,
             input: &shapes::REMOVE_LAYER_VERSION_PERMISSION_REQUEST,
             output: None,
-            built: false,
+            built: true,
         },
         Operation {
             name: "RemovePermission",
@@ -1098,7 +1099,7 @@ pub static SERVICE: Service = Service {
             status: 204,
             input: &shapes::REMOVE_PERMISSION_REQUEST,
             output: None,
-            built: false,
+            built: true,
         },
         Operation {
             name: "ResumeDurableExecution",
@@ -1183,7 +1184,7 @@ pub static SERVICE: Service = Service {
             status: 204,
             input: &shapes::TAG_RESOURCE_REQUEST,
             output: None,
-            built: false,
+            built: true,
         },
         Operation {
             name: "UntagResource",
@@ -1193,7 +1194,7 @@ pub static SERVICE: Service = Service {
             status: 204,
             input: &shapes::UNTAG_RESOURCE_REQUEST,
             output: None,
-            built: false,
+            built: true,
         },
         Operation {
             name: "UpdateAlias",
@@ -1209,7 +1210,7 @@ pub static SERVICE: Service = Service {
             status: 200,
             input: &shapes::UPDATE_ALIAS_REQUEST,
             output: Some(&shapes::ALIAS_CONFIGURATION),
-            built: false,
+            built: true,
         },
         Operation {
             name: "UpdateCapacityProvider",
@@ -1237,7 +1238,7 @@ pub static SERVICE: Service = Service {
             status: 200,
             input: &shapes::UPDATE_CODE_SIGNING_CONFIG_REQUEST,
             output: Some(&shapes::UPDATE_CODE_SIGNING_CONFIG_RESPONSE),
-            built: false,
+            built: true,
         },
         Operation {
             name: "UpdateEventSourceMapping",
@@ -1251,7 +1252,7 @@ pub static SERVICE: Service = Service {
             status: 202,
             input: &shapes::UPDATE_EVENT_SOURCE_MAPPING_REQUEST,
             output: Some(&shapes::EVENT_SOURCE_MAPPING_CONFIGURATION),
-            built: false,
+            built: true,
         },
         Operation {
             name: "UpdateFunctionCode",
@@ -1296,7 +1297,7 @@ pub static SERVICE: Service = Service {
             status: 200,
             input: &shapes::UPDATE_FUNCTION_EVENT_INVOKE_CONFIG_REQUEST,
             output: Some(&shapes::FUNCTION_EVENT_INVOKE_CONFIG),
-            built: false,
+            built: true,
         },
         Operation {
             name: "UpdateFunctionUrlConfig",
@@ -1311,7 +1312,7 @@ pub static SERVICE: Service = Service {
             status: 200,
             input: &shapes::UPDATE_FUNCTION_URL_CONFIG_REQUEST,
             output: Some(&shapes::UPDATE_FUNCTION_URL_CONFIG_RESPONSE),
-            built: false,
+            built: true,
         },
     ],
 };
@@ -1321,12 +1322,75 @@ pub trait Lambda: Send + Sync + 'static {
     /// What the server knows of a request beside its input: the caller, the scope, the request id.
     type Context: Send + Sync;
 
+    /// `AddLayerVersionPermission`
+    fn add_layer_version_permission(
+        &self,
+        context: &Self::Context,
+        input: AddLayerVersionPermissionRequest,
+    ) -> impl Future<Output = Result<Answer<AddLayerVersionPermissionResponse>, ServiceError>> + Send;
+
+    /// `AddPermission`
+    fn add_permission(
+        &self,
+        context: &Self::Context,
+        input: AddPermissionRequest,
+    ) -> impl Future<Output = Result<Answer<AddPermissionResponse>, ServiceError>> + Send;
+
+    /// `CreateAlias`
+    fn create_alias(
+        &self,
+        context: &Self::Context,
+        input: CreateAliasRequest,
+    ) -> impl Future<Output = Result<Answer<AliasConfiguration>, ServiceError>> + Send;
+
+    /// `CreateCodeSigningConfig`
+    fn create_code_signing_config(
+        &self,
+        context: &Self::Context,
+        input: CreateCodeSigningConfigRequest,
+    ) -> impl Future<Output = Result<Answer<CreateCodeSigningConfigResponse>, ServiceError>> + Send;
+
+    /// `CreateEventSourceMapping`
+    fn create_event_source_mapping(
+        &self,
+        context: &Self::Context,
+        input: CreateEventSourceMappingRequest,
+    ) -> impl Future<Output = Result<Answer<EventSourceMappingConfiguration>, ServiceError>> + Send;
+
     /// `CreateFunction`
     fn create_function(
         &self,
         context: &Self::Context,
         input: CreateFunctionRequest,
     ) -> impl Future<Output = Result<Answer<FunctionConfiguration>, ServiceError>> + Send;
+
+    /// `CreateFunctionUrlConfig`
+    fn create_function_url_config(
+        &self,
+        context: &Self::Context,
+        input: CreateFunctionUrlConfigRequest,
+    ) -> impl Future<Output = Result<Answer<CreateFunctionUrlConfigResponse>, ServiceError>> + Send;
+
+    /// `DeleteAlias`
+    fn delete_alias(
+        &self,
+        context: &Self::Context,
+        input: DeleteAliasRequest,
+    ) -> impl Future<Output = Result<Answer<()>, ServiceError>> + Send;
+
+    /// `DeleteCodeSigningConfig`
+    fn delete_code_signing_config(
+        &self,
+        context: &Self::Context,
+        input: DeleteCodeSigningConfigRequest,
+    ) -> impl Future<Output = Result<Answer<DeleteCodeSigningConfigResponse>, ServiceError>> + Send;
+
+    /// `DeleteEventSourceMapping`
+    fn delete_event_source_mapping(
+        &self,
+        context: &Self::Context,
+        input: DeleteEventSourceMappingRequest,
+    ) -> impl Future<Output = Result<Answer<EventSourceMappingConfiguration>, ServiceError>> + Send;
 
     /// `DeleteFunction`
     fn delete_function(
@@ -1335,6 +1399,83 @@ pub trait Lambda: Send + Sync + 'static {
         input: DeleteFunctionRequest,
     ) -> impl Future<Output = Result<Answer<DeleteFunctionResponse>, ServiceError>> + Send;
 
+    /// `DeleteFunctionCodeSigningConfig`
+    fn delete_function_code_signing_config(
+        &self,
+        context: &Self::Context,
+        input: DeleteFunctionCodeSigningConfigRequest,
+    ) -> impl Future<Output = Result<Answer<()>, ServiceError>> + Send;
+
+    /// `DeleteFunctionConcurrency`
+    fn delete_function_concurrency(
+        &self,
+        context: &Self::Context,
+        input: DeleteFunctionConcurrencyRequest,
+    ) -> impl Future<Output = Result<Answer<()>, ServiceError>> + Send;
+
+    /// `DeleteFunctionEventInvokeConfig`
+    fn delete_function_event_invoke_config(
+        &self,
+        context: &Self::Context,
+        input: DeleteFunctionEventInvokeConfigRequest,
+    ) -> impl Future<Output = Result<Answer<()>, ServiceError>> + Send;
+
+    /// `DeleteFunctionUrlConfig`
+    fn delete_function_url_config(
+        &self,
+        context: &Self::Context,
+        input: DeleteFunctionUrlConfigRequest,
+    ) -> impl Future<Output = Result<Answer<()>, ServiceError>> + Send;
+
+    /// `DeleteLayerVersion`
+    fn delete_layer_version(
+        &self,
+        context: &Self::Context,
+        input: DeleteLayerVersionRequest,
+    ) -> impl Future<Output = Result<Answer<()>, ServiceError>> + Send;
+
+    /// `DeleteProvisionedConcurrencyConfig`
+    fn delete_provisioned_concurrency_config(
+        &self,
+        context: &Self::Context,
+        input: DeleteProvisionedConcurrencyConfigRequest,
+    ) -> impl Future<Output = Result<Answer<()>, ServiceError>> + Send;
+
+    /// `DeleteResourcePolicy`
+    fn delete_resource_policy(
+        &self,
+        context: &Self::Context,
+        input: DeleteResourcePolicyRequest,
+    ) -> impl Future<Output = Result<Answer<()>, ServiceError>> + Send;
+
+    /// `GetAccountSettings`
+    fn get_account_settings(
+        &self,
+        context: &Self::Context,
+        input: GetAccountSettingsRequest,
+    ) -> impl Future<Output = Result<Answer<GetAccountSettingsResponse>, ServiceError>> + Send;
+
+    /// `GetAlias`
+    fn get_alias(
+        &self,
+        context: &Self::Context,
+        input: GetAliasRequest,
+    ) -> impl Future<Output = Result<Answer<AliasConfiguration>, ServiceError>> + Send;
+
+    /// `GetCodeSigningConfig`
+    fn get_code_signing_config(
+        &self,
+        context: &Self::Context,
+        input: GetCodeSigningConfigRequest,
+    ) -> impl Future<Output = Result<Answer<GetCodeSigningConfigResponse>, ServiceError>> + Send;
+
+    /// `GetEventSourceMapping`
+    fn get_event_source_mapping(
+        &self,
+        context: &Self::Context,
+        input: GetEventSourceMappingRequest,
+    ) -> impl Future<Output = Result<Answer<EventSourceMappingConfiguration>, ServiceError>> + Send;
+
     /// `GetFunction`
     fn get_function(
         &self,
@@ -1342,12 +1483,103 @@ pub trait Lambda: Send + Sync + 'static {
         input: GetFunctionRequest,
     ) -> impl Future<Output = Result<Answer<GetFunctionResponse>, ServiceError>> + Send;
 
+    /// `GetFunctionCodeSigningConfig`
+    fn get_function_code_signing_config(
+        &self,
+        context: &Self::Context,
+        input: GetFunctionCodeSigningConfigRequest,
+    ) -> impl Future<Output = Result<Answer<GetFunctionCodeSigningConfigResponse>, ServiceError>> + Send;
+
+    /// `GetFunctionConcurrency`
+    fn get_function_concurrency(
+        &self,
+        context: &Self::Context,
+        input: GetFunctionConcurrencyRequest,
+    ) -> impl Future<Output = Result<Answer<GetFunctionConcurrencyResponse>, ServiceError>> + Send;
+
     /// `GetFunctionConfiguration`
     fn get_function_configuration(
         &self,
         context: &Self::Context,
         input: GetFunctionConfigurationRequest,
     ) -> impl Future<Output = Result<Answer<FunctionConfiguration>, ServiceError>> + Send;
+
+    /// `GetFunctionEventInvokeConfig`
+    fn get_function_event_invoke_config(
+        &self,
+        context: &Self::Context,
+        input: GetFunctionEventInvokeConfigRequest,
+    ) -> impl Future<Output = Result<Answer<FunctionEventInvokeConfig>, ServiceError>> + Send;
+
+    /// `GetFunctionRecursionConfig`
+    fn get_function_recursion_config(
+        &self,
+        context: &Self::Context,
+        input: GetFunctionRecursionConfigRequest,
+    ) -> impl Future<Output = Result<Answer<GetFunctionRecursionConfigResponse>, ServiceError>> + Send;
+
+    /// `GetFunctionScalingConfig`
+    fn get_function_scaling_config(
+        &self,
+        context: &Self::Context,
+        input: GetFunctionScalingConfigRequest,
+    ) -> impl Future<Output = Result<Answer<GetFunctionScalingConfigResponse>, ServiceError>> + Send;
+
+    /// `GetFunctionUrlConfig`
+    fn get_function_url_config(
+        &self,
+        context: &Self::Context,
+        input: GetFunctionUrlConfigRequest,
+    ) -> impl Future<Output = Result<Answer<GetFunctionUrlConfigResponse>, ServiceError>> + Send;
+
+    /// `GetLayerVersion`
+    fn get_layer_version(
+        &self,
+        context: &Self::Context,
+        input: GetLayerVersionRequest,
+    ) -> impl Future<Output = Result<Answer<GetLayerVersionResponse>, ServiceError>> + Send;
+
+    /// `GetLayerVersionByArn`
+    fn get_layer_version_by_arn(
+        &self,
+        context: &Self::Context,
+        input: GetLayerVersionByArnRequest,
+    ) -> impl Future<Output = Result<Answer<GetLayerVersionResponse>, ServiceError>> + Send;
+
+    /// `GetLayerVersionPolicy`
+    fn get_layer_version_policy(
+        &self,
+        context: &Self::Context,
+        input: GetLayerVersionPolicyRequest,
+    ) -> impl Future<Output = Result<Answer<GetLayerVersionPolicyResponse>, ServiceError>> + Send;
+
+    /// `GetPolicy`
+    fn get_policy(
+        &self,
+        context: &Self::Context,
+        input: GetPolicyRequest,
+    ) -> impl Future<Output = Result<Answer<GetPolicyResponse>, ServiceError>> + Send;
+
+    /// `GetProvisionedConcurrencyConfig`
+    fn get_provisioned_concurrency_config(
+        &self,
+        context: &Self::Context,
+        input: GetProvisionedConcurrencyConfigRequest,
+    ) -> impl Future<Output = Result<Answer<GetProvisionedConcurrencyConfigResponse>, ServiceError>> + Send;
+
+    /// `GetResourcePolicy`
+    fn get_resource_policy(
+        &self,
+        context: &Self::Context,
+        input: GetResourcePolicyRequest,
+    ) -> impl Future<Output = Result<Answer<GetResourcePolicyResponse>, ServiceError>> + Send;
+
+    /// `GetRuntimeManagementConfig`
+    fn get_runtime_management_config(
+        &self,
+        context: &Self::Context,
+        input: GetRuntimeManagementConfigRequest,
+    ) -> impl Future<Output = Result<Answer<GetRuntimeManagementConfigResponse>, ServiceError>> + Send;
 
     /// `Invoke`
     fn invoke(
@@ -1368,12 +1600,208 @@ pub trait Lambda: Send + Sync + 'static {
         >,
     > + Send;
 
+    /// `ListAliases`
+    fn list_aliases(
+        &self,
+        context: &Self::Context,
+        input: ListAliasesRequest,
+    ) -> impl Future<Output = Result<Answer<ListAliasesResponse>, ServiceError>> + Send;
+
+    /// `ListCodeSigningConfigs`
+    fn list_code_signing_configs(
+        &self,
+        context: &Self::Context,
+        input: ListCodeSigningConfigsRequest,
+    ) -> impl Future<Output = Result<Answer<ListCodeSigningConfigsResponse>, ServiceError>> + Send;
+
+    /// `ListEventSourceMappings`
+    fn list_event_source_mappings(
+        &self,
+        context: &Self::Context,
+        input: ListEventSourceMappingsRequest,
+    ) -> impl Future<Output = Result<Answer<ListEventSourceMappingsResponse>, ServiceError>> + Send;
+
+    /// `ListFunctionEventInvokeConfigs`
+    fn list_function_event_invoke_configs(
+        &self,
+        context: &Self::Context,
+        input: ListFunctionEventInvokeConfigsRequest,
+    ) -> impl Future<Output = Result<Answer<ListFunctionEventInvokeConfigsResponse>, ServiceError>> + Send;
+
+    /// `ListFunctionUrlConfigs`
+    fn list_function_url_configs(
+        &self,
+        context: &Self::Context,
+        input: ListFunctionUrlConfigsRequest,
+    ) -> impl Future<Output = Result<Answer<ListFunctionUrlConfigsResponse>, ServiceError>> + Send;
+
     /// `ListFunctions`
     fn list_functions(
         &self,
         context: &Self::Context,
         input: ListFunctionsRequest,
     ) -> impl Future<Output = Result<Answer<ListFunctionsResponse>, ServiceError>> + Send;
+
+    /// `ListFunctionsByCodeSigningConfig`
+    fn list_functions_by_code_signing_config(
+        &self,
+        context: &Self::Context,
+        input: ListFunctionsByCodeSigningConfigRequest,
+    ) -> impl Future<Output = Result<Answer<ListFunctionsByCodeSigningConfigResponse>, ServiceError>> + Send;
+
+    /// `ListLayerVersions`
+    fn list_layer_versions(
+        &self,
+        context: &Self::Context,
+        input: ListLayerVersionsRequest,
+    ) -> impl Future<Output = Result<Answer<ListLayerVersionsResponse>, ServiceError>> + Send;
+
+    /// `ListLayers`
+    fn list_layers(
+        &self,
+        context: &Self::Context,
+        input: ListLayersRequest,
+    ) -> impl Future<Output = Result<Answer<ListLayersResponse>, ServiceError>> + Send;
+
+    /// `ListProvisionedConcurrencyConfigs`
+    fn list_provisioned_concurrency_configs(
+        &self,
+        context: &Self::Context,
+        input: ListProvisionedConcurrencyConfigsRequest,
+    ) -> impl Future<Output = Result<Answer<ListProvisionedConcurrencyConfigsResponse>, ServiceError>> + Send;
+
+    /// `ListTags`
+    fn list_tags(
+        &self,
+        context: &Self::Context,
+        input: ListTagsRequest,
+    ) -> impl Future<Output = Result<Answer<ListTagsResponse>, ServiceError>> + Send;
+
+    /// `ListVersionsByFunction`
+    fn list_versions_by_function(
+        &self,
+        context: &Self::Context,
+        input: ListVersionsByFunctionRequest,
+    ) -> impl Future<Output = Result<Answer<ListVersionsByFunctionResponse>, ServiceError>> + Send;
+
+    /// `PublishLayerVersion`
+    fn publish_layer_version(
+        &self,
+        context: &Self::Context,
+        input: PublishLayerVersionRequest,
+    ) -> impl Future<Output = Result<Answer<PublishLayerVersionResponse>, ServiceError>> + Send;
+
+    /// `PublishVersion`
+    fn publish_version(
+        &self,
+        context: &Self::Context,
+        input: PublishVersionRequest,
+    ) -> impl Future<Output = Result<Answer<FunctionConfiguration>, ServiceError>> + Send;
+
+    /// `PutFunctionCodeSigningConfig`
+    fn put_function_code_signing_config(
+        &self,
+        context: &Self::Context,
+        input: PutFunctionCodeSigningConfigRequest,
+    ) -> impl Future<Output = Result<Answer<PutFunctionCodeSigningConfigResponse>, ServiceError>> + Send;
+
+    /// `PutFunctionConcurrency`
+    fn put_function_concurrency(
+        &self,
+        context: &Self::Context,
+        input: PutFunctionConcurrencyRequest,
+    ) -> impl Future<Output = Result<Answer<Concurrency>, ServiceError>> + Send;
+
+    /// `PutFunctionEventInvokeConfig`
+    fn put_function_event_invoke_config(
+        &self,
+        context: &Self::Context,
+        input: PutFunctionEventInvokeConfigRequest,
+    ) -> impl Future<Output = Result<Answer<FunctionEventInvokeConfig>, ServiceError>> + Send;
+
+    /// `PutFunctionRecursionConfig`
+    fn put_function_recursion_config(
+        &self,
+        context: &Self::Context,
+        input: PutFunctionRecursionConfigRequest,
+    ) -> impl Future<Output = Result<Answer<PutFunctionRecursionConfigResponse>, ServiceError>> + Send;
+
+    /// `PutFunctionScalingConfig`
+    fn put_function_scaling_config(
+        &self,
+        context: &Self::Context,
+        input: PutFunctionScalingConfigRequest,
+    ) -> impl Future<Output = Result<Answer<PutFunctionScalingConfigResponse>, ServiceError>> + Send;
+
+    /// `PutProvisionedConcurrencyConfig`
+    fn put_provisioned_concurrency_config(
+        &self,
+        context: &Self::Context,
+        input: PutProvisionedConcurrencyConfigRequest,
+    ) -> impl Future<Output = Result<Answer<PutProvisionedConcurrencyConfigResponse>, ServiceError>> + Send;
+
+    /// `PutResourcePolicy`
+    fn put_resource_policy(
+        &self,
+        context: &Self::Context,
+        input: PutResourcePolicyRequest,
+    ) -> impl Future<Output = Result<Answer<PutResourcePolicyResponse>, ServiceError>> + Send;
+
+    /// `PutRuntimeManagementConfig`
+    fn put_runtime_management_config(
+        &self,
+        context: &Self::Context,
+        input: PutRuntimeManagementConfigRequest,
+    ) -> impl Future<Output = Result<Answer<PutRuntimeManagementConfigResponse>, ServiceError>> + Send;
+
+    /// `RemoveLayerVersionPermission`
+    fn remove_layer_version_permission(
+        &self,
+        context: &Self::Context,
+        input: RemoveLayerVersionPermissionRequest,
+    ) -> impl Future<Output = Result<Answer<()>, ServiceError>> + Send;
+
+    /// `RemovePermission`
+    fn remove_permission(
+        &self,
+        context: &Self::Context,
+        input: RemovePermissionRequest,
+    ) -> impl Future<Output = Result<Answer<()>, ServiceError>> + Send;
+
+    /// `TagResource`
+    fn tag_resource(
+        &self,
+        context: &Self::Context,
+        input: TagResourceRequest,
+    ) -> impl Future<Output = Result<Answer<()>, ServiceError>> + Send;
+
+    /// `UntagResource`
+    fn untag_resource(
+        &self,
+        context: &Self::Context,
+        input: UntagResourceRequest,
+    ) -> impl Future<Output = Result<Answer<()>, ServiceError>> + Send;
+
+    /// `UpdateAlias`
+    fn update_alias(
+        &self,
+        context: &Self::Context,
+        input: UpdateAliasRequest,
+    ) -> impl Future<Output = Result<Answer<AliasConfiguration>, ServiceError>> + Send;
+
+    /// `UpdateCodeSigningConfig`
+    fn update_code_signing_config(
+        &self,
+        context: &Self::Context,
+        input: UpdateCodeSigningConfigRequest,
+    ) -> impl Future<Output = Result<Answer<UpdateCodeSigningConfigResponse>, ServiceError>> + Send;
+
+    /// `UpdateEventSourceMapping`
+    fn update_event_source_mapping(
+        &self,
+        context: &Self::Context,
+        input: UpdateEventSourceMappingRequest,
+    ) -> impl Future<Output = Result<Answer<EventSourceMappingConfiguration>, ServiceError>> + Send;
 
     /// `UpdateFunctionCode`
     fn update_function_code(
@@ -1388,6 +1816,20 @@ pub trait Lambda: Send + Sync + 'static {
         context: &Self::Context,
         input: UpdateFunctionConfigurationRequest,
     ) -> impl Future<Output = Result<Answer<FunctionConfiguration>, ServiceError>> + Send;
+
+    /// `UpdateFunctionEventInvokeConfig`
+    fn update_function_event_invoke_config(
+        &self,
+        context: &Self::Context,
+        input: UpdateFunctionEventInvokeConfigRequest,
+    ) -> impl Future<Output = Result<Answer<FunctionEventInvokeConfig>, ServiceError>> + Send;
+
+    /// `UpdateFunctionUrlConfig`
+    fn update_function_url_config(
+        &self,
+        context: &Self::Context,
+        input: UpdateFunctionUrlConfigRequest,
+    ) -> impl Future<Output = Result<Answer<UpdateFunctionUrlConfigResponse>, ServiceError>> + Send;
 }
 
 /// Calls the trait method of `operation` with `input`, which was read and validated for it.
@@ -1400,19 +1842,147 @@ pub async fn dispatch<S: Lambda>(
     input: Value,
 ) -> Result<Answer<Value>, ServiceError> {
     match operation.name {
+        "AddLayerVersionPermission" => Ok(service
+            .add_layer_version_permission(context, FromValue::from_value(input)?)
+            .await?
+            .map(IntoValue::into_value)),
+        "AddPermission" => Ok(service
+            .add_permission(context, FromValue::from_value(input)?)
+            .await?
+            .map(IntoValue::into_value)),
+        "CreateAlias" => {
+            Ok(service.create_alias(context, FromValue::from_value(input)?).await?.map(IntoValue::into_value))
+        }
+        "CreateCodeSigningConfig" => Ok(service
+            .create_code_signing_config(context, FromValue::from_value(input)?)
+            .await?
+            .map(IntoValue::into_value)),
+        "CreateEventSourceMapping" => Ok(service
+            .create_event_source_mapping(context, FromValue::from_value(input)?)
+            .await?
+            .map(IntoValue::into_value)),
         "CreateFunction" => Ok(service
             .create_function(context, FromValue::from_value(input)?)
+            .await?
+            .map(IntoValue::into_value)),
+        "CreateFunctionUrlConfig" => Ok(service
+            .create_function_url_config(context, FromValue::from_value(input)?)
+            .await?
+            .map(IntoValue::into_value)),
+        "DeleteAlias" => {
+            Ok(service.delete_alias(context, FromValue::from_value(input)?).await?.map(IntoValue::into_value))
+        }
+        "DeleteCodeSigningConfig" => Ok(service
+            .delete_code_signing_config(context, FromValue::from_value(input)?)
+            .await?
+            .map(IntoValue::into_value)),
+        "DeleteEventSourceMapping" => Ok(service
+            .delete_event_source_mapping(context, FromValue::from_value(input)?)
             .await?
             .map(IntoValue::into_value)),
         "DeleteFunction" => Ok(service
             .delete_function(context, FromValue::from_value(input)?)
             .await?
             .map(IntoValue::into_value)),
+        "DeleteFunctionCodeSigningConfig" => Ok(service
+            .delete_function_code_signing_config(context, FromValue::from_value(input)?)
+            .await?
+            .map(IntoValue::into_value)),
+        "DeleteFunctionConcurrency" => Ok(service
+            .delete_function_concurrency(context, FromValue::from_value(input)?)
+            .await?
+            .map(IntoValue::into_value)),
+        "DeleteFunctionEventInvokeConfig" => Ok(service
+            .delete_function_event_invoke_config(context, FromValue::from_value(input)?)
+            .await?
+            .map(IntoValue::into_value)),
+        "DeleteFunctionUrlConfig" => Ok(service
+            .delete_function_url_config(context, FromValue::from_value(input)?)
+            .await?
+            .map(IntoValue::into_value)),
+        "DeleteLayerVersion" => Ok(service
+            .delete_layer_version(context, FromValue::from_value(input)?)
+            .await?
+            .map(IntoValue::into_value)),
+        "DeleteProvisionedConcurrencyConfig" => Ok(service
+            .delete_provisioned_concurrency_config(context, FromValue::from_value(input)?)
+            .await?
+            .map(IntoValue::into_value)),
+        "DeleteResourcePolicy" => Ok(service
+            .delete_resource_policy(context, FromValue::from_value(input)?)
+            .await?
+            .map(IntoValue::into_value)),
+        "GetAccountSettings" => Ok(service
+            .get_account_settings(context, FromValue::from_value(input)?)
+            .await?
+            .map(IntoValue::into_value)),
+        "GetAlias" => {
+            Ok(service.get_alias(context, FromValue::from_value(input)?).await?.map(IntoValue::into_value))
+        }
+        "GetCodeSigningConfig" => Ok(service
+            .get_code_signing_config(context, FromValue::from_value(input)?)
+            .await?
+            .map(IntoValue::into_value)),
+        "GetEventSourceMapping" => Ok(service
+            .get_event_source_mapping(context, FromValue::from_value(input)?)
+            .await?
+            .map(IntoValue::into_value)),
         "GetFunction" => {
             Ok(service.get_function(context, FromValue::from_value(input)?).await?.map(IntoValue::into_value))
         }
+        "GetFunctionCodeSigningConfig" => Ok(service
+            .get_function_code_signing_config(context, FromValue::from_value(input)?)
+            .await?
+            .map(IntoValue::into_value)),
+        "GetFunctionConcurrency" => Ok(service
+            .get_function_concurrency(context, FromValue::from_value(input)?)
+            .await?
+            .map(IntoValue::into_value)),
         "GetFunctionConfiguration" => Ok(service
             .get_function_configuration(context, FromValue::from_value(input)?)
+            .await?
+            .map(IntoValue::into_value)),
+        "GetFunctionEventInvokeConfig" => Ok(service
+            .get_function_event_invoke_config(context, FromValue::from_value(input)?)
+            .await?
+            .map(IntoValue::into_value)),
+        "GetFunctionRecursionConfig" => Ok(service
+            .get_function_recursion_config(context, FromValue::from_value(input)?)
+            .await?
+            .map(IntoValue::into_value)),
+        "GetFunctionScalingConfig" => Ok(service
+            .get_function_scaling_config(context, FromValue::from_value(input)?)
+            .await?
+            .map(IntoValue::into_value)),
+        "GetFunctionUrlConfig" => Ok(service
+            .get_function_url_config(context, FromValue::from_value(input)?)
+            .await?
+            .map(IntoValue::into_value)),
+        "GetLayerVersion" => Ok(service
+            .get_layer_version(context, FromValue::from_value(input)?)
+            .await?
+            .map(IntoValue::into_value)),
+        "GetLayerVersionByArn" => Ok(service
+            .get_layer_version_by_arn(context, FromValue::from_value(input)?)
+            .await?
+            .map(IntoValue::into_value)),
+        "GetLayerVersionPolicy" => Ok(service
+            .get_layer_version_policy(context, FromValue::from_value(input)?)
+            .await?
+            .map(IntoValue::into_value)),
+        "GetPolicy" => {
+            Ok(service.get_policy(context, FromValue::from_value(input)?).await?.map(IntoValue::into_value))
+        }
+        "GetProvisionedConcurrencyConfig" => Ok(service
+            .get_provisioned_concurrency_config(context, FromValue::from_value(input)?)
+            .await?
+            .map(IntoValue::into_value)),
+        "GetResourcePolicy" => Ok(service
+            .get_resource_policy(context, FromValue::from_value(input)?)
+            .await?
+            .map(IntoValue::into_value)),
+        "GetRuntimeManagementConfig" => Ok(service
+            .get_runtime_management_config(context, FromValue::from_value(input)?)
             .await?
             .map(IntoValue::into_value)),
         "Invoke" => {
@@ -1423,8 +1993,115 @@ pub async fn dispatch<S: Lambda>(
             .await?
             .into_answer()
             .map(IntoValue::into_value)),
+        "ListAliases" => {
+            Ok(service.list_aliases(context, FromValue::from_value(input)?).await?.map(IntoValue::into_value))
+        }
+        "ListCodeSigningConfigs" => Ok(service
+            .list_code_signing_configs(context, FromValue::from_value(input)?)
+            .await?
+            .map(IntoValue::into_value)),
+        "ListEventSourceMappings" => Ok(service
+            .list_event_source_mappings(context, FromValue::from_value(input)?)
+            .await?
+            .map(IntoValue::into_value)),
+        "ListFunctionEventInvokeConfigs" => Ok(service
+            .list_function_event_invoke_configs(context, FromValue::from_value(input)?)
+            .await?
+            .map(IntoValue::into_value)),
+        "ListFunctionUrlConfigs" => Ok(service
+            .list_function_url_configs(context, FromValue::from_value(input)?)
+            .await?
+            .map(IntoValue::into_value)),
         "ListFunctions" => Ok(service
             .list_functions(context, FromValue::from_value(input)?)
+            .await?
+            .map(IntoValue::into_value)),
+        "ListFunctionsByCodeSigningConfig" => Ok(service
+            .list_functions_by_code_signing_config(context, FromValue::from_value(input)?)
+            .await?
+            .map(IntoValue::into_value)),
+        "ListLayerVersions" => Ok(service
+            .list_layer_versions(context, FromValue::from_value(input)?)
+            .await?
+            .map(IntoValue::into_value)),
+        "ListLayers" => {
+            Ok(service.list_layers(context, FromValue::from_value(input)?).await?.map(IntoValue::into_value))
+        }
+        "ListProvisionedConcurrencyConfigs" => Ok(service
+            .list_provisioned_concurrency_configs(context, FromValue::from_value(input)?)
+            .await?
+            .map(IntoValue::into_value)),
+        "ListTags" => {
+            Ok(service.list_tags(context, FromValue::from_value(input)?).await?.map(IntoValue::into_value))
+        }
+        "ListVersionsByFunction" => Ok(service
+            .list_versions_by_function(context, FromValue::from_value(input)?)
+            .await?
+            .map(IntoValue::into_value)),
+        "PublishLayerVersion" => Ok(service
+            .publish_layer_version(context, FromValue::from_value(input)?)
+            .await?
+            .map(IntoValue::into_value)),
+        "PublishVersion" => Ok(service
+            .publish_version(context, FromValue::from_value(input)?)
+            .await?
+            .map(IntoValue::into_value)),
+        "PutFunctionCodeSigningConfig" => Ok(service
+            .put_function_code_signing_config(context, FromValue::from_value(input)?)
+            .await?
+            .map(IntoValue::into_value)),
+        "PutFunctionConcurrency" => Ok(service
+            .put_function_concurrency(context, FromValue::from_value(input)?)
+            .await?
+            .map(IntoValue::into_value)),
+        "PutFunctionEventInvokeConfig" => Ok(service
+            .put_function_event_invoke_config(context, FromValue::from_value(input)?)
+            .await?
+            .map(IntoValue::into_value)),
+        "PutFunctionRecursionConfig" => Ok(service
+            .put_function_recursion_config(context, FromValue::from_value(input)?)
+            .await?
+            .map(IntoValue::into_value)),
+        "PutFunctionScalingConfig" => Ok(service
+            .put_function_scaling_config(context, FromValue::from_value(input)?)
+            .await?
+            .map(IntoValue::into_value)),
+        "PutProvisionedConcurrencyConfig" => Ok(service
+            .put_provisioned_concurrency_config(context, FromValue::from_value(input)?)
+            .await?
+            .map(IntoValue::into_value)),
+        "PutResourcePolicy" => Ok(service
+            .put_resource_policy(context, FromValue::from_value(input)?)
+            .await?
+            .map(IntoValue::into_value)),
+        "PutRuntimeManagementConfig" => Ok(service
+            .put_runtime_management_config(context, FromValue::from_value(input)?)
+            .await?
+            .map(IntoValue::into_value)),
+        "RemoveLayerVersionPermission" => Ok(service
+            .remove_layer_version_permission(context, FromValue::from_value(input)?)
+            .await?
+            .map(IntoValue::into_value)),
+        "RemovePermission" => Ok(service
+            .remove_permission(context, FromValue::from_value(input)?)
+            .await?
+            .map(IntoValue::into_value)),
+        "TagResource" => {
+            Ok(service.tag_resource(context, FromValue::from_value(input)?).await?.map(IntoValue::into_value))
+        }
+        "UntagResource" => Ok(service
+            .untag_resource(context, FromValue::from_value(input)?)
+            .await?
+            .map(IntoValue::into_value)),
+        "UpdateAlias" => {
+            Ok(service.update_alias(context, FromValue::from_value(input)?).await?.map(IntoValue::into_value))
+        }
+        "UpdateCodeSigningConfig" => Ok(service
+            .update_code_signing_config(context, FromValue::from_value(input)?)
+            .await?
+            .map(IntoValue::into_value)),
+        "UpdateEventSourceMapping" => Ok(service
+            .update_event_source_mapping(context, FromValue::from_value(input)?)
             .await?
             .map(IntoValue::into_value)),
         "UpdateFunctionCode" => Ok(service
@@ -1433,6 +2110,14 @@ pub async fn dispatch<S: Lambda>(
             .map(IntoValue::into_value)),
         "UpdateFunctionConfiguration" => Ok(service
             .update_function_configuration(context, FromValue::from_value(input)?)
+            .await?
+            .map(IntoValue::into_value)),
+        "UpdateFunctionEventInvokeConfig" => Ok(service
+            .update_function_event_invoke_config(context, FromValue::from_value(input)?)
+            .await?
+            .map(IntoValue::into_value)),
+        "UpdateFunctionUrlConfig" => Ok(service
+            .update_function_url_config(context, FromValue::from_value(input)?)
             .await?
             .map(IntoValue::into_value)),
         other => Err(ServiceError::not_built(other)),
@@ -1802,6 +2487,220 @@ impl IntoValue for AcceleratorConfig {
     }
 }
 
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct AccountLimit {
+    pub total_code_size: Option<i64>,
+    pub code_size_unzipped: Option<i64>,
+    pub code_size_zipped: Option<i64>,
+    pub concurrent_executions: Option<i32>,
+    pub unreserved_concurrent_executions: Option<i32>,
+}
+
+impl IntoValue for AccountLimit {
+    fn into_value(self) -> Value {
+        Value::Structure(
+            Structure::of(&shapes::ACCOUNT_LIMIT)
+                .with_some(0, self.total_code_size)
+                .with_some(1, self.code_size_unzipped)
+                .with_some(2, self.code_size_zipped)
+                .with_some(3, self.concurrent_executions)
+                .with_some(4, self.unreserved_concurrent_executions),
+        )
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct AccountUsage {
+    pub total_code_size: Option<i64>,
+    pub function_count: Option<i64>,
+}
+
+impl IntoValue for AccountUsage {
+    fn into_value(self) -> Value {
+        Value::Structure(
+            Structure::of(&shapes::ACCOUNT_USAGE)
+                .with_some(0, self.total_code_size)
+                .with_some(1, self.function_count),
+        )
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct AddLayerVersionPermissionRequest {
+    pub layer_name: String,
+    pub version_number: i64,
+    pub statement_id: String,
+    pub action: String,
+    pub principal: String,
+    pub organization_id: Option<String>,
+    pub revision_id: Option<String>,
+}
+
+impl FromValue for AddLayerVersionPermissionRequest {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self {
+            layer_name: value.required(0)?,
+            version_number: value.required(1)?,
+            statement_id: value.required(2)?,
+            action: value.required(3)?,
+            principal: value.required(4)?,
+            organization_id: value.optional(5)?,
+            revision_id: value.optional(6)?,
+        })
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct AddLayerVersionPermissionResponse {
+    pub statement: Option<String>,
+    pub revision_id: Option<String>,
+}
+
+impl IntoValue for AddLayerVersionPermissionResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(
+            Structure::of(&shapes::ADD_LAYER_VERSION_PERMISSION_RESPONSE)
+                .with_some(0, self.statement)
+                .with_some(1, self.revision_id),
+        )
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct AddPermissionRequest {
+    pub function_name: String,
+    pub statement_id: String,
+    pub action: String,
+    pub principal: String,
+    pub source_arn: Option<String>,
+    pub function_url_auth_type: Option<FunctionUrlAuthType>,
+    pub invoked_via_function_url: Option<bool>,
+    pub source_account: Option<String>,
+    pub event_source_token: Option<String>,
+    pub qualifier: Option<String>,
+    pub revision_id: Option<String>,
+    pub principal_org_id: Option<String>,
+}
+
+impl FromValue for AddPermissionRequest {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self {
+            function_name: value.required(0)?,
+            statement_id: value.required(1)?,
+            action: value.required(2)?,
+            principal: value.required(3)?,
+            source_arn: value.optional(4)?,
+            function_url_auth_type: value.optional(5)?,
+            invoked_via_function_url: value.optional(6)?,
+            source_account: value.optional(7)?,
+            event_source_token: value.optional(8)?,
+            qualifier: value.optional(9)?,
+            revision_id: value.optional(10)?,
+            principal_org_id: value.optional(11)?,
+        })
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct AddPermissionResponse {
+    pub statement: Option<String>,
+}
+
+impl IntoValue for AddPermissionResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(Structure::of(&shapes::ADD_PERMISSION_RESPONSE).with_some(0, self.statement))
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct AliasConfiguration {
+    pub alias_arn: Option<String>,
+    pub name: Option<String>,
+    pub function_version: Option<String>,
+    pub description: Option<String>,
+    pub routing_config: Option<AliasRoutingConfiguration>,
+    pub revision_id: Option<String>,
+}
+
+impl IntoValue for AliasConfiguration {
+    fn into_value(self) -> Value {
+        Value::Structure(
+            Structure::of(&shapes::ALIAS_CONFIGURATION)
+                .with_some(0, self.alias_arn)
+                .with_some(1, self.name)
+                .with_some(2, self.function_version)
+                .with_some(3, self.description)
+                .with_some(4, self.routing_config)
+                .with_some(5, self.revision_id),
+        )
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct AliasRoutingConfiguration {
+    pub additional_version_weights: Option<BTreeMap<String, f64>>,
+}
+
+impl FromValue for AliasRoutingConfiguration {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self { additional_version_weights: value.optional(0)? })
+    }
+}
+
+impl IntoValue for AliasRoutingConfiguration {
+    fn into_value(self) -> Value {
+        Value::Structure(
+            Structure::of(&shapes::ALIAS_ROUTING_CONFIGURATION).with_some(0, self.additional_version_weights),
+        )
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct AllowedPublishers {
+    pub signing_profile_version_arns: Vec<String>,
+}
+
+impl FromValue for AllowedPublishers {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self { signing_profile_version_arns: value.required(0)? })
+    }
+}
+
+impl IntoValue for AllowedPublishers {
+    fn into_value(self) -> Value {
+        Value::Structure(
+            Structure::of(&shapes::ALLOWED_PUBLISHERS).with(0, self.signing_profile_version_arns),
+        )
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct AmazonManagedKafkaEventSourceConfig {
+    pub consumer_group_id: Option<String>,
+    pub schema_registry_config: Option<KafkaSchemaRegistryConfig>,
+}
+
+impl FromValue for AmazonManagedKafkaEventSourceConfig {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self { consumer_group_id: value.optional(0)?, schema_registry_config: value.optional(1)? })
+    }
+}
+
+impl IntoValue for AmazonManagedKafkaEventSourceConfig {
+    fn into_value(self) -> Value {
+        Value::Structure(
+            Structure::of(&shapes::AMAZON_MANAGED_KAFKA_EVENT_SOURCE_CONFIG)
+                .with_some(0, self.consumer_group_id)
+                .with_some(1, self.schema_registry_config),
+        )
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ApplicationLogLevel {
     Trace,
@@ -1908,6 +2807,86 @@ impl IntoValue for CapacityProviderConfig {
 }
 
 #[derive(Clone, PartialEq, Debug, Default)]
+pub struct CodeSigningConfig {
+    pub code_signing_config_id: Option<String>,
+    pub code_signing_config_arn: Option<String>,
+    pub description: Option<String>,
+    pub allowed_publishers: Option<AllowedPublishers>,
+    pub code_signing_policies: Option<CodeSigningPolicies>,
+    pub last_modified: Option<String>,
+}
+
+impl IntoValue for CodeSigningConfig {
+    fn into_value(self) -> Value {
+        Value::Structure(
+            Structure::of(&shapes::CODE_SIGNING_CONFIG)
+                .with_some(0, self.code_signing_config_id)
+                .with_some(1, self.code_signing_config_arn)
+                .with_some(2, self.description)
+                .with_some(3, self.allowed_publishers)
+                .with_some(4, self.code_signing_policies)
+                .with_some(5, self.last_modified),
+        )
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct CodeSigningPolicies {
+    pub untrusted_artifact_on_deployment: Option<CodeSigningPolicy>,
+}
+
+impl FromValue for CodeSigningPolicies {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self { untrusted_artifact_on_deployment: value.optional(0)? })
+    }
+}
+
+impl IntoValue for CodeSigningPolicies {
+    fn into_value(self) -> Value {
+        Value::Structure(
+            Structure::of(&shapes::CODE_SIGNING_POLICIES).with_some(0, self.untrusted_artifact_on_deployment),
+        )
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CodeSigningPolicy {
+    Warn,
+    Enforce,
+}
+
+impl CodeSigningPolicy {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Warn => "Warn",
+            Self::Enforce => "Enforce",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "Warn" => Self::Warn,
+            "Enforce" => Self::Enforce,
+            _ => return None,
+        })
+    }
+}
+
+impl FromValue for CodeSigningPolicy {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let text = String::from_value(value)?;
+        Self::parse(&text).ok_or(Mismatch { expected: "CodeSigningPolicy" })
+    }
+}
+
+impl IntoValue for CodeSigningPolicy {
+    fn into_value(self) -> Value {
+        Value::String(self.as_str().into())
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
 pub struct Concurrency {
     pub reserved_concurrent_executions: Option<i32>,
 }
@@ -1917,6 +2896,168 @@ impl IntoValue for Concurrency {
         Value::Structure(
             Structure::of(&shapes::CONCURRENCY).with_some(0, self.reserved_concurrent_executions),
         )
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Cors {
+    pub allow_credentials: Option<bool>,
+    pub allow_headers: Option<Vec<String>>,
+    pub allow_methods: Option<Vec<String>>,
+    pub allow_origins: Option<Vec<String>>,
+    pub expose_headers: Option<Vec<String>>,
+    pub max_age: Option<i32>,
+}
+
+impl FromValue for Cors {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self {
+            allow_credentials: value.optional(0)?,
+            allow_headers: value.optional(1)?,
+            allow_methods: value.optional(2)?,
+            allow_origins: value.optional(3)?,
+            expose_headers: value.optional(4)?,
+            max_age: value.optional(5)?,
+        })
+    }
+}
+
+impl IntoValue for Cors {
+    fn into_value(self) -> Value {
+        Value::Structure(
+            Structure::of(&shapes::CORS)
+                .with_some(0, self.allow_credentials)
+                .with_some(1, self.allow_headers)
+                .with_some(2, self.allow_methods)
+                .with_some(3, self.allow_origins)
+                .with_some(4, self.expose_headers)
+                .with_some(5, self.max_age),
+        )
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct CreateAliasRequest {
+    pub function_name: String,
+    pub name: String,
+    pub function_version: String,
+    pub description: Option<String>,
+    pub routing_config: Option<AliasRoutingConfiguration>,
+}
+
+impl FromValue for CreateAliasRequest {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self {
+            function_name: value.required(0)?,
+            name: value.required(1)?,
+            function_version: value.required(2)?,
+            description: value.optional(3)?,
+            routing_config: value.optional(4)?,
+        })
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct CreateCodeSigningConfigRequest {
+    pub description: Option<String>,
+    pub allowed_publishers: AllowedPublishers,
+    pub code_signing_policies: Option<CodeSigningPolicies>,
+    pub tags: Option<BTreeMap<String, String>>,
+}
+
+impl FromValue for CreateCodeSigningConfigRequest {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self {
+            description: value.optional(0)?,
+            allowed_publishers: value.required(1)?,
+            code_signing_policies: value.optional(2)?,
+            tags: value.optional(3)?,
+        })
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct CreateCodeSigningConfigResponse {
+    pub code_signing_config: Option<CodeSigningConfig>,
+}
+
+impl IntoValue for CreateCodeSigningConfigResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(
+            Structure::of(&shapes::CREATE_CODE_SIGNING_CONFIG_RESPONSE)
+                .with_some(0, self.code_signing_config),
+        )
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct CreateEventSourceMappingRequest {
+    pub event_source_arn: Option<String>,
+    pub function_name: String,
+    pub enabled: Option<bool>,
+    pub batch_size: Option<i32>,
+    pub filter_criteria: Option<FilterCriteria>,
+    pub kms_key_arn: Option<String>,
+    pub metrics_config: Option<EventSourceMappingMetricsConfig>,
+    pub logging_config: Option<EventSourceMappingLoggingConfig>,
+    pub scaling_config: Option<ScalingConfig>,
+    pub maximum_batching_window_in_seconds: Option<i32>,
+    pub parallelization_factor: Option<i32>,
+    pub starting_position: Option<EventSourcePosition>,
+    pub starting_position_timestamp: Option<Timestamp>,
+    pub destination_config: Option<DestinationConfig>,
+    pub maximum_record_age_in_seconds: Option<i32>,
+    pub bisect_batch_on_function_error: Option<bool>,
+    pub maximum_retry_attempts: Option<i32>,
+    pub tags: Option<BTreeMap<String, String>>,
+    pub tumbling_window_in_seconds: Option<i32>,
+    pub topics: Option<Vec<String>>,
+    pub queues: Option<Vec<String>>,
+    pub source_access_configurations: Option<Vec<SourceAccessConfiguration>>,
+    pub self_managed_event_source: Option<SelfManagedEventSource>,
+    pub function_response_types: Option<Vec<FunctionResponseType>>,
+    pub amazon_managed_kafka_event_source_config: Option<AmazonManagedKafkaEventSourceConfig>,
+    pub self_managed_kafka_event_source_config: Option<SelfManagedKafkaEventSourceConfig>,
+    pub document_db_event_source_config: Option<DocumentDBEventSourceConfig>,
+    pub provisioned_poller_config: Option<ProvisionedPollerConfig>,
+}
+
+impl FromValue for CreateEventSourceMappingRequest {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self {
+            event_source_arn: value.optional(0)?,
+            function_name: value.required(1)?,
+            enabled: value.optional(2)?,
+            batch_size: value.optional(3)?,
+            filter_criteria: value.optional(4)?,
+            kms_key_arn: value.optional(5)?,
+            metrics_config: value.optional(6)?,
+            logging_config: value.optional(7)?,
+            scaling_config: value.optional(8)?,
+            maximum_batching_window_in_seconds: value.optional(9)?,
+            parallelization_factor: value.optional(10)?,
+            starting_position: value.optional(11)?,
+            starting_position_timestamp: value.optional(12)?,
+            destination_config: value.optional(13)?,
+            maximum_record_age_in_seconds: value.optional(14)?,
+            bisect_batch_on_function_error: value.optional(15)?,
+            maximum_retry_attempts: value.optional(16)?,
+            tags: value.optional(17)?,
+            tumbling_window_in_seconds: value.optional(18)?,
+            topics: value.optional(19)?,
+            queues: value.optional(20)?,
+            source_access_configurations: value.optional(21)?,
+            self_managed_event_source: value.optional(22)?,
+            function_response_types: value.optional(23)?,
+            amazon_managed_kafka_event_source_config: value.optional(24)?,
+            self_managed_kafka_event_source_config: value.optional(25)?,
+            document_db_event_source_config: value.optional(26)?,
+            provisioned_poller_config: value.optional(27)?,
+        })
     }
 }
 
@@ -1992,6 +3133,52 @@ impl FromValue for CreateFunctionRequest {
     }
 }
 
+#[derive(Clone, PartialEq, Debug)]
+pub struct CreateFunctionUrlConfigRequest {
+    pub function_name: String,
+    pub qualifier: Option<String>,
+    pub auth_type: FunctionUrlAuthType,
+    pub cors: Option<Cors>,
+    pub invoke_mode: Option<InvokeMode>,
+}
+
+impl FromValue for CreateFunctionUrlConfigRequest {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self {
+            function_name: value.required(0)?,
+            qualifier: value.optional(1)?,
+            auth_type: value.required(2)?,
+            cors: value.optional(3)?,
+            invoke_mode: value.optional(4)?,
+        })
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct CreateFunctionUrlConfigResponse {
+    pub function_url: Option<String>,
+    pub function_arn: Option<String>,
+    pub auth_type: Option<FunctionUrlAuthType>,
+    pub cors: Option<Cors>,
+    pub creation_time: Option<String>,
+    pub invoke_mode: Option<InvokeMode>,
+}
+
+impl IntoValue for CreateFunctionUrlConfigResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(
+            Structure::of(&shapes::CREATE_FUNCTION_URL_CONFIG_RESPONSE)
+                .with_some(0, self.function_url)
+                .with_some(1, self.function_arn)
+                .with_some(2, self.auth_type)
+                .with_some(3, self.cors)
+                .with_some(4, self.creation_time)
+                .with_some(5, self.invoke_mode),
+        )
+    }
+}
+
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct DeadLetterConfig {
     pub target_arn: Option<String>,
@@ -2007,6 +3194,89 @@ impl FromValue for DeadLetterConfig {
 impl IntoValue for DeadLetterConfig {
     fn into_value(self) -> Value {
         Value::Structure(Structure::of(&shapes::DEAD_LETTER_CONFIG).with_some(0, self.target_arn))
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct DeleteAliasRequest {
+    pub function_name: String,
+    pub name: String,
+}
+
+impl FromValue for DeleteAliasRequest {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self { function_name: value.required(0)?, name: value.required(1)? })
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct DeleteCodeSigningConfigRequest {
+    pub code_signing_config_arn: String,
+}
+
+impl FromValue for DeleteCodeSigningConfigRequest {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self { code_signing_config_arn: value.required(0)? })
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct DeleteCodeSigningConfigResponse {}
+
+impl IntoValue for DeleteCodeSigningConfigResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(Structure::of(&shapes::DELETE_CODE_SIGNING_CONFIG_RESPONSE))
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct DeleteEventSourceMappingRequest {
+    pub uuid: String,
+}
+
+impl FromValue for DeleteEventSourceMappingRequest {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self { uuid: value.required(0)? })
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct DeleteFunctionCodeSigningConfigRequest {
+    pub function_name: String,
+}
+
+impl FromValue for DeleteFunctionCodeSigningConfigRequest {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self { function_name: value.required(0)? })
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct DeleteFunctionConcurrencyRequest {
+    pub function_name: String,
+}
+
+impl FromValue for DeleteFunctionConcurrencyRequest {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self { function_name: value.required(0)? })
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct DeleteFunctionEventInvokeConfigRequest {
+    pub function_name: String,
+    pub qualifier: Option<String>,
+}
+
+impl FromValue for DeleteFunctionEventInvokeConfigRequest {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self { function_name: value.required(0)?, qualifier: value.optional(1)? })
     }
 }
 
@@ -2031,6 +3301,81 @@ pub struct DeleteFunctionResponse {
 impl IntoValue for DeleteFunctionResponse {
     fn into_value(self) -> Value {
         Value::Structure(Structure::of(&shapes::DELETE_FUNCTION_RESPONSE).with_some(0, self.status_code))
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct DeleteFunctionUrlConfigRequest {
+    pub function_name: String,
+    pub qualifier: Option<String>,
+}
+
+impl FromValue for DeleteFunctionUrlConfigRequest {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self { function_name: value.required(0)?, qualifier: value.optional(1)? })
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct DeleteLayerVersionRequest {
+    pub layer_name: String,
+    pub version_number: i64,
+}
+
+impl FromValue for DeleteLayerVersionRequest {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self { layer_name: value.required(0)?, version_number: value.required(1)? })
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct DeleteProvisionedConcurrencyConfigRequest {
+    pub function_name: String,
+    pub qualifier: String,
+}
+
+impl FromValue for DeleteProvisionedConcurrencyConfigRequest {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self { function_name: value.required(0)?, qualifier: value.required(1)? })
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct DeleteResourcePolicyRequest {
+    pub resource_arn: String,
+    pub revision_id: Option<String>,
+}
+
+impl FromValue for DeleteResourcePolicyRequest {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self { resource_arn: value.required(0)?, revision_id: value.optional(1)? })
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct DestinationConfig {
+    pub on_success: Option<OnSuccess>,
+    pub on_failure: Option<OnFailure>,
+}
+
+impl FromValue for DestinationConfig {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self { on_success: value.optional(0)?, on_failure: value.optional(1)? })
+    }
+}
+
+impl IntoValue for DestinationConfig {
+    fn into_value(self) -> Value {
+        Value::Structure(
+            Structure::of(&shapes::DESTINATION_CONFIG)
+                .with_some(0, self.on_success)
+                .with_some(1, self.on_failure),
+        )
     }
 }
 
@@ -2074,6 +3419,35 @@ impl IntoValue for DirectS3Read {
 }
 
 #[derive(Clone, PartialEq, Debug, Default)]
+pub struct DocumentDBEventSourceConfig {
+    pub database_name: Option<String>,
+    pub collection_name: Option<String>,
+    pub full_document: Option<FullDocument>,
+}
+
+impl FromValue for DocumentDBEventSourceConfig {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self {
+            database_name: value.optional(0)?,
+            collection_name: value.optional(1)?,
+            full_document: value.optional(2)?,
+        })
+    }
+}
+
+impl IntoValue for DocumentDBEventSourceConfig {
+    fn into_value(self) -> Value {
+        Value::Structure(
+            Structure::of(&shapes::DOCUMENT_DB_EVENT_SOURCE_CONFIG)
+                .with_some(0, self.database_name)
+                .with_some(1, self.collection_name)
+                .with_some(2, self.full_document),
+        )
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
 pub struct DurableConfig {
     pub kms_key_arn: Option<String>,
     pub retention_period_in_days: Option<i32>,
@@ -2099,6 +3473,39 @@ impl IntoValue for DurableConfig {
                 .with_some(1, self.retention_period_in_days)
                 .with_some(2, self.execution_timeout),
         )
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EndPointType {
+    KafkaBootstrapServers,
+}
+
+impl EndPointType {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::KafkaBootstrapServers => "KAFKA_BOOTSTRAP_SERVERS",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "KAFKA_BOOTSTRAP_SERVERS" => Self::KafkaBootstrapServers,
+            _ => return None,
+        })
+    }
+}
+
+impl FromValue for EndPointType {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let text = String::from_value(value)?;
+        Self::parse(&text).ok_or(Mismatch { expected: "EndPointType" })
+    }
+}
+
+impl IntoValue for EndPointType {
+    fn into_value(self) -> Value {
+        Value::String(self.as_str().into())
     }
 }
 
@@ -2189,6 +3596,241 @@ impl IntoValue for EphemeralStorage {
 }
 
 #[derive(Clone, PartialEq, Debug, Default)]
+pub struct EventSourceMappingConfiguration {
+    pub uuid: Option<String>,
+    pub starting_position: Option<EventSourcePosition>,
+    pub starting_position_timestamp: Option<Timestamp>,
+    pub batch_size: Option<i32>,
+    pub maximum_batching_window_in_seconds: Option<i32>,
+    pub parallelization_factor: Option<i32>,
+    pub event_source_arn: Option<String>,
+    pub filter_criteria: Option<FilterCriteria>,
+    pub filter_criteria_error: Option<FilterCriteriaError>,
+    pub kms_key_arn: Option<String>,
+    pub metrics_config: Option<EventSourceMappingMetricsConfig>,
+    pub logging_config: Option<EventSourceMappingLoggingConfig>,
+    pub scaling_config: Option<ScalingConfig>,
+    pub function_arn: Option<String>,
+    pub last_modified: Option<Timestamp>,
+    pub last_processing_result: Option<String>,
+    pub state: Option<String>,
+    pub state_transition_reason: Option<String>,
+    pub destination_config: Option<DestinationConfig>,
+    pub topics: Option<Vec<String>>,
+    pub queues: Option<Vec<String>>,
+    pub source_access_configurations: Option<Vec<SourceAccessConfiguration>>,
+    pub self_managed_event_source: Option<SelfManagedEventSource>,
+    pub maximum_record_age_in_seconds: Option<i32>,
+    pub bisect_batch_on_function_error: Option<bool>,
+    pub maximum_retry_attempts: Option<i32>,
+    pub tumbling_window_in_seconds: Option<i32>,
+    pub function_response_types: Option<Vec<FunctionResponseType>>,
+    pub amazon_managed_kafka_event_source_config: Option<AmazonManagedKafkaEventSourceConfig>,
+    pub self_managed_kafka_event_source_config: Option<SelfManagedKafkaEventSourceConfig>,
+    pub document_db_event_source_config: Option<DocumentDBEventSourceConfig>,
+    pub event_source_mapping_arn: Option<String>,
+    pub provisioned_poller_config: Option<ProvisionedPollerConfig>,
+}
+
+impl IntoValue for EventSourceMappingConfiguration {
+    fn into_value(self) -> Value {
+        Value::Structure(
+            Structure::of(&shapes::EVENT_SOURCE_MAPPING_CONFIGURATION)
+                .with_some(0, self.uuid)
+                .with_some(1, self.starting_position)
+                .with_some(2, self.starting_position_timestamp)
+                .with_some(3, self.batch_size)
+                .with_some(4, self.maximum_batching_window_in_seconds)
+                .with_some(5, self.parallelization_factor)
+                .with_some(6, self.event_source_arn)
+                .with_some(7, self.filter_criteria)
+                .with_some(8, self.filter_criteria_error)
+                .with_some(9, self.kms_key_arn)
+                .with_some(10, self.metrics_config)
+                .with_some(11, self.logging_config)
+                .with_some(12, self.scaling_config)
+                .with_some(13, self.function_arn)
+                .with_some(14, self.last_modified)
+                .with_some(15, self.last_processing_result)
+                .with_some(16, self.state)
+                .with_some(17, self.state_transition_reason)
+                .with_some(18, self.destination_config)
+                .with_some(19, self.topics)
+                .with_some(20, self.queues)
+                .with_some(21, self.source_access_configurations)
+                .with_some(22, self.self_managed_event_source)
+                .with_some(23, self.maximum_record_age_in_seconds)
+                .with_some(24, self.bisect_batch_on_function_error)
+                .with_some(25, self.maximum_retry_attempts)
+                .with_some(26, self.tumbling_window_in_seconds)
+                .with_some(27, self.function_response_types)
+                .with_some(28, self.amazon_managed_kafka_event_source_config)
+                .with_some(29, self.self_managed_kafka_event_source_config)
+                .with_some(30, self.document_db_event_source_config)
+                .with_some(31, self.event_source_mapping_arn)
+                .with_some(32, self.provisioned_poller_config),
+        )
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct EventSourceMappingLoggingConfig {
+    pub system_log_level: Option<EventSourceMappingSystemLogLevel>,
+}
+
+impl FromValue for EventSourceMappingLoggingConfig {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self { system_log_level: value.optional(0)? })
+    }
+}
+
+impl IntoValue for EventSourceMappingLoggingConfig {
+    fn into_value(self) -> Value {
+        Value::Structure(
+            Structure::of(&shapes::EVENT_SOURCE_MAPPING_LOGGING_CONFIG).with_some(0, self.system_log_level),
+        )
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EventSourceMappingMetric {
+    EventCount,
+    ErrorCount,
+    KafkaMetrics,
+}
+
+impl EventSourceMappingMetric {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::EventCount => "EventCount",
+            Self::ErrorCount => "ErrorCount",
+            Self::KafkaMetrics => "KafkaMetrics",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "EventCount" => Self::EventCount,
+            "ErrorCount" => Self::ErrorCount,
+            "KafkaMetrics" => Self::KafkaMetrics,
+            _ => return None,
+        })
+    }
+}
+
+impl FromValue for EventSourceMappingMetric {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let text = String::from_value(value)?;
+        Self::parse(&text).ok_or(Mismatch { expected: "EventSourceMappingMetric" })
+    }
+}
+
+impl IntoValue for EventSourceMappingMetric {
+    fn into_value(self) -> Value {
+        Value::String(self.as_str().into())
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct EventSourceMappingMetricsConfig {
+    pub metrics: Option<Vec<EventSourceMappingMetric>>,
+}
+
+impl FromValue for EventSourceMappingMetricsConfig {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self { metrics: value.optional(0)? })
+    }
+}
+
+impl IntoValue for EventSourceMappingMetricsConfig {
+    fn into_value(self) -> Value {
+        Value::Structure(
+            Structure::of(&shapes::EVENT_SOURCE_MAPPING_METRICS_CONFIG).with_some(0, self.metrics),
+        )
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EventSourceMappingSystemLogLevel {
+    Debug,
+    Info,
+    Warn,
+}
+
+impl EventSourceMappingSystemLogLevel {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Debug => "DEBUG",
+            Self::Info => "INFO",
+            Self::Warn => "WARN",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "DEBUG" => Self::Debug,
+            "INFO" => Self::Info,
+            "WARN" => Self::Warn,
+            _ => return None,
+        })
+    }
+}
+
+impl FromValue for EventSourceMappingSystemLogLevel {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let text = String::from_value(value)?;
+        Self::parse(&text).ok_or(Mismatch { expected: "EventSourceMappingSystemLogLevel" })
+    }
+}
+
+impl IntoValue for EventSourceMappingSystemLogLevel {
+    fn into_value(self) -> Value {
+        Value::String(self.as_str().into())
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EventSourcePosition {
+    TrimHorizon,
+    Latest,
+    AtTimestamp,
+}
+
+impl EventSourcePosition {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::TrimHorizon => "TRIM_HORIZON",
+            Self::Latest => "LATEST",
+            Self::AtTimestamp => "AT_TIMESTAMP",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "TRIM_HORIZON" => Self::TrimHorizon,
+            "LATEST" => Self::Latest,
+            "AT_TIMESTAMP" => Self::AtTimestamp,
+            _ => return None,
+        })
+    }
+}
+
+impl FromValue for EventSourcePosition {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let text = String::from_value(value)?;
+        Self::parse(&text).ok_or(Mismatch { expected: "EventSourcePosition" })
+    }
+}
+
+impl IntoValue for EventSourcePosition {
+    fn into_value(self) -> Value {
+        Value::String(self.as_str().into())
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
 pub struct FileSystemConfig {
     pub arn: String,
     pub local_mount_path: String,
@@ -2214,6 +3856,94 @@ impl IntoValue for FileSystemConfig {
                 .with(1, self.local_mount_path)
                 .with_some(2, self.s3_files_config),
         )
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Filter {
+    pub pattern: Option<String>,
+}
+
+impl FromValue for Filter {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self { pattern: value.optional(0)? })
+    }
+}
+
+impl IntoValue for Filter {
+    fn into_value(self) -> Value {
+        Value::Structure(Structure::of(&shapes::FILTER).with_some(0, self.pattern))
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct FilterCriteria {
+    pub filters: Option<Vec<Filter>>,
+}
+
+impl FromValue for FilterCriteria {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self { filters: value.optional(0)? })
+    }
+}
+
+impl IntoValue for FilterCriteria {
+    fn into_value(self) -> Value {
+        Value::Structure(Structure::of(&shapes::FILTER_CRITERIA).with_some(0, self.filters))
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct FilterCriteriaError {
+    pub error_code: Option<String>,
+    pub message: Option<String>,
+}
+
+impl IntoValue for FilterCriteriaError {
+    fn into_value(self) -> Value {
+        Value::Structure(
+            Structure::of(&shapes::FILTER_CRITERIA_ERROR)
+                .with_some(0, self.error_code)
+                .with_some(1, self.message),
+        )
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FullDocument {
+    UpdateLookup,
+    Default,
+}
+
+impl FullDocument {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::UpdateLookup => "UpdateLookup",
+            Self::Default => "Default",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "UpdateLookup" => Self::UpdateLookup,
+            "Default" => Self::Default,
+            _ => return None,
+        })
+    }
+}
+
+impl FromValue for FullDocument {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let text = String::from_value(value)?;
+        Self::parse(&text).ok_or(Mismatch { expected: "FullDocument" })
+    }
+}
+
+impl IntoValue for FullDocument {
+    fn into_value(self) -> Value {
+        Value::String(self.as_str().into())
     }
 }
 
@@ -2405,6 +4135,61 @@ impl IntoValue for FunctionConfiguration {
 }
 
 #[derive(Clone, PartialEq, Debug, Default)]
+pub struct FunctionEventInvokeConfig {
+    pub last_modified: Option<Timestamp>,
+    pub function_arn: Option<String>,
+    pub maximum_retry_attempts: Option<i32>,
+    pub maximum_event_age_in_seconds: Option<i32>,
+    pub destination_config: Option<DestinationConfig>,
+}
+
+impl IntoValue for FunctionEventInvokeConfig {
+    fn into_value(self) -> Value {
+        Value::Structure(
+            Structure::of(&shapes::FUNCTION_EVENT_INVOKE_CONFIG)
+                .with_some(0, self.last_modified)
+                .with_some(1, self.function_arn)
+                .with_some(2, self.maximum_retry_attempts)
+                .with_some(3, self.maximum_event_age_in_seconds)
+                .with_some(4, self.destination_config),
+        )
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FunctionResponseType {
+    ReportBatchItemFailures,
+}
+
+impl FunctionResponseType {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ReportBatchItemFailures => "ReportBatchItemFailures",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "ReportBatchItemFailures" => Self::ReportBatchItemFailures,
+            _ => return None,
+        })
+    }
+}
+
+impl FromValue for FunctionResponseType {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let text = String::from_value(value)?;
+        Self::parse(&text).ok_or(Mismatch { expected: "FunctionResponseType" })
+    }
+}
+
+impl IntoValue for FunctionResponseType {
+    fn into_value(self) -> Value {
+        Value::String(self.as_str().into())
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
 pub struct FunctionRuntimeConfig {
     pub runtime_arn: String,
     pub runtime_alias: String,
@@ -2423,6 +4208,94 @@ impl IntoValue for FunctionRuntimeConfig {
             Structure::of(&shapes::FUNCTION_RUNTIME_CONFIG)
                 .with(0, self.runtime_arn)
                 .with(1, self.runtime_alias),
+        )
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct FunctionScalingConfig {
+    pub min_execution_environments: Option<i32>,
+    pub max_execution_environments: Option<i32>,
+}
+
+impl FromValue for FunctionScalingConfig {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self {
+            min_execution_environments: value.optional(0)?,
+            max_execution_environments: value.optional(1)?,
+        })
+    }
+}
+
+impl IntoValue for FunctionScalingConfig {
+    fn into_value(self) -> Value {
+        Value::Structure(
+            Structure::of(&shapes::FUNCTION_SCALING_CONFIG)
+                .with_some(0, self.min_execution_environments)
+                .with_some(1, self.max_execution_environments),
+        )
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FunctionUrlAuthType {
+    None,
+    AwsIam,
+}
+
+impl FunctionUrlAuthType {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "NONE",
+            Self::AwsIam => "AWS_IAM",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "NONE" => Self::None,
+            "AWS_IAM" => Self::AwsIam,
+            _ => return None,
+        })
+    }
+}
+
+impl FromValue for FunctionUrlAuthType {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let text = String::from_value(value)?;
+        Self::parse(&text).ok_or(Mismatch { expected: "FunctionUrlAuthType" })
+    }
+}
+
+impl IntoValue for FunctionUrlAuthType {
+    fn into_value(self) -> Value {
+        Value::String(self.as_str().into())
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct FunctionUrlConfig {
+    pub function_url: Option<String>,
+    pub function_arn: Option<String>,
+    pub creation_time: Option<String>,
+    pub last_modified_time: Option<String>,
+    pub cors: Option<Cors>,
+    pub auth_type: Option<FunctionUrlAuthType>,
+    pub invoke_mode: Option<InvokeMode>,
+}
+
+impl IntoValue for FunctionUrlConfig {
+    fn into_value(self) -> Value {
+        Value::Structure(
+            Structure::of(&shapes::FUNCTION_URL_CONFIG)
+                .with_some(0, self.function_url)
+                .with_some(1, self.function_arn)
+                .with_some(2, self.creation_time)
+                .with_some(3, self.last_modified_time)
+                .with_some(4, self.cors)
+                .with_some(5, self.auth_type)
+                .with_some(6, self.invoke_mode),
         )
     }
 }
@@ -2482,6 +4355,135 @@ impl FromValue for FunctionVersionLatestPublished {
 }
 
 #[derive(Clone, PartialEq, Debug, Default)]
+pub struct GetAccountSettingsRequest {}
+
+impl FromValue for GetAccountSettingsRequest {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        value.into_structure().map(|_| Self {})
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct GetAccountSettingsResponse {
+    pub account_limit: Option<AccountLimit>,
+    pub account_usage: Option<AccountUsage>,
+}
+
+impl IntoValue for GetAccountSettingsResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(
+            Structure::of(&shapes::GET_ACCOUNT_SETTINGS_RESPONSE)
+                .with_some(0, self.account_limit)
+                .with_some(1, self.account_usage),
+        )
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct GetAliasRequest {
+    pub function_name: String,
+    pub name: String,
+}
+
+impl FromValue for GetAliasRequest {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self { function_name: value.required(0)?, name: value.required(1)? })
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct GetCodeSigningConfigRequest {
+    pub code_signing_config_arn: String,
+}
+
+impl FromValue for GetCodeSigningConfigRequest {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self { code_signing_config_arn: value.required(0)? })
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct GetCodeSigningConfigResponse {
+    pub code_signing_config: Option<CodeSigningConfig>,
+}
+
+impl IntoValue for GetCodeSigningConfigResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(
+            Structure::of(&shapes::GET_CODE_SIGNING_CONFIG_RESPONSE).with_some(0, self.code_signing_config),
+        )
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct GetEventSourceMappingRequest {
+    pub uuid: String,
+}
+
+impl FromValue for GetEventSourceMappingRequest {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self { uuid: value.required(0)? })
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct GetFunctionCodeSigningConfigRequest {
+    pub function_name: String,
+}
+
+impl FromValue for GetFunctionCodeSigningConfigRequest {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self { function_name: value.required(0)? })
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct GetFunctionCodeSigningConfigResponse {
+    pub code_signing_config_arn: Option<String>,
+    pub function_name: Option<String>,
+}
+
+impl IntoValue for GetFunctionCodeSigningConfigResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(
+            Structure::of(&shapes::GET_FUNCTION_CODE_SIGNING_CONFIG_RESPONSE)
+                .with_some(0, self.code_signing_config_arn)
+                .with_some(1, self.function_name),
+        )
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct GetFunctionConcurrencyRequest {
+    pub function_name: String,
+}
+
+impl FromValue for GetFunctionConcurrencyRequest {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self { function_name: value.required(0)? })
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct GetFunctionConcurrencyResponse {
+    pub reserved_concurrent_executions: Option<i32>,
+}
+
+impl IntoValue for GetFunctionConcurrencyResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(
+            Structure::of(&shapes::GET_FUNCTION_CONCURRENCY_RESPONSE)
+                .with_some(0, self.reserved_concurrent_executions),
+        )
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
 pub struct GetFunctionConfigurationRequest {
     pub function_name: String,
     pub qualifier: Option<String>,
@@ -2491,6 +4493,44 @@ impl FromValue for GetFunctionConfigurationRequest {
     fn from_value(value: Value) -> Result<Self, Mismatch> {
         let mut value = value.into_structure()?;
         Ok(Self { function_name: value.required(0)?, qualifier: value.optional(1)? })
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct GetFunctionEventInvokeConfigRequest {
+    pub function_name: String,
+    pub qualifier: Option<String>,
+}
+
+impl FromValue for GetFunctionEventInvokeConfigRequest {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self { function_name: value.required(0)?, qualifier: value.optional(1)? })
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct GetFunctionRecursionConfigRequest {
+    pub function_name: String,
+}
+
+impl FromValue for GetFunctionRecursionConfigRequest {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self { function_name: value.required(0)? })
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct GetFunctionRecursionConfigResponse {
+    pub recursive_loop: Option<RecursiveLoop>,
+}
+
+impl IntoValue for GetFunctionRecursionConfigResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(
+            Structure::of(&shapes::GET_FUNCTION_RECURSION_CONFIG_RESPONSE).with_some(0, self.recursive_loop),
+        )
     }
 }
 
@@ -2525,6 +4565,285 @@ impl IntoValue for GetFunctionResponse {
                 .with_some(2, self.tags)
                 .with_some(3, self.tags_error)
                 .with_some(4, self.concurrency),
+        )
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct GetFunctionScalingConfigRequest {
+    pub function_name: String,
+    pub qualifier: String,
+}
+
+impl FromValue for GetFunctionScalingConfigRequest {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self { function_name: value.required(0)?, qualifier: value.required(1)? })
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct GetFunctionScalingConfigResponse {
+    pub function_arn: Option<String>,
+    pub applied_function_scaling_config: Option<FunctionScalingConfig>,
+    pub requested_function_scaling_config: Option<FunctionScalingConfig>,
+}
+
+impl IntoValue for GetFunctionScalingConfigResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(
+            Structure::of(&shapes::GET_FUNCTION_SCALING_CONFIG_RESPONSE)
+                .with_some(0, self.function_arn)
+                .with_some(1, self.applied_function_scaling_config)
+                .with_some(2, self.requested_function_scaling_config),
+        )
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct GetFunctionUrlConfigRequest {
+    pub function_name: String,
+    pub qualifier: Option<String>,
+}
+
+impl FromValue for GetFunctionUrlConfigRequest {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self { function_name: value.required(0)?, qualifier: value.optional(1)? })
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct GetFunctionUrlConfigResponse {
+    pub function_url: Option<String>,
+    pub function_arn: Option<String>,
+    pub auth_type: Option<FunctionUrlAuthType>,
+    pub cors: Option<Cors>,
+    pub creation_time: Option<String>,
+    pub last_modified_time: Option<String>,
+    pub invoke_mode: Option<InvokeMode>,
+}
+
+impl IntoValue for GetFunctionUrlConfigResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(
+            Structure::of(&shapes::GET_FUNCTION_URL_CONFIG_RESPONSE)
+                .with_some(0, self.function_url)
+                .with_some(1, self.function_arn)
+                .with_some(2, self.auth_type)
+                .with_some(3, self.cors)
+                .with_some(4, self.creation_time)
+                .with_some(5, self.last_modified_time)
+                .with_some(6, self.invoke_mode),
+        )
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct GetLayerVersionByArnRequest {
+    pub arn: String,
+}
+
+impl FromValue for GetLayerVersionByArnRequest {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self { arn: value.required(0)? })
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct GetLayerVersionPolicyRequest {
+    pub layer_name: String,
+    pub version_number: i64,
+}
+
+impl FromValue for GetLayerVersionPolicyRequest {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self { layer_name: value.required(0)?, version_number: value.required(1)? })
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct GetLayerVersionPolicyResponse {
+    pub policy: Option<String>,
+    pub revision_id: Option<String>,
+}
+
+impl IntoValue for GetLayerVersionPolicyResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(
+            Structure::of(&shapes::GET_LAYER_VERSION_POLICY_RESPONSE)
+                .with_some(0, self.policy)
+                .with_some(1, self.revision_id),
+        )
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct GetLayerVersionRequest {
+    pub layer_name: String,
+    pub version_number: i64,
+}
+
+impl FromValue for GetLayerVersionRequest {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self { layer_name: value.required(0)?, version_number: value.required(1)? })
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct GetLayerVersionResponse {
+    pub content: Option<LayerVersionContentOutput>,
+    pub layer_arn: Option<String>,
+    pub layer_version_arn: Option<String>,
+    pub description: Option<String>,
+    pub created_date: Option<String>,
+    pub version: Option<i64>,
+    pub compatible_architectures: Option<Vec<Architecture>>,
+    pub compatible_runtimes: Option<Vec<String>>,
+    pub license_info: Option<String>,
+}
+
+impl IntoValue for GetLayerVersionResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(
+            Structure::of(&shapes::GET_LAYER_VERSION_RESPONSE)
+                .with_some(0, self.content)
+                .with_some(1, self.layer_arn)
+                .with_some(2, self.layer_version_arn)
+                .with_some(3, self.description)
+                .with_some(4, self.created_date)
+                .with_some(5, self.version)
+                .with_some(6, self.compatible_architectures)
+                .with_some(7, self.compatible_runtimes)
+                .with_some(8, self.license_info),
+        )
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct GetPolicyRequest {
+    pub function_name: String,
+    pub qualifier: Option<String>,
+}
+
+impl FromValue for GetPolicyRequest {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self { function_name: value.required(0)?, qualifier: value.optional(1)? })
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct GetPolicyResponse {
+    pub policy: Option<String>,
+    pub revision_id: Option<String>,
+}
+
+impl IntoValue for GetPolicyResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(
+            Structure::of(&shapes::GET_POLICY_RESPONSE)
+                .with_some(0, self.policy)
+                .with_some(1, self.revision_id),
+        )
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct GetProvisionedConcurrencyConfigRequest {
+    pub function_name: String,
+    pub qualifier: String,
+}
+
+impl FromValue for GetProvisionedConcurrencyConfigRequest {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self { function_name: value.required(0)?, qualifier: value.required(1)? })
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct GetProvisionedConcurrencyConfigResponse {
+    pub requested_provisioned_concurrent_executions: Option<i32>,
+    pub available_provisioned_concurrent_executions: Option<i32>,
+    pub allocated_provisioned_concurrent_executions: Option<i32>,
+    pub status: Option<ProvisionedConcurrencyStatusEnum>,
+    pub status_reason: Option<String>,
+    pub last_modified: Option<String>,
+}
+
+impl IntoValue for GetProvisionedConcurrencyConfigResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(
+            Structure::of(&shapes::GET_PROVISIONED_CONCURRENCY_CONFIG_RESPONSE)
+                .with_some(0, self.requested_provisioned_concurrent_executions)
+                .with_some(1, self.available_provisioned_concurrent_executions)
+                .with_some(2, self.allocated_provisioned_concurrent_executions)
+                .with_some(3, self.status)
+                .with_some(4, self.status_reason)
+                .with_some(5, self.last_modified),
+        )
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct GetResourcePolicyRequest {
+    pub resource_arn: String,
+}
+
+impl FromValue for GetResourcePolicyRequest {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self { resource_arn: value.required(0)? })
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct GetResourcePolicyResponse {
+    pub policy: Option<String>,
+    pub revision_id: Option<String>,
+}
+
+impl IntoValue for GetResourcePolicyResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(
+            Structure::of(&shapes::GET_RESOURCE_POLICY_RESPONSE)
+                .with_some(0, self.policy)
+                .with_some(1, self.revision_id),
+        )
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct GetRuntimeManagementConfigRequest {
+    pub function_name: String,
+    pub qualifier: Option<String>,
+}
+
+impl FromValue for GetRuntimeManagementConfigRequest {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self { function_name: value.required(0)?, qualifier: value.optional(1)? })
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct GetRuntimeManagementConfigResponse {
+    pub update_runtime_on: Option<UpdateRuntimeOn>,
+    pub function_arn: Option<String>,
+    pub runtime_version_arn: Option<String>,
+}
+
+impl IntoValue for GetRuntimeManagementConfigResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(
+            Structure::of(&shapes::GET_RUNTIME_MANAGEMENT_CONFIG_RESPONSE)
+                .with_some(0, self.update_runtime_on)
+                .with_some(1, self.function_arn)
+                .with_some(2, self.runtime_version_arn),
         )
     }
 }
@@ -2712,6 +5031,42 @@ impl FromValue for InvocationType {
     }
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum InvokeMode {
+    Buffered,
+    ResponseStream,
+}
+
+impl InvokeMode {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Buffered => "BUFFERED",
+            Self::ResponseStream => "RESPONSE_STREAM",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "BUFFERED" => Self::Buffered,
+            "RESPONSE_STREAM" => Self::ResponseStream,
+            _ => return None,
+        })
+    }
+}
+
+impl FromValue for InvokeMode {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let text = String::from_value(value)?;
+        Self::parse(&text).ok_or(Mismatch { expected: "InvokeMode" })
+    }
+}
+
+impl IntoValue for InvokeMode {
+    fn into_value(self) -> Value {
+        Value::String(self.as_str().into())
+    }
+}
+
 #[derive(Clone, PartialEq, Default)]
 pub struct InvokeResponseStreamUpdate {
     pub payload: Option<Bytes>,
@@ -2826,6 +5181,193 @@ impl From<InvokeWithResponseStreamResponseEvent> for Event {
     }
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum KafkaEventSourceMappingConsumptionMode {
+    Stream,
+    Queue,
+}
+
+impl KafkaEventSourceMappingConsumptionMode {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Stream => "Stream",
+            Self::Queue => "Queue",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "Stream" => Self::Stream,
+            "Queue" => Self::Queue,
+            _ => return None,
+        })
+    }
+}
+
+impl FromValue for KafkaEventSourceMappingConsumptionMode {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let text = String::from_value(value)?;
+        Self::parse(&text).ok_or(Mismatch { expected: "KafkaEventSourceMappingConsumptionMode" })
+    }
+}
+
+impl IntoValue for KafkaEventSourceMappingConsumptionMode {
+    fn into_value(self) -> Value {
+        Value::String(self.as_str().into())
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct KafkaSchemaRegistryAccessConfig {
+    pub r#type: Option<KafkaSchemaRegistryAuthType>,
+    pub uri: Option<String>,
+}
+
+impl FromValue for KafkaSchemaRegistryAccessConfig {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self { r#type: value.optional(0)?, uri: value.optional(1)? })
+    }
+}
+
+impl IntoValue for KafkaSchemaRegistryAccessConfig {
+    fn into_value(self) -> Value {
+        Value::Structure(
+            Structure::of(&shapes::KAFKA_SCHEMA_REGISTRY_ACCESS_CONFIG)
+                .with_some(0, self.r#type)
+                .with_some(1, self.uri),
+        )
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum KafkaSchemaRegistryAuthType {
+    BasicAuth,
+    ClientCertificateTlsAuth,
+    ServerRootCaCertificate,
+    OauthbearerAuth,
+}
+
+impl KafkaSchemaRegistryAuthType {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::BasicAuth => "BASIC_AUTH",
+            Self::ClientCertificateTlsAuth => "CLIENT_CERTIFICATE_TLS_AUTH",
+            Self::ServerRootCaCertificate => "SERVER_ROOT_CA_CERTIFICATE",
+            Self::OauthbearerAuth => "OAUTHBEARER_AUTH",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "BASIC_AUTH" => Self::BasicAuth,
+            "CLIENT_CERTIFICATE_TLS_AUTH" => Self::ClientCertificateTlsAuth,
+            "SERVER_ROOT_CA_CERTIFICATE" => Self::ServerRootCaCertificate,
+            "OAUTHBEARER_AUTH" => Self::OauthbearerAuth,
+            _ => return None,
+        })
+    }
+}
+
+impl FromValue for KafkaSchemaRegistryAuthType {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let text = String::from_value(value)?;
+        Self::parse(&text).ok_or(Mismatch { expected: "KafkaSchemaRegistryAuthType" })
+    }
+}
+
+impl IntoValue for KafkaSchemaRegistryAuthType {
+    fn into_value(self) -> Value {
+        Value::String(self.as_str().into())
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct KafkaSchemaRegistryConfig {
+    pub schema_registry_uri: Option<String>,
+    pub event_record_format: Option<SchemaRegistryEventRecordFormat>,
+    pub access_configs: Option<Vec<KafkaSchemaRegistryAccessConfig>>,
+    pub schema_validation_configs: Option<Vec<KafkaSchemaValidationConfig>>,
+}
+
+impl FromValue for KafkaSchemaRegistryConfig {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self {
+            schema_registry_uri: value.optional(0)?,
+            event_record_format: value.optional(1)?,
+            access_configs: value.optional(2)?,
+            schema_validation_configs: value.optional(3)?,
+        })
+    }
+}
+
+impl IntoValue for KafkaSchemaRegistryConfig {
+    fn into_value(self) -> Value {
+        Value::Structure(
+            Structure::of(&shapes::KAFKA_SCHEMA_REGISTRY_CONFIG)
+                .with_some(0, self.schema_registry_uri)
+                .with_some(1, self.event_record_format)
+                .with_some(2, self.access_configs)
+                .with_some(3, self.schema_validation_configs),
+        )
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum KafkaSchemaValidationAttribute {
+    Key,
+    Value,
+}
+
+impl KafkaSchemaValidationAttribute {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Key => "KEY",
+            Self::Value => "VALUE",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "KEY" => Self::Key,
+            "VALUE" => Self::Value,
+            _ => return None,
+        })
+    }
+}
+
+impl FromValue for KafkaSchemaValidationAttribute {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let text = String::from_value(value)?;
+        Self::parse(&text).ok_or(Mismatch { expected: "KafkaSchemaValidationAttribute" })
+    }
+}
+
+impl IntoValue for KafkaSchemaValidationAttribute {
+    fn into_value(self) -> Value {
+        Value::String(self.as_str().into())
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct KafkaSchemaValidationConfig {
+    pub attribute: Option<KafkaSchemaValidationAttribute>,
+}
+
+impl FromValue for KafkaSchemaValidationConfig {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self { attribute: value.optional(0)? })
+    }
+}
+
+impl IntoValue for KafkaSchemaValidationConfig {
+    fn into_value(self) -> Value {
+        Value::Structure(Structure::of(&shapes::KAFKA_SCHEMA_VALIDATION_CONFIG).with_some(0, self.attribute))
+    }
+}
+
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct LambdaManagedInstancesCapacityProviderConfig {
     pub capacity_provider_arn: String,
@@ -2907,6 +5449,311 @@ impl IntoValue for Layer {
     }
 }
 
+#[derive(Clone, PartialEq, Default)]
+pub struct LayerVersionContentInput {
+    pub s3_bucket: Option<String>,
+    pub s3_key: Option<String>,
+    pub s3_object_version: Option<String>,
+    pub s3_object_storage_mode: Option<S3ObjectStorageMode>,
+    pub zip_file: Option<Bytes>,
+}
+
+impl fmt::Debug for LayerVersionContentInput {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LayerVersionContentInput")
+            .field("s3_bucket", &self.s3_bucket)
+            .field("s3_key", &self.s3_key)
+            .field("s3_object_version", &self.s3_object_version)
+            .field("s3_object_storage_mode", &self.s3_object_storage_mode)
+            .field("zip_file", &format_args!("hidden"))
+            .finish()
+    }
+}
+
+impl FromValue for LayerVersionContentInput {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self {
+            s3_bucket: value.optional(0)?,
+            s3_key: value.optional(1)?,
+            s3_object_version: value.optional(2)?,
+            s3_object_storage_mode: value.optional(3)?,
+            zip_file: value.optional(4)?,
+        })
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct LayerVersionContentOutput {
+    pub location: Option<String>,
+    pub code_sha256: Option<String>,
+    pub code_size: Option<i64>,
+    pub signing_profile_version_arn: Option<String>,
+    pub signing_job_arn: Option<String>,
+    pub resolved_s3_object: Option<ResolvedS3Object>,
+}
+
+impl IntoValue for LayerVersionContentOutput {
+    fn into_value(self) -> Value {
+        Value::Structure(
+            Structure::of(&shapes::LAYER_VERSION_CONTENT_OUTPUT)
+                .with_some(0, self.location)
+                .with_some(1, self.code_sha256)
+                .with_some(2, self.code_size)
+                .with_some(3, self.signing_profile_version_arn)
+                .with_some(4, self.signing_job_arn)
+                .with_some(5, self.resolved_s3_object),
+        )
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct LayerVersionsListItem {
+    pub layer_version_arn: Option<String>,
+    pub version: Option<i64>,
+    pub description: Option<String>,
+    pub created_date: Option<String>,
+    pub compatible_architectures: Option<Vec<Architecture>>,
+    pub compatible_runtimes: Option<Vec<String>>,
+    pub license_info: Option<String>,
+}
+
+impl IntoValue for LayerVersionsListItem {
+    fn into_value(self) -> Value {
+        Value::Structure(
+            Structure::of(&shapes::LAYER_VERSIONS_LIST_ITEM)
+                .with_some(0, self.layer_version_arn)
+                .with_some(1, self.version)
+                .with_some(2, self.description)
+                .with_some(3, self.created_date)
+                .with_some(4, self.compatible_architectures)
+                .with_some(5, self.compatible_runtimes)
+                .with_some(6, self.license_info),
+        )
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct LayersListItem {
+    pub layer_name: Option<String>,
+    pub layer_arn: Option<String>,
+    pub latest_matching_version: Option<LayerVersionsListItem>,
+}
+
+impl IntoValue for LayersListItem {
+    fn into_value(self) -> Value {
+        Value::Structure(
+            Structure::of(&shapes::LAYERS_LIST_ITEM)
+                .with_some(0, self.layer_name)
+                .with_some(1, self.layer_arn)
+                .with_some(2, self.latest_matching_version),
+        )
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct ListAliasesRequest {
+    pub function_name: String,
+    pub function_version: Option<String>,
+    pub marker: Option<String>,
+    pub max_items: Option<i32>,
+}
+
+impl FromValue for ListAliasesRequest {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self {
+            function_name: value.required(0)?,
+            function_version: value.optional(1)?,
+            marker: value.optional(2)?,
+            max_items: value.optional(3)?,
+        })
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct ListAliasesResponse {
+    pub next_marker: Option<String>,
+    pub aliases: Option<Vec<AliasConfiguration>>,
+}
+
+impl IntoValue for ListAliasesResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(
+            Structure::of(&shapes::LIST_ALIASES_RESPONSE)
+                .with_some(0, self.next_marker)
+                .with_some(1, self.aliases),
+        )
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct ListCodeSigningConfigsRequest {
+    pub marker: Option<String>,
+    pub max_items: Option<i32>,
+}
+
+impl FromValue for ListCodeSigningConfigsRequest {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self { marker: value.optional(0)?, max_items: value.optional(1)? })
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct ListCodeSigningConfigsResponse {
+    pub next_marker: Option<String>,
+    pub code_signing_configs: Option<Vec<CodeSigningConfig>>,
+}
+
+impl IntoValue for ListCodeSigningConfigsResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(
+            Structure::of(&shapes::LIST_CODE_SIGNING_CONFIGS_RESPONSE)
+                .with_some(0, self.next_marker)
+                .with_some(1, self.code_signing_configs),
+        )
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct ListEventSourceMappingsRequest {
+    pub event_source_arn: Option<String>,
+    pub function_name: Option<String>,
+    pub marker: Option<String>,
+    pub max_items: Option<i32>,
+}
+
+impl FromValue for ListEventSourceMappingsRequest {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self {
+            event_source_arn: value.optional(0)?,
+            function_name: value.optional(1)?,
+            marker: value.optional(2)?,
+            max_items: value.optional(3)?,
+        })
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct ListEventSourceMappingsResponse {
+    pub next_marker: Option<String>,
+    pub event_source_mappings: Option<Vec<EventSourceMappingConfiguration>>,
+}
+
+impl IntoValue for ListEventSourceMappingsResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(
+            Structure::of(&shapes::LIST_EVENT_SOURCE_MAPPINGS_RESPONSE)
+                .with_some(0, self.next_marker)
+                .with_some(1, self.event_source_mappings),
+        )
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct ListFunctionEventInvokeConfigsRequest {
+    pub function_name: String,
+    pub marker: Option<String>,
+    pub max_items: Option<i32>,
+}
+
+impl FromValue for ListFunctionEventInvokeConfigsRequest {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self {
+            function_name: value.required(0)?,
+            marker: value.optional(1)?,
+            max_items: value.optional(2)?,
+        })
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct ListFunctionEventInvokeConfigsResponse {
+    pub function_event_invoke_configs: Option<Vec<FunctionEventInvokeConfig>>,
+    pub next_marker: Option<String>,
+}
+
+impl IntoValue for ListFunctionEventInvokeConfigsResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(
+            Structure::of(&shapes::LIST_FUNCTION_EVENT_INVOKE_CONFIGS_RESPONSE)
+                .with_some(0, self.function_event_invoke_configs)
+                .with_some(1, self.next_marker),
+        )
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct ListFunctionUrlConfigsRequest {
+    pub function_name: String,
+    pub marker: Option<String>,
+    pub max_items: Option<i32>,
+}
+
+impl FromValue for ListFunctionUrlConfigsRequest {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self {
+            function_name: value.required(0)?,
+            marker: value.optional(1)?,
+            max_items: value.optional(2)?,
+        })
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct ListFunctionUrlConfigsResponse {
+    pub function_url_configs: Option<Vec<FunctionUrlConfig>>,
+    pub next_marker: Option<String>,
+}
+
+impl IntoValue for ListFunctionUrlConfigsResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(
+            Structure::of(&shapes::LIST_FUNCTION_URL_CONFIGS_RESPONSE)
+                .with_some(0, self.function_url_configs)
+                .with_some(1, self.next_marker),
+        )
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct ListFunctionsByCodeSigningConfigRequest {
+    pub code_signing_config_arn: String,
+    pub marker: Option<String>,
+    pub max_items: Option<i32>,
+}
+
+impl FromValue for ListFunctionsByCodeSigningConfigRequest {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self {
+            code_signing_config_arn: value.required(0)?,
+            marker: value.optional(1)?,
+            max_items: value.optional(2)?,
+        })
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct ListFunctionsByCodeSigningConfigResponse {
+    pub next_marker: Option<String>,
+    pub function_arns: Option<Vec<String>>,
+}
+
+impl IntoValue for ListFunctionsByCodeSigningConfigResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(
+            Structure::of(&shapes::LIST_FUNCTIONS_BY_CODE_SIGNING_CONFIG_RESPONSE)
+                .with_some(0, self.next_marker)
+                .with_some(1, self.function_arns),
+        )
+    }
+}
+
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct ListFunctionsRequest {
     pub master_region: Option<String>,
@@ -2939,6 +5786,171 @@ impl IntoValue for ListFunctionsResponse {
             Structure::of(&shapes::LIST_FUNCTIONS_RESPONSE)
                 .with_some(0, self.next_marker)
                 .with_some(1, self.functions),
+        )
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct ListLayerVersionsRequest {
+    pub compatible_architecture: Option<Architecture>,
+    pub compatible_runtime: Option<String>,
+    pub layer_name: String,
+    pub marker: Option<String>,
+    pub max_items: Option<i32>,
+}
+
+impl FromValue for ListLayerVersionsRequest {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self {
+            compatible_architecture: value.optional(0)?,
+            compatible_runtime: value.optional(1)?,
+            layer_name: value.required(2)?,
+            marker: value.optional(3)?,
+            max_items: value.optional(4)?,
+        })
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct ListLayerVersionsResponse {
+    pub next_marker: Option<String>,
+    pub layer_versions: Option<Vec<LayerVersionsListItem>>,
+}
+
+impl IntoValue for ListLayerVersionsResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(
+            Structure::of(&shapes::LIST_LAYER_VERSIONS_RESPONSE)
+                .with_some(0, self.next_marker)
+                .with_some(1, self.layer_versions),
+        )
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct ListLayersRequest {
+    pub compatible_architecture: Option<Architecture>,
+    pub compatible_runtime: Option<String>,
+    pub marker: Option<String>,
+    pub max_items: Option<i32>,
+}
+
+impl FromValue for ListLayersRequest {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self {
+            compatible_architecture: value.optional(0)?,
+            compatible_runtime: value.optional(1)?,
+            marker: value.optional(2)?,
+            max_items: value.optional(3)?,
+        })
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct ListLayersResponse {
+    pub next_marker: Option<String>,
+    pub layers: Option<Vec<LayersListItem>>,
+}
+
+impl IntoValue for ListLayersResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(
+            Structure::of(&shapes::LIST_LAYERS_RESPONSE)
+                .with_some(0, self.next_marker)
+                .with_some(1, self.layers),
+        )
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct ListProvisionedConcurrencyConfigsRequest {
+    pub function_name: String,
+    pub marker: Option<String>,
+    pub max_items: Option<i32>,
+}
+
+impl FromValue for ListProvisionedConcurrencyConfigsRequest {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self {
+            function_name: value.required(0)?,
+            marker: value.optional(1)?,
+            max_items: value.optional(2)?,
+        })
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct ListProvisionedConcurrencyConfigsResponse {
+    pub provisioned_concurrency_configs: Option<Vec<ProvisionedConcurrencyConfigListItem>>,
+    pub next_marker: Option<String>,
+}
+
+impl IntoValue for ListProvisionedConcurrencyConfigsResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(
+            Structure::of(&shapes::LIST_PROVISIONED_CONCURRENCY_CONFIGS_RESPONSE)
+                .with_some(0, self.provisioned_concurrency_configs)
+                .with_some(1, self.next_marker),
+        )
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct ListTagsRequest {
+    pub resource: String,
+}
+
+impl FromValue for ListTagsRequest {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self { resource: value.required(0)? })
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct ListTagsResponse {
+    pub tags: Option<BTreeMap<String, String>>,
+}
+
+impl IntoValue for ListTagsResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(Structure::of(&shapes::LIST_TAGS_RESPONSE).with_some(0, self.tags))
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct ListVersionsByFunctionRequest {
+    pub function_name: String,
+    pub marker: Option<String>,
+    pub max_items: Option<i32>,
+}
+
+impl FromValue for ListVersionsByFunctionRequest {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self {
+            function_name: value.required(0)?,
+            marker: value.optional(1)?,
+            max_items: value.optional(2)?,
+        })
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct ListVersionsByFunctionResponse {
+    pub next_marker: Option<String>,
+    pub versions: Option<Vec<FunctionConfiguration>>,
+}
+
+impl IntoValue for ListVersionsByFunctionResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(
+            Structure::of(&shapes::LIST_VERSIONS_BY_FUNCTION_RESPONSE)
+                .with_some(0, self.next_marker)
+                .with_some(1, self.versions),
         )
     }
 }
@@ -3041,6 +6053,42 @@ impl IntoValue for LoggingConfig {
     }
 }
 
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct OnFailure {
+    pub destination: Option<String>,
+}
+
+impl FromValue for OnFailure {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self { destination: value.optional(0)? })
+    }
+}
+
+impl IntoValue for OnFailure {
+    fn into_value(self) -> Value {
+        Value::Structure(Structure::of(&shapes::ON_FAILURE).with_some(0, self.destination))
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct OnSuccess {
+    pub destination: Option<String>,
+}
+
+impl FromValue for OnSuccess {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self { destination: value.optional(0)? })
+    }
+}
+
+impl IntoValue for OnSuccess {
+    fn into_value(self) -> Value {
+        Value::Structure(Structure::of(&shapes::ON_SUCCESS).with_some(0, self.destination))
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PackageType {
     Zip,
@@ -3074,6 +6122,480 @@ impl FromValue for PackageType {
 impl IntoValue for PackageType {
     fn into_value(self) -> Value {
         Value::String(self.as_str().into())
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct ProvisionedConcurrencyConfigListItem {
+    pub function_arn: Option<String>,
+    pub requested_provisioned_concurrent_executions: Option<i32>,
+    pub available_provisioned_concurrent_executions: Option<i32>,
+    pub allocated_provisioned_concurrent_executions: Option<i32>,
+    pub status: Option<ProvisionedConcurrencyStatusEnum>,
+    pub status_reason: Option<String>,
+    pub last_modified: Option<String>,
+}
+
+impl IntoValue for ProvisionedConcurrencyConfigListItem {
+    fn into_value(self) -> Value {
+        Value::Structure(
+            Structure::of(&shapes::PROVISIONED_CONCURRENCY_CONFIG_LIST_ITEM)
+                .with_some(0, self.function_arn)
+                .with_some(1, self.requested_provisioned_concurrent_executions)
+                .with_some(2, self.available_provisioned_concurrent_executions)
+                .with_some(3, self.allocated_provisioned_concurrent_executions)
+                .with_some(4, self.status)
+                .with_some(5, self.status_reason)
+                .with_some(6, self.last_modified),
+        )
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ProvisionedConcurrencyStatusEnum {
+    InProgress,
+    Ready,
+    Failed,
+}
+
+impl ProvisionedConcurrencyStatusEnum {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::InProgress => "IN_PROGRESS",
+            Self::Ready => "READY",
+            Self::Failed => "FAILED",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "IN_PROGRESS" => Self::InProgress,
+            "READY" => Self::Ready,
+            "FAILED" => Self::Failed,
+            _ => return None,
+        })
+    }
+}
+
+impl IntoValue for ProvisionedConcurrencyStatusEnum {
+    fn into_value(self) -> Value {
+        Value::String(self.as_str().into())
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct ProvisionedPollerConfig {
+    pub minimum_pollers: Option<i32>,
+    pub maximum_pollers: Option<i32>,
+    pub poller_group_name: Option<String>,
+}
+
+impl FromValue for ProvisionedPollerConfig {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self {
+            minimum_pollers: value.optional(0)?,
+            maximum_pollers: value.optional(1)?,
+            poller_group_name: value.optional(2)?,
+        })
+    }
+}
+
+impl IntoValue for ProvisionedPollerConfig {
+    fn into_value(self) -> Value {
+        Value::Structure(
+            Structure::of(&shapes::PROVISIONED_POLLER_CONFIG)
+                .with_some(0, self.minimum_pollers)
+                .with_some(1, self.maximum_pollers)
+                .with_some(2, self.poller_group_name),
+        )
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct PublishLayerVersionRequest {
+    pub layer_name: String,
+    pub description: Option<String>,
+    pub content: LayerVersionContentInput,
+    pub compatible_architectures: Option<Vec<Architecture>>,
+    pub compatible_runtimes: Option<Vec<String>>,
+    pub license_info: Option<String>,
+}
+
+impl FromValue for PublishLayerVersionRequest {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self {
+            layer_name: value.required(0)?,
+            description: value.optional(1)?,
+            content: value.required(2)?,
+            compatible_architectures: value.optional(3)?,
+            compatible_runtimes: value.optional(4)?,
+            license_info: value.optional(5)?,
+        })
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct PublishLayerVersionResponse {
+    pub content: Option<LayerVersionContentOutput>,
+    pub layer_arn: Option<String>,
+    pub layer_version_arn: Option<String>,
+    pub description: Option<String>,
+    pub created_date: Option<String>,
+    pub version: Option<i64>,
+    pub compatible_architectures: Option<Vec<Architecture>>,
+    pub compatible_runtimes: Option<Vec<String>>,
+    pub license_info: Option<String>,
+}
+
+impl IntoValue for PublishLayerVersionResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(
+            Structure::of(&shapes::PUBLISH_LAYER_VERSION_RESPONSE)
+                .with_some(0, self.content)
+                .with_some(1, self.layer_arn)
+                .with_some(2, self.layer_version_arn)
+                .with_some(3, self.description)
+                .with_some(4, self.created_date)
+                .with_some(5, self.version)
+                .with_some(6, self.compatible_architectures)
+                .with_some(7, self.compatible_runtimes)
+                .with_some(8, self.license_info),
+        )
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct PublishVersionRequest {
+    pub function_name: String,
+    pub code_sha256: Option<String>,
+    pub description: Option<String>,
+    pub revision_id: Option<String>,
+    pub publish_to: Option<FunctionVersionLatestPublished>,
+}
+
+impl FromValue for PublishVersionRequest {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self {
+            function_name: value.required(0)?,
+            code_sha256: value.optional(1)?,
+            description: value.optional(2)?,
+            revision_id: value.optional(3)?,
+            publish_to: value.optional(4)?,
+        })
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct PutFunctionCodeSigningConfigRequest {
+    pub code_signing_config_arn: String,
+    pub function_name: String,
+}
+
+impl FromValue for PutFunctionCodeSigningConfigRequest {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self { code_signing_config_arn: value.required(0)?, function_name: value.required(1)? })
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct PutFunctionCodeSigningConfigResponse {
+    pub code_signing_config_arn: Option<String>,
+    pub function_name: Option<String>,
+}
+
+impl IntoValue for PutFunctionCodeSigningConfigResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(
+            Structure::of(&shapes::PUT_FUNCTION_CODE_SIGNING_CONFIG_RESPONSE)
+                .with_some(0, self.code_signing_config_arn)
+                .with_some(1, self.function_name),
+        )
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct PutFunctionConcurrencyRequest {
+    pub function_name: String,
+    pub reserved_concurrent_executions: i32,
+}
+
+impl FromValue for PutFunctionConcurrencyRequest {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self { function_name: value.required(0)?, reserved_concurrent_executions: value.required(1)? })
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct PutFunctionEventInvokeConfigRequest {
+    pub function_name: String,
+    pub qualifier: Option<String>,
+    pub maximum_retry_attempts: Option<i32>,
+    pub maximum_event_age_in_seconds: Option<i32>,
+    pub destination_config: Option<DestinationConfig>,
+}
+
+impl FromValue for PutFunctionEventInvokeConfigRequest {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self {
+            function_name: value.required(0)?,
+            qualifier: value.optional(1)?,
+            maximum_retry_attempts: value.optional(2)?,
+            maximum_event_age_in_seconds: value.optional(3)?,
+            destination_config: value.optional(4)?,
+        })
+    }
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct PutFunctionRecursionConfigRequest {
+    pub function_name: String,
+    pub recursive_loop: RecursiveLoop,
+}
+
+impl FromValue for PutFunctionRecursionConfigRequest {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self { function_name: value.required(0)?, recursive_loop: value.required(1)? })
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct PutFunctionRecursionConfigResponse {
+    pub recursive_loop: Option<RecursiveLoop>,
+}
+
+impl IntoValue for PutFunctionRecursionConfigResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(
+            Structure::of(&shapes::PUT_FUNCTION_RECURSION_CONFIG_RESPONSE).with_some(0, self.recursive_loop),
+        )
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct PutFunctionScalingConfigRequest {
+    pub function_name: String,
+    pub qualifier: String,
+    pub function_scaling_config: Option<FunctionScalingConfig>,
+}
+
+impl FromValue for PutFunctionScalingConfigRequest {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self {
+            function_name: value.required(0)?,
+            qualifier: value.required(1)?,
+            function_scaling_config: value.optional(2)?,
+        })
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct PutFunctionScalingConfigResponse {
+    pub function_state: Option<State>,
+}
+
+impl IntoValue for PutFunctionScalingConfigResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(
+            Structure::of(&shapes::PUT_FUNCTION_SCALING_CONFIG_RESPONSE).with_some(0, self.function_state),
+        )
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct PutProvisionedConcurrencyConfigRequest {
+    pub function_name: String,
+    pub qualifier: String,
+    pub provisioned_concurrent_executions: i32,
+}
+
+impl FromValue for PutProvisionedConcurrencyConfigRequest {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self {
+            function_name: value.required(0)?,
+            qualifier: value.required(1)?,
+            provisioned_concurrent_executions: value.required(2)?,
+        })
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct PutProvisionedConcurrencyConfigResponse {
+    pub requested_provisioned_concurrent_executions: Option<i32>,
+    pub allocated_provisioned_concurrent_executions: Option<i32>,
+    pub available_provisioned_concurrent_executions: Option<i32>,
+    pub status: Option<ProvisionedConcurrencyStatusEnum>,
+    pub status_reason: Option<String>,
+    pub last_modified: Option<String>,
+}
+
+impl IntoValue for PutProvisionedConcurrencyConfigResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(
+            Structure::of(&shapes::PUT_PROVISIONED_CONCURRENCY_CONFIG_RESPONSE)
+                .with_some(0, self.requested_provisioned_concurrent_executions)
+                .with_some(1, self.allocated_provisioned_concurrent_executions)
+                .with_some(2, self.available_provisioned_concurrent_executions)
+                .with_some(3, self.status)
+                .with_some(4, self.status_reason)
+                .with_some(5, self.last_modified),
+        )
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct PutResourcePolicyRequest {
+    pub resource_arn: String,
+    pub policy: String,
+    pub revision_id: Option<String>,
+}
+
+impl FromValue for PutResourcePolicyRequest {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self {
+            resource_arn: value.required(0)?,
+            policy: value.required(1)?,
+            revision_id: value.optional(2)?,
+        })
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct PutResourcePolicyResponse {
+    pub policy: Option<String>,
+    pub revision_id: Option<String>,
+}
+
+impl IntoValue for PutResourcePolicyResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(
+            Structure::of(&shapes::PUT_RESOURCE_POLICY_RESPONSE)
+                .with_some(0, self.policy)
+                .with_some(1, self.revision_id),
+        )
+    }
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct PutRuntimeManagementConfigRequest {
+    pub function_name: String,
+    pub qualifier: Option<String>,
+    pub update_runtime_on: UpdateRuntimeOn,
+    pub runtime_version_arn: Option<String>,
+}
+
+impl FromValue for PutRuntimeManagementConfigRequest {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self {
+            function_name: value.required(0)?,
+            qualifier: value.optional(1)?,
+            update_runtime_on: value.required(2)?,
+            runtime_version_arn: value.optional(3)?,
+        })
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct PutRuntimeManagementConfigResponse {
+    pub update_runtime_on: Option<UpdateRuntimeOn>,
+    pub function_arn: Option<String>,
+    pub runtime_version_arn: Option<String>,
+}
+
+impl IntoValue for PutRuntimeManagementConfigResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(
+            Structure::of(&shapes::PUT_RUNTIME_MANAGEMENT_CONFIG_RESPONSE)
+                .with_some(0, self.update_runtime_on)
+                .with_some(1, self.function_arn)
+                .with_some(2, self.runtime_version_arn),
+        )
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RecursiveLoop {
+    Allow,
+    Terminate,
+}
+
+impl RecursiveLoop {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "Allow",
+            Self::Terminate => "Terminate",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "Allow" => Self::Allow,
+            "Terminate" => Self::Terminate,
+            _ => return None,
+        })
+    }
+}
+
+impl FromValue for RecursiveLoop {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let text = String::from_value(value)?;
+        Self::parse(&text).ok_or(Mismatch { expected: "RecursiveLoop" })
+    }
+}
+
+impl IntoValue for RecursiveLoop {
+    fn into_value(self) -> Value {
+        Value::String(self.as_str().into())
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct RemoveLayerVersionPermissionRequest {
+    pub layer_name: String,
+    pub version_number: i64,
+    pub statement_id: String,
+    pub revision_id: Option<String>,
+}
+
+impl FromValue for RemoveLayerVersionPermissionRequest {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self {
+            layer_name: value.required(0)?,
+            version_number: value.required(1)?,
+            statement_id: value.required(2)?,
+            revision_id: value.optional(3)?,
+        })
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct RemovePermissionRequest {
+    pub function_name: String,
+    pub statement_id: String,
+    pub qualifier: Option<String>,
+    pub revision_id: Option<String>,
+}
+
+impl FromValue for RemovePermissionRequest {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self {
+            function_name: value.required(0)?,
+            statement_id: value.required(1)?,
+            qualifier: value.optional(2)?,
+            revision_id: value.optional(3)?,
+        })
     }
 }
 
@@ -3185,6 +6707,107 @@ impl FromValue for S3ObjectStorageMode {
 }
 
 #[derive(Clone, PartialEq, Debug, Default)]
+pub struct ScalingConfig {
+    pub maximum_concurrency: Option<i32>,
+}
+
+impl FromValue for ScalingConfig {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self { maximum_concurrency: value.optional(0)? })
+    }
+}
+
+impl IntoValue for ScalingConfig {
+    fn into_value(self) -> Value {
+        Value::Structure(Structure::of(&shapes::SCALING_CONFIG).with_some(0, self.maximum_concurrency))
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SchemaRegistryEventRecordFormat {
+    Json,
+    Source,
+}
+
+impl SchemaRegistryEventRecordFormat {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Json => "JSON",
+            Self::Source => "SOURCE",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "JSON" => Self::Json,
+            "SOURCE" => Self::Source,
+            _ => return None,
+        })
+    }
+}
+
+impl FromValue for SchemaRegistryEventRecordFormat {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let text = String::from_value(value)?;
+        Self::parse(&text).ok_or(Mismatch { expected: "SchemaRegistryEventRecordFormat" })
+    }
+}
+
+impl IntoValue for SchemaRegistryEventRecordFormat {
+    fn into_value(self) -> Value {
+        Value::String(self.as_str().into())
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct SelfManagedEventSource {
+    pub endpoints: Option<BTreeMap<String, Vec<String>>>,
+}
+
+impl FromValue for SelfManagedEventSource {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self { endpoints: value.optional(0)? })
+    }
+}
+
+impl IntoValue for SelfManagedEventSource {
+    fn into_value(self) -> Value {
+        Value::Structure(Structure::of(&shapes::SELF_MANAGED_EVENT_SOURCE).with_some(0, self.endpoints))
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct SelfManagedKafkaEventSourceConfig {
+    pub consumer_group_id: Option<String>,
+    pub schema_registry_config: Option<KafkaSchemaRegistryConfig>,
+    pub consumption_mode: Option<KafkaEventSourceMappingConsumptionMode>,
+}
+
+impl FromValue for SelfManagedKafkaEventSourceConfig {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self {
+            consumer_group_id: value.optional(0)?,
+            schema_registry_config: value.optional(1)?,
+            consumption_mode: value.optional(2)?,
+        })
+    }
+}
+
+impl IntoValue for SelfManagedKafkaEventSourceConfig {
+    fn into_value(self) -> Value {
+        Value::Structure(
+            Structure::of(&shapes::SELF_MANAGED_KAFKA_EVENT_SOURCE_CONFIG)
+                .with_some(0, self.consumer_group_id)
+                .with_some(1, self.schema_registry_config)
+                .with_some(2, self.consumption_mode),
+        )
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
 pub struct SnapStart {
     pub apply_on: Option<SnapStartApplyOn>,
 }
@@ -3274,6 +6897,104 @@ impl IntoValue for SnapStartResponse {
                 .with_some(0, self.apply_on)
                 .with_some(1, self.optimization_status),
         )
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct SourceAccessConfiguration {
+    pub r#type: Option<SourceAccessType>,
+    pub uri: Option<String>,
+}
+
+impl FromValue for SourceAccessConfiguration {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self { r#type: value.optional(0)?, uri: value.optional(1)? })
+    }
+}
+
+impl IntoValue for SourceAccessConfiguration {
+    fn into_value(self) -> Value {
+        Value::Structure(
+            Structure::of(&shapes::SOURCE_ACCESS_CONFIGURATION)
+                .with_some(0, self.r#type)
+                .with_some(1, self.uri),
+        )
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SourceAccessType {
+    BasicAuth,
+    VpcSubnet,
+    VpcSecurityGroup,
+    SaslScram512Auth,
+    SaslScram256Auth,
+    VirtualHost,
+    ClientCertificateTlsAuth,
+    ServerRootCaCertificate,
+    OauthbearerAuth,
+    OauthbearerScope,
+    OauthbearerAudience,
+    OauthbearerLogicalCluster,
+    OauthbearerIdentityPool,
+    IamAuth,
+    IamOauthbearerAuth,
+}
+
+impl SourceAccessType {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::BasicAuth => "BASIC_AUTH",
+            Self::VpcSubnet => "VPC_SUBNET",
+            Self::VpcSecurityGroup => "VPC_SECURITY_GROUP",
+            Self::SaslScram512Auth => "SASL_SCRAM_512_AUTH",
+            Self::SaslScram256Auth => "SASL_SCRAM_256_AUTH",
+            Self::VirtualHost => "VIRTUAL_HOST",
+            Self::ClientCertificateTlsAuth => "CLIENT_CERTIFICATE_TLS_AUTH",
+            Self::ServerRootCaCertificate => "SERVER_ROOT_CA_CERTIFICATE",
+            Self::OauthbearerAuth => "OAUTHBEARER_AUTH",
+            Self::OauthbearerScope => "OAUTHBEARER_SCOPE",
+            Self::OauthbearerAudience => "OAUTHBEARER_AUDIENCE",
+            Self::OauthbearerLogicalCluster => "OAUTHBEARER_LOGICAL_CLUSTER",
+            Self::OauthbearerIdentityPool => "OAUTHBEARER_IDENTITY_POOL",
+            Self::IamAuth => "IAM_AUTH",
+            Self::IamOauthbearerAuth => "IAM_OAUTHBEARER_AUTH",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "BASIC_AUTH" => Self::BasicAuth,
+            "VPC_SUBNET" => Self::VpcSubnet,
+            "VPC_SECURITY_GROUP" => Self::VpcSecurityGroup,
+            "SASL_SCRAM_512_AUTH" => Self::SaslScram512Auth,
+            "SASL_SCRAM_256_AUTH" => Self::SaslScram256Auth,
+            "VIRTUAL_HOST" => Self::VirtualHost,
+            "CLIENT_CERTIFICATE_TLS_AUTH" => Self::ClientCertificateTlsAuth,
+            "SERVER_ROOT_CA_CERTIFICATE" => Self::ServerRootCaCertificate,
+            "OAUTHBEARER_AUTH" => Self::OauthbearerAuth,
+            "OAUTHBEARER_SCOPE" => Self::OauthbearerScope,
+            "OAUTHBEARER_AUDIENCE" => Self::OauthbearerAudience,
+            "OAUTHBEARER_LOGICAL_CLUSTER" => Self::OauthbearerLogicalCluster,
+            "OAUTHBEARER_IDENTITY_POOL" => Self::OauthbearerIdentityPool,
+            "IAM_AUTH" => Self::IamAuth,
+            "IAM_OAUTHBEARER_AUTH" => Self::IamOauthbearerAuth,
+            _ => return None,
+        })
+    }
+}
+
+impl FromValue for SourceAccessType {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let text = String::from_value(value)?;
+        Self::parse(&text).ok_or(Mismatch { expected: "SourceAccessType" })
+    }
+}
+
+impl IntoValue for SourceAccessType {
+    fn into_value(self) -> Value {
+        Value::String(self.as_str().into())
     }
 }
 
@@ -3510,6 +7231,19 @@ impl IntoValue for SystemLogLevel {
 }
 
 #[derive(Clone, PartialEq, Debug, Default)]
+pub struct TagResourceRequest {
+    pub resource: String,
+    pub tags: BTreeMap<String, String>,
+}
+
+impl FromValue for TagResourceRequest {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self { resource: value.required(0)?, tags: value.required(1)? })
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
 pub struct TagsError {
     pub error_code: Option<String>,
     pub message: Option<String>,
@@ -3633,6 +7367,133 @@ impl IntoValue for TracingMode {
     }
 }
 
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct UntagResourceRequest {
+    pub resource: String,
+    pub tag_keys: Vec<String>,
+}
+
+impl FromValue for UntagResourceRequest {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self { resource: value.required(0)?, tag_keys: value.required(1)? })
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct UpdateAliasRequest {
+    pub function_name: String,
+    pub name: String,
+    pub function_version: Option<String>,
+    pub description: Option<String>,
+    pub routing_config: Option<AliasRoutingConfiguration>,
+    pub revision_id: Option<String>,
+}
+
+impl FromValue for UpdateAliasRequest {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self {
+            function_name: value.required(0)?,
+            name: value.required(1)?,
+            function_version: value.optional(2)?,
+            description: value.optional(3)?,
+            routing_config: value.optional(4)?,
+            revision_id: value.optional(5)?,
+        })
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct UpdateCodeSigningConfigRequest {
+    pub code_signing_config_arn: String,
+    pub description: Option<String>,
+    pub allowed_publishers: Option<AllowedPublishers>,
+    pub code_signing_policies: Option<CodeSigningPolicies>,
+}
+
+impl FromValue for UpdateCodeSigningConfigRequest {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self {
+            code_signing_config_arn: value.required(0)?,
+            description: value.optional(1)?,
+            allowed_publishers: value.optional(2)?,
+            code_signing_policies: value.optional(3)?,
+        })
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct UpdateCodeSigningConfigResponse {
+    pub code_signing_config: Option<CodeSigningConfig>,
+}
+
+impl IntoValue for UpdateCodeSigningConfigResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(
+            Structure::of(&shapes::UPDATE_CODE_SIGNING_CONFIG_RESPONSE)
+                .with_some(0, self.code_signing_config),
+        )
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct UpdateEventSourceMappingRequest {
+    pub uuid: String,
+    pub function_name: Option<String>,
+    pub enabled: Option<bool>,
+    pub batch_size: Option<i32>,
+    pub filter_criteria: Option<FilterCriteria>,
+    pub kms_key_arn: Option<String>,
+    pub metrics_config: Option<EventSourceMappingMetricsConfig>,
+    pub logging_config: Option<EventSourceMappingLoggingConfig>,
+    pub scaling_config: Option<ScalingConfig>,
+    pub maximum_batching_window_in_seconds: Option<i32>,
+    pub parallelization_factor: Option<i32>,
+    pub destination_config: Option<DestinationConfig>,
+    pub maximum_record_age_in_seconds: Option<i32>,
+    pub bisect_batch_on_function_error: Option<bool>,
+    pub maximum_retry_attempts: Option<i32>,
+    pub tumbling_window_in_seconds: Option<i32>,
+    pub source_access_configurations: Option<Vec<SourceAccessConfiguration>>,
+    pub function_response_types: Option<Vec<FunctionResponseType>>,
+    pub amazon_managed_kafka_event_source_config: Option<AmazonManagedKafkaEventSourceConfig>,
+    pub self_managed_kafka_event_source_config: Option<SelfManagedKafkaEventSourceConfig>,
+    pub document_db_event_source_config: Option<DocumentDBEventSourceConfig>,
+    pub provisioned_poller_config: Option<ProvisionedPollerConfig>,
+}
+
+impl FromValue for UpdateEventSourceMappingRequest {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self {
+            uuid: value.required(0)?,
+            function_name: value.optional(1)?,
+            enabled: value.optional(2)?,
+            batch_size: value.optional(3)?,
+            filter_criteria: value.optional(4)?,
+            kms_key_arn: value.optional(5)?,
+            metrics_config: value.optional(6)?,
+            logging_config: value.optional(7)?,
+            scaling_config: value.optional(8)?,
+            maximum_batching_window_in_seconds: value.optional(9)?,
+            parallelization_factor: value.optional(10)?,
+            destination_config: value.optional(11)?,
+            maximum_record_age_in_seconds: value.optional(12)?,
+            bisect_batch_on_function_error: value.optional(13)?,
+            maximum_retry_attempts: value.optional(14)?,
+            tumbling_window_in_seconds: value.optional(15)?,
+            source_access_configurations: value.optional(16)?,
+            function_response_types: value.optional(17)?,
+            amazon_managed_kafka_event_source_config: value.optional(18)?,
+            self_managed_kafka_event_source_config: value.optional(19)?,
+            document_db_event_source_config: value.optional(20)?,
+            provisioned_poller_config: value.optional(21)?,
+        })
+    }
+}
+
 #[derive(Clone, PartialEq, Default)]
 pub struct UpdateFunctionCodeRequest {
     pub function_name: String,
@@ -3746,6 +7607,115 @@ impl FromValue for UpdateFunctionConfigurationRequest {
             runtime_config: value.optional(21)?,
             accelerator_config: value.optional(22)?,
         })
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct UpdateFunctionEventInvokeConfigRequest {
+    pub function_name: String,
+    pub qualifier: Option<String>,
+    pub maximum_retry_attempts: Option<i32>,
+    pub maximum_event_age_in_seconds: Option<i32>,
+    pub destination_config: Option<DestinationConfig>,
+}
+
+impl FromValue for UpdateFunctionEventInvokeConfigRequest {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self {
+            function_name: value.required(0)?,
+            qualifier: value.optional(1)?,
+            maximum_retry_attempts: value.optional(2)?,
+            maximum_event_age_in_seconds: value.optional(3)?,
+            destination_config: value.optional(4)?,
+        })
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct UpdateFunctionUrlConfigRequest {
+    pub function_name: String,
+    pub qualifier: Option<String>,
+    pub auth_type: Option<FunctionUrlAuthType>,
+    pub cors: Option<Cors>,
+    pub invoke_mode: Option<InvokeMode>,
+}
+
+impl FromValue for UpdateFunctionUrlConfigRequest {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self {
+            function_name: value.required(0)?,
+            qualifier: value.optional(1)?,
+            auth_type: value.optional(2)?,
+            cors: value.optional(3)?,
+            invoke_mode: value.optional(4)?,
+        })
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct UpdateFunctionUrlConfigResponse {
+    pub function_url: Option<String>,
+    pub function_arn: Option<String>,
+    pub auth_type: Option<FunctionUrlAuthType>,
+    pub cors: Option<Cors>,
+    pub creation_time: Option<String>,
+    pub last_modified_time: Option<String>,
+    pub invoke_mode: Option<InvokeMode>,
+}
+
+impl IntoValue for UpdateFunctionUrlConfigResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(
+            Structure::of(&shapes::UPDATE_FUNCTION_URL_CONFIG_RESPONSE)
+                .with_some(0, self.function_url)
+                .with_some(1, self.function_arn)
+                .with_some(2, self.auth_type)
+                .with_some(3, self.cors)
+                .with_some(4, self.creation_time)
+                .with_some(5, self.last_modified_time)
+                .with_some(6, self.invoke_mode),
+        )
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum UpdateRuntimeOn {
+    Auto,
+    Manual,
+    FunctionUpdate,
+}
+
+impl UpdateRuntimeOn {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "Auto",
+            Self::Manual => "Manual",
+            Self::FunctionUpdate => "FunctionUpdate",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "Auto" => Self::Auto,
+            "Manual" => Self::Manual,
+            "FunctionUpdate" => Self::FunctionUpdate,
+            _ => return None,
+        })
+    }
+}
+
+impl FromValue for UpdateRuntimeOn {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let text = String::from_value(value)?;
+        Self::parse(&text).ok_or(Mismatch { expected: "UpdateRuntimeOn" })
+    }
+}
+
+impl IntoValue for UpdateRuntimeOn {
+    fn into_value(self) -> Value {
+        Value::String(self.as_str().into())
     }
 }
 
