@@ -1,6 +1,7 @@
 //! Responses that flow: what callers get of them, and when.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use base::limits::STREAM_PIECES;
 use bytes::Bytes;
@@ -30,6 +31,11 @@ async fn check(script: Script, expected: Expect) {
     let tail = reply.end.await.expect("it ends").tail;
     let shown = format!("{kind}: {}\n{}", String::from_utf8_lossy(&response), String::from_utf8_lossy(&tail));
     expected.assert_eq(&shown.replace("00000000-0000-0000-0000-", "").replace('\t', " "));
+}
+
+/// Lets the environment take what was sent.
+async fn taken() {
+    tokio::time::sleep(Duration::from_millis(1)).await;
 }
 
 /// A runtime that begins a response and goes on so.
@@ -82,10 +88,10 @@ async fn an_error_after_the_first_piece_ends_the_stream_and_says_nothing() {
         hang().await
     });
     check(runtime, expect![[r#"
-        text/plain: 
+        text/plain: part
         START RequestId: 000000000001 Version: $LATEST
         END RequestId: 000000000001
-        REPORT RequestId: 000000000001 Duration: 3000.00 ms Billed Duration: 3000 ms Memory Size: 128 MB Max Memory Used: 36 MB Init Duration: 0.00 ms Status: timeout
+        REPORT RequestId: 000000000001 Duration: 0.00 ms Billed Duration: 0 ms Memory Size: 128 MB Max Memory Used: 36 MB Init Duration: 0.00 ms 
     "#]]).await;
 }
 
@@ -96,7 +102,7 @@ async fn a_timeout_cuts_the_stream() {
         hang().await
     });
     check(runtime, expect![[r#"
-        text/plain: 
+        text/plain: part
         START RequestId: 000000000001 Version: $LATEST
         END RequestId: 000000000001
         REPORT RequestId: 000000000001 Duration: 3000.00 ms Billed Duration: 3000 ms Memory Size: 128 MB Max Memory Used: 36 MB Init Duration: 0.00 ms Status: timeout
@@ -107,24 +113,28 @@ async fn a_timeout_cuts_the_stream() {
 async fn a_crash_cuts_the_stream() {
     let runtime = streams(async |mut runtime, _| {
         runtime.stream("part").await;
+        taken().await;
         Told::Exited(7)
     });
     check(runtime, expect![[r#"
-        application/json: {"errorType":"Runtime.ExitError","errorMessage":"RequestId: 000000000001 Error: Runtime exited with error: exit status 7"}
+        text/plain: part
         START RequestId: 000000000001 Version: $LATEST
         RequestId: 000000000001 Error: Runtime exited with error: exit status 7
         Runtime.ExitError
         END RequestId: 000000000001
-        REPORT RequestId: 000000000001 Duration: 0.00 ms Billed Duration: 0 ms Memory Size: 128 MB Max Memory Used: 36 MB Init Duration: 0.00 ms Status: error Error Type: Runtime.ExitError
+        REPORT RequestId: 000000000001 Duration: 1.00 ms Billed Duration: 1 ms Memory Size: 128 MB Max Memory Used: 36 MB Init Duration: 0.00 ms Status: error Error Type: Runtime.ExitError
     "#]]).await;
-    let runtime = streams(async |runtime, _| runtime.out_of_memory());
+    let runtime = streams(async |runtime, _| {
+        taken().await;
+        runtime.out_of_memory()
+    });
     check(runtime, expect![[r#"
-        application/json: {"errorType":"Runtime.OutOfMemory","errorMessage":"RequestId: 000000000001 Error: Runtime exited with error: signal: killed"}
+        text/plain: 
         START RequestId: 000000000001 Version: $LATEST
         RequestId: 000000000001 Error: Runtime exited with error: signal: killed
         Runtime.OutOfMemory
         END RequestId: 000000000001
-        REPORT RequestId: 000000000001 Duration: 0.00 ms Billed Duration: 0 ms Memory Size: 128 MB Max Memory Used: 128 MB Init Duration: 0.00 ms Status: error Error Type: Runtime.OutOfMemory
+        REPORT RequestId: 000000000001 Duration: 1.00 ms Billed Duration: 1 ms Memory Size: 128 MB Max Memory Used: 128 MB Init Duration: 0.00 ms Status: error Error Type: Runtime.OutOfMemory
     "#]]).await;
 }
 
