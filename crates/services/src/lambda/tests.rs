@@ -3,6 +3,7 @@
 mod invoking;
 mod life;
 mod refusals;
+mod streaming;
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -18,7 +19,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use catalogue::{Catalogue, FunctionKey};
-use engine::{Ended, FunctionError, Invocation, InvokeError, Reply};
+use engine::{Ended, Flow, FunctionError, Invocation, InvokeError, Reply, StreamReply};
 use serde_json::{Value, json};
 use store::Blobs;
 use store::memory::MemoryStore;
@@ -64,6 +65,12 @@ impl Runner for Script {
         let executed_version = invocation.version.qualifier.clone();
         self.seen.lock().unwrap().push(invocation);
         Ok(Reply { executed_version, function_error, payload, trace, end: ended })
+    }
+
+    async fn stream(&self, invocation: Authorized<Invocation>) -> Result<StreamReply, InvokeError> {
+        let Reply { executed_version, payload, trace, end, .. } = self.invoke(invocation).await?;
+        let content_type = http::HeaderValue::from_static("text/tea");
+        Ok(StreamReply { executed_version, content_type, flow: Flow::whole(payload), trace, end })
     }
 }
 
