@@ -4,10 +4,18 @@ use std::fmt;
 
 use base::limits::{STREAM_PIECES, STREAM_RESPONSE_BYTES};
 use bytes::Bytes;
+use http::HeaderValue;
 use tokio::sync::mpsc;
 
-/// The caller's side. Dropping it stops nothing: the function goes on, and what it sends is thrown away.
-pub struct Flow(Source);
+/// The caller's side. A function that fails after the first piece leaves it short, and nothing says so.
+///
+/// Dropping it stops nothing: the function goes on, and what it sends is thrown away.
+#[derive(Debug)]
+pub struct Flow {
+    /// What the runtime says the response is.
+    pub content_type: HeaderValue,
+    source: Source,
+}
 
 enum Source {
     /// All of it is there; nothing once it is taken.
@@ -27,20 +35,21 @@ pub struct Sink {
 }
 
 /// The two sides of one response.
-pub fn flow() -> (Sink, Flow) {
+pub fn flow(content_type: HeaderValue) -> (Sink, Flow) {
     let (pieces, written) = mpsc::channel(STREAM_PIECES);
-    (Sink { pieces: Some(pieces), taken: 0, left: STREAM_RESPONSE_BYTES }, Flow(Source::Written(written)))
+    let sink = Sink { pieces: Some(pieces), taken: 0, left: STREAM_RESPONSE_BYTES };
+    (sink, Flow { content_type, source: Source::Written(written) })
 }
 
 impl Flow {
     /// A response that is there.
-    pub const fn whole(body: Bytes) -> Self {
-        Self(Source::Whole(body))
+    pub const fn whole(content_type: HeaderValue, body: Bytes) -> Self {
+        Self { content_type, source: Source::Whole(body) }
     }
 
     /// The next bytes, never none; nothing at the end.
     pub async fn next(&mut self) -> Option<Bytes> {
-        match &mut self.0 {
+        match &mut self.source {
             Source::Whole(body) => Some(std::mem::take(body)).filter(|body| !body.is_empty()),
             Source::Written(pieces) => pieces.recv().await,
         }
@@ -70,9 +79,9 @@ impl Sink {
     }
 }
 
-impl fmt::Debug for Flow {
+impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Flow")
+        f.write_str("Source")
     }
 }
 
@@ -82,9 +91,11 @@ mod tests {
 
     use super::*;
 
+    const TEA: HeaderValue = HeaderValue::from_static("text/tea");
+
     #[tokio::test]
     async fn a_slow_caller_makes_the_function_wait_and_one_that_is_gone_does_not() {
-        let (mut sink, mut flow) = flow();
+        let (mut sink, mut flow) = flow(TEA);
         for _ in 0..STREAM_PIECES {
             assert!(sink.take("piece".into()).now_or_never().is_some());
         }
@@ -103,7 +114,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_beyond_the_limit_is_thrown_away() {
-        let (mut sink, mut flow) = flow();
+        let (mut sink, mut flow) = flow(TEA);
         let mebibyte = Bytes::from(vec![0; 1 << 20]);
         let function = async move {
             for _ in 0..201 {
@@ -123,9 +134,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_whole_response_is_one_piece_and_an_empty_one_none() {
-        let mut flow = Flow::whole("all".into());
+        let mut flow = Flow::whole(TEA, "all".into());
         assert_eq!(flow.next().await.expect("all"), "all");
         assert!(flow.next().await.is_none());
-        assert!(Flow::whole(Bytes::new()).next().await.is_none());
+        assert!(Flow::whole(TEA, Bytes::new()).next().await.is_none());
     }
 }

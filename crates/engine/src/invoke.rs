@@ -19,6 +19,9 @@ use crate::outcome::{Answer, Fault, UNNAMED};
 use crate::starter::StartError;
 use crate::trace::TraceHeader;
 
+/// What an error is that is told in the place of a response.
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
 /// One request to run a function.
 #[derive(Debug, Clone)]
 pub struct Invocation {
@@ -50,31 +53,15 @@ impl Guarded for Invocation {
     }
 }
 
-/// What the caller gets, as soon as the function answered.
+/// What the caller gets: the payload as soon as the function answered, or a [`Flow`] as soon as it began to.
 #[derive(Debug)]
-pub struct Reply {
+pub struct Reply<P = Bytes> {
     /// The version that ran.
     pub executed_version: Qualifier,
-    /// Present when the function failed.
+    /// Present when the function failed, and had not begun to answer.
     pub function_error: Option<FunctionError>,
     /// The function's result, or its error as JSON.
-    pub payload: Bytes,
-    /// The trace header.
-    pub trace: String,
-    /// Resolves when log and report are written. An environment that broke drops it.
-    pub end: oneshot::Receiver<Ended>,
-}
-
-/// What a caller gets that takes the response as it comes, as soon as there is something of it.
-#[derive(Debug)]
-pub struct StreamReply {
-    /// The version that ran.
-    pub executed_version: Qualifier,
-    /// What the runtime says the response is.
-    pub content_type: HeaderValue,
-    /// The function's bytes, or its error as JSON when it failed before the first of them. A function that fails later
-    /// leaves the stream short, and nothing says so.
-    pub flow: Flow,
+    pub payload: P,
     /// The trace header.
     pub trace: String,
     /// Resolves when log and report are written. An environment that broke drops it.
@@ -169,13 +156,15 @@ pub struct Job {
 #[derive(Debug)]
 enum Caller {
     /// It takes the response whole.
-    Whole(oneshot::Sender<Result<Reply, InvokeError>>),
+    Whole(Asked<Bytes>),
     /// It takes the response as it comes.
-    Flowing(oneshot::Sender<Result<StreamReply, InvokeError>>),
+    Flowing(Asked<Flow>),
 }
 
-/// Where a caller waits for its reply, whole or flowing.
-pub type Answered<R = Reply> = oneshot::Receiver<Result<R, InvokeError>>;
+type Asked<P> = oneshot::Sender<Result<Reply<P>, InvokeError>>;
+
+/// Where the caller waits.
+pub type Answered<P = Bytes> = oneshot::Receiver<Result<Reply<P>, InvokeError>>;
 
 impl Job {
     /// An admitted invocation and the place where its caller waits.
@@ -185,7 +174,7 @@ impl Job {
     }
 
     /// The same for a caller that takes the response as it comes.
-    pub fn streaming(invocation: Invocation, permit: Permit) -> (Box<Self>, Answered<StreamReply>) {
+    pub fn streaming(invocation: Invocation, permit: Permit) -> (Box<Self>, Answered<Flow>) {
         let (sender, answered) = oneshot::channel();
         (Self::of(invocation, permit, Caller::Flowing(sender)), answered)
     }
@@ -210,70 +199,43 @@ impl Job {
     pub fn refuse(mut self: Box<Self>, error: InvokeError) {
         // A caller that went away needs no answer.
         match self.caller.take() {
-            Some(Caller::Whole(reply)) => drop(reply.send(Err(error))),
-            Some(Caller::Flowing(reply)) => drop(reply.send(Err(error))),
+            Some(Caller::Whole(asked)) => drop(asked.send(Err(error))),
+            Some(Caller::Flowing(asked)) => drop(asked.send(Err(error))),
             None => {}
         }
     }
 
     /// Answers the caller; only the first answer counts.
     pub fn reply(&mut self, answer: Answer) {
-        match self.caller.take() {
-            Some(Caller::Whole(reply)) => self.reply_whole(reply, answer),
-            Some(Caller::Flowing(reply)) => {
-                let content_type = answer.content_type();
-                let (payload, _) = self.told(answer);
-                self.reply_flowing(reply, content_type, Flow::whole(payload));
-            }
-            None => {}
+        let Some(caller) = self.caller.take() else { return };
+        let (content_type, payload, error) = match answer {
+            Answer::Response { content_type, body } => (content_type.unwrap_or(UNNAMED), body, None),
+            Answer::Error { body, .. } => (JSON, body, Some(FunctionError::Unhandled)),
+            Answer::Fault(fault) => (JSON, fault.payload(self.invocation.id), Some(FunctionError::Unhandled)),
+        };
+        match caller {
+            Caller::Whole(asked) => self.send(asked, payload, error),
+            Caller::Flowing(asked) => self.send(asked, Flow::whole(content_type, payload), error),
         }
     }
 
     /// Answers a caller that takes the response as it comes; what is then put into the sink is what it gets.
     pub fn begin(&mut self, content_type: Option<HeaderValue>) -> Sink {
-        let (sink, flow) = flow();
-        if let Some(Caller::Flowing(reply)) =
+        let (sink, flow) = flow(content_type.unwrap_or(UNNAMED));
+        if let Some(Caller::Flowing(asked)) =
             self.caller.take_if(|caller| matches!(caller, Caller::Flowing(_)))
         {
-            self.reply_flowing(reply, content_type.unwrap_or(UNNAMED), flow);
+            self.send(asked, flow, None);
         }
         sink
     }
 
-    fn reply_whole(&mut self, reply: oneshot::Sender<Result<Reply, InvokeError>>, answer: Answer) {
-        let (payload, function_error) = self.told(answer);
-        let end = self.ending();
+    fn send<P>(&mut self, asked: Asked<P>, payload: P, function_error: Option<FunctionError>) {
         let Invocation { version, trace, .. } = &self.invocation;
         let (executed_version, trace) = (version.qualifier.clone(), trace.to_string());
-        let _ = reply.send(Ok(Reply { executed_version, function_error, payload, trace, end }));
-    }
-
-    fn reply_flowing(
-        &mut self,
-        reply: oneshot::Sender<Result<StreamReply, InvokeError>>,
-        content_type: HeaderValue,
-        flow: Flow,
-    ) {
-        let end = self.ending();
-        let Invocation { version, trace, .. } = &self.invocation;
-        let (executed_version, trace) = (version.qualifier.clone(), trace.to_string());
-        let _ = reply.send(Ok(StreamReply { executed_version, content_type, flow, trace, end }));
-    }
-
-    /// An answer's payload, and whether the function failed.
-    fn told(&self, answer: Answer) -> (Bytes, Option<FunctionError>) {
-        match answer {
-            Answer::Response { body, .. } => (body, None),
-            Answer::Error { body, .. } => (body, Some(FunctionError::Unhandled)),
-            Answer::Fault(fault) => (fault.payload(self.invocation.id), Some(FunctionError::Unhandled)),
-        }
-    }
-
-    /// Where the caller waits for the end from now on.
-    fn ending(&mut self) -> oneshot::Receiver<Ended> {
         let (end, ended) = oneshot::channel();
         self.end = Some(end);
-        ended
+        let _ = asked.send(Ok(Reply { executed_version, function_error, payload, trace, end: ended }));
     }
 
     /// Gives the permit back and tells whoever waits that log and report are written.
@@ -299,15 +261,15 @@ impl Engine {
     /// Runs a function and answers as soon as its response begins, or is there where it does not stream.
     ///
     /// Neither dropping the returned future nor the reply changes anything for the function once it was admitted.
-    pub async fn stream(&self, invocation: Authorized<Invocation>) -> Result<StreamReply, InvokeError> {
+    pub async fn stream(&self, invocation: Authorized<Invocation>) -> Result<Reply<Flow>, InvokeError> {
         self.run(invocation, Job::streaming).await
     }
 
-    async fn run<R>(
+    async fn run<P>(
         &self,
         invocation: Authorized<Invocation>,
-        job: impl FnOnce(Invocation, Permit) -> (Box<Job>, Answered<R>),
-    ) -> Result<R, InvokeError> {
+        job: impl FnOnce(Invocation, Permit) -> (Box<Job>, Answered<P>),
+    ) -> Result<Reply<P>, InvokeError> {
         let invocation = invocation.into_inner();
         let size = invocation.payload.len();
         if size > limits::SYNC_REQUEST_BYTES {

@@ -1,7 +1,7 @@
 //! Runs one invocation: [`Engine::invoke`] admits it, finds or starts an environment, and answers.
 //!
 //! The path is a chain of types: [`Invocation`], `Authorized`, `Permit`, `Lease`, [`Reply`] and at last [`Ended`].
-//! [`Engine::stream`] takes the same path to a [`StreamReply`], whose bytes come while the function writes them.
+//! [`Engine::stream`] takes the same path to a [`Reply`] whose [`Flow`] brings bytes while the function writes them.
 //! Permit and lease live in the environment's own task; callers hold only receivers, so one that goes away stops
 //! nothing and frees nothing.
 
@@ -40,7 +40,7 @@ use self::environment::recipe::{Kit, Pantry};
 pub use self::flow::Flow;
 pub use self::host::EndpointHost;
 use self::host::dns::NameServer;
-pub use self::invoke::{Ended, FunctionError, Invocation, InvokeError, Reply, StreamReply};
+pub use self::invoke::{Ended, FunctionError, Invocation, InvokeError, Reply};
 pub use self::outcome::{Answer, Exit, Fault};
 use self::pool::PoolKey;
 use self::pool::pools::Pools;

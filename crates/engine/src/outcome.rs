@@ -149,14 +149,6 @@ impl Answer {
         }
     }
 
-    /// What the payload is, to a caller that takes responses as they come.
-    pub fn content_type(&self) -> HeaderValue {
-        match self {
-            Self::Response { content_type, .. } => content_type.clone().unwrap_or(UNNAMED),
-            Self::Error { .. } | Self::Fault(_) => HeaderValue::from_static("application/json"),
-        }
-    }
-
     /// The type that reports and traces carry.
     pub fn error_type(&self) -> String {
         match self {

@@ -30,8 +30,9 @@ use crate::Engine;
 use crate::admission::budget::{Budget, Place};
 use crate::environment::output::LogPlan;
 use crate::environment::recipe::{Kit, Recipe, Recipes};
+use crate::flow::Flow;
 use crate::host::dns::NameServer;
-use crate::invoke::{Invocation, InvokeError, Reply, StreamReply};
+use crate::invoke::{Invocation, InvokeError, Reply};
 use crate::starter::{Command, Control, Meter, Order, Sandbox, StartError, Starter, Told};
 use crate::trace::TraceHeader;
 
@@ -439,7 +440,7 @@ impl House {
     }
 
     /// Invokes a version for a caller that takes its response as it comes.
-    pub async fn stream(&self, version: &Arc<Version>, payload: &str) -> StreamReply {
+    pub async fn stream(&self, version: &Arc<Version>, payload: &str) -> Reply<Flow> {
         let invocation = authorized(invocation(version, self.id(), payload));
         self.engine.stream(invocation).await.expect("it runs")
     }

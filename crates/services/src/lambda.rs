@@ -42,7 +42,7 @@ use base::arn::FunctionArn;
 use base::clock::Clock;
 use base::random::Dice;
 use catalogue::{Catalogue, Version};
-use engine::{Engine, Invocation, InvokeError, Reply, StreamReply};
+use engine::{Engine, Flow, Invocation, InvokeError, Reply};
 use wire::lambda as api;
 
 use self::errors::Failure;
@@ -56,7 +56,7 @@ pub trait Runner: Send + Sync + 'static {
     async fn invoke(&self, invocation: access::Authorized<Invocation>) -> Result<Reply, InvokeError>;
 
     /// Runs one and answers as soon as its response begins.
-    async fn stream(&self, invocation: access::Authorized<Invocation>) -> Result<StreamReply, InvokeError>;
+    async fn stream(&self, invocation: access::Authorized<Invocation>) -> Result<Reply<Flow>, InvokeError>;
 }
 
 #[async_trait]
@@ -65,7 +65,7 @@ impl Runner for Engine {
         Engine::invoke(self, invocation).await
     }
 
-    async fn stream(&self, invocation: access::Authorized<Invocation>) -> Result<StreamReply, InvokeError> {
+    async fn stream(&self, invocation: access::Authorized<Invocation>) -> Result<Reply<Flow>, InvokeError> {
         Engine::stream(self, invocation).await
     }
 }

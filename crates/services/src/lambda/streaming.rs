@@ -1,6 +1,6 @@
 //! InvokeWithResponseStream: one run, sent on while the function writes.
 
-use engine::{Ended, Flow, StreamReply};
+use engine::{Ended, Flow, Reply};
 use futures_util::{Stream, stream};
 use http::header::{HeaderName, HeaderValue};
 use tokio::sync::oneshot;
@@ -34,15 +34,16 @@ impl Lambda {
     }
 }
 
-fn answer(reply: StreamReply, tail: bool) -> Answer {
-    let StreamReply { executed_version, content_type, flow, trace, end } = reply;
+fn answer(reply: Reply<Flow>, tail: bool) -> Answer {
+    let Reply { executed_version, payload: flow, trace, end, .. } = reply;
     let output = api::InvokeWithResponseStreamResponse {
         status_code: Some(200),
         executed_version: Some(executed_version.to_string()),
         response_stream_content_type: None,
     };
-    let answer = Streaming::new(output, events(flow, tail.then_some(end)));
-    let answer = answer.header(REMAPPED_TYPE, content_type);
+    let content_type = flow.content_type.clone();
+    let answer =
+        Streaming::new(output, events(flow, tail.then_some(end))).header(REMAPPED_TYPE, content_type);
     match HeaderValue::try_from(trace) {
         Ok(trace) => answer.header(TRACE, trace),
         Err(_) => answer,

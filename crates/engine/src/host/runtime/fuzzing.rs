@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::{Call, NextReply, Passage, Posted, Shared, Verdict, Work, converse};
 use crate::environment::rules::{Action, Environment, Event, Limits, Refusal};
 use crate::flow::{Flow, flow};
-use crate::outcome::Answer;
+use crate::outcome::{Answer, UNNAMED};
 
 /// Holds whatever one input can be answered with.
 const PIPE: usize = 16 << 20;
@@ -161,7 +161,7 @@ impl Played {
             }
             Action::Flow => {
                 self.replied();
-                let (sink, flow) = flow();
+                let (sink, flow) = flow(UNNAMED);
                 self.flow = Some(flow);
                 match self.asker.take() {
                     Some(Asker::Stream(asker)) => drop(asker.send(Passage::Flowing(id(self.called), sink))),

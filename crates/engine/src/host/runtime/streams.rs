@@ -55,17 +55,9 @@ impl<'a> UnderWay<'a> {
         Self { calls, id, sink: Some(sink) }
     }
 
-    /// Passes the body on to its end. Trailers may tell of an error, which callers of streams never see.
-    async fn pass(mut self, mut body: Incoming) -> Posted {
-        let sink = self.sink.as_mut().expect("nothing was told yet");
-        let mut fault = None;
-        while let Some(frame) = body.frame().await {
-            match frame.map(|frame| frame.into_data()) {
-                Ok(Ok(piece)) => sink.take(piece).await,
-                Ok(Err(_)) => {}
-                Err(_) => fault = Some(Fault::TruncatedResponse),
-            }
-        }
+    /// Passes the body on to its end.
+    async fn pass(mut self, body: Incoming) -> Posted {
+        let fault = pour(body, self.sink.as_mut().expect("nothing was told yet")).await;
         Posted::Streamed(self.id, self.sink.take().expect("nothing was told yet"), fault)
     }
 }
@@ -78,4 +70,16 @@ impl Drop for UnderWay<'_> {
             let _ = self.calls.send(Call::Post(ended, verdict));
         }
     }
+}
+
+/// Pours a body into the sink; the fault when it ended early. Trailers may tell of an error, which callers of streams
+/// never see.
+async fn pour(mut body: Incoming, sink: &mut Sink) -> Option<Fault> {
+    while let Some(frame) = body.frame().await {
+        let Ok(frame) = frame else { return Some(Fault::TruncatedResponse) };
+        if let Ok(piece) = frame.into_data() {
+            sink.take(piece).await;
+        }
+    }
+    None
 }

@@ -12,14 +12,7 @@ impl Bench {
     async fn stream(&self, name: &str, headers: &[(&str, &str)], payload: &[u8]) -> String {
         let address = format!("/2021-11-15/functions/{name}/response-streaming-invocations");
         let response = self.send("POST", &address, headers, Bytes::copy_from_slice(payload)).await;
-        let mut lines: Vec<String> = response
-            .headers()
-            .iter()
-            .filter(|(name, _)| *name != "x-amzn-requestid" && *name != "x-amzn-trace-id")
-            .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
-            .collect();
-        lines.sort();
-        lines.insert(0, response.status().as_u16().to_string());
+        let mut lines = head(&response);
         match response.into_body() {
             Body::Whole(body) => lines.push(String::from_utf8_lossy(&body).into_owned()),
             Body::Pieces(mut pieces) => {

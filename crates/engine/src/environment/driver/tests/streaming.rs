@@ -9,14 +9,15 @@ use expect_test::{Expect, expect};
 use tokio::sync::Notify;
 
 use super::hang;
-use crate::StreamReply;
+use crate::flow::Flow;
+use crate::invoke::Reply;
 use crate::starter::Told;
 use crate::testing::{House, Plan, Runtime, Script, Task, script, version};
 
 /// All pieces to the end of the stream.
-async fn rest(reply: &mut StreamReply) -> Vec<Bytes> {
+async fn rest(reply: &mut Reply<Flow>) -> Vec<Bytes> {
     let mut pieces = Vec::new();
-    while let Some(piece) = reply.flow.next().await {
+    while let Some(piece) = reply.payload.next().await {
         pieces.push(piece);
     }
     pieces
@@ -27,7 +28,7 @@ async fn check(script: Script, expected: Expect) {
     let house = House::of(script, Plan::default()).await;
     let mut reply = house.stream(&version("f", 1), "1").await;
     let response = rest(&mut reply).await.concat();
-    let kind = reply.content_type.to_str().expect("text").to_owned();
+    let kind = reply.payload.content_type.to_str().expect("text").to_owned();
     let tail = reply.end.await.expect("it ends").tail;
     let shown = format!("{kind}: {}\n{}", String::from_utf8_lossy(&response), String::from_utf8_lossy(&tail));
     expected.assert_eq(&shown.replace("00000000-0000-0000-0000-", "").replace('\t', " "));
@@ -69,7 +70,7 @@ async fn the_first_piece_comes_before_the_function_writes_the_second() {
     let house = House::of(runtime, Plan::default()).await;
     for _ in 0..2 {
         let mut reply = house.stream(&version("f", 1), "1").await;
-        assert_eq!(reply.flow.next().await.expect("a piece"), "one");
+        assert_eq!(reply.payload.next().await.expect("a piece"), "one");
         seen.notify_one();
         assert_eq!(rest(&mut reply).await.concat(), b"two");
         reply.end.await.expect("it ends");
