@@ -1,0 +1,65 @@
+//! What the back end refuses about tags.
+
+use base::arn::Scope;
+
+/// A request about tags that the back end refuses, in the words of AWS.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum TagRefusal {
+    /// No tags to put on a resource.
+    #[error("An error occurred and the request cannot be processed.")]
+    Nothing,
+    /// Functions have tags, and their versions and aliases have none.
+    #[error("Tags on function aliases and versions are not supported. Please specify a function ARN.")]
+    Qualified,
+    /// More tags than a resource may have.
+    #[error("Number of tags exceeds resource tag limit.")]
+    TooMany,
+    /// A key of AWS's own. Recorded of other services, not of Lambda.
+    #[error("aws: prefixed tag key names are not allowed for external use.")]
+    Reserved,
+    /// There is no such event source mapping.
+    #[error("Event source mapping not found: {0}")]
+    NoMapping(String),
+    /// There is no such code signing configuration.
+    #[error("The Lambda code signing configuration {0} can not be found.")]
+    NoCodeSigningConfig(String),
+    /// There is no such capacity provider.
+    #[error("Capacity provider not found: {0}")]
+    NoCapacityProvider(String),
+}
+
+
+/// What can have tags.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Taggable<'a> {
+    /// A function's ARN, with a qualifier if it has one.
+    Function(&'a str),
+    /// The UUID of an event source mapping.
+    Mapping(&'a str),
+    /// The id of a code signing configuration.
+    CodeSigningConfig(&'a str),
+    /// A capacity provider.
+    CapacityProvider,
+    /// What belongs to another service of the same name.
+    NetworkConnector,
+}
+
+impl<'a> Taggable<'a> {
+    /// Reads an ARN that the front end has let through.
+    pub(crate) fn read(arn: &'a str) -> Self {
+        let resource = arn.splitn(6, ':').nth(5).unwrap_or_default();
+        match resource.split_once(':') {
+            Some(("event-source-mapping", uuid)) => Self::Mapping(uuid),
+            Some(("code-signing-config", id)) => Self::CodeSigningConfig(id),
+            Some(("capacity-provider", _)) => Self::CapacityProvider,
+            Some(("network-connector", _)) => Self::NetworkConnector,
+            _ => Self::Function(arn),
+        }
+    }
+}
+
+/// Whether an ARN is of this account and region.
+pub(crate) fn is_within(arn: &str, scope: &Scope) -> bool {
+    let mut parts = arn.split(':').skip(3);
+    parts.next() == Some(scope.region.as_str()) && parts.next() == Some(scope.account.as_str())
+}
