@@ -11,8 +11,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use store::Revision;
 
-use crate::Configuration;
-use crate::root::RootKey;
+use crate::root::{Parts, RootKey};
+use crate::{Configuration, EventInvokeConfig, FunctionUrl};
 
 /// A function's name where it is unique.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -73,8 +73,23 @@ pub struct Function {
     pub next_version: u64,
     /// Tags.
     pub tags: BTreeMap<Arc<str>, Arc<str>>,
+    /// What becomes of asynchronous events, by qualifier.
+    pub event_invoke: Parts<EventInvokeConfig>,
+    /// Its HTTP endpoints, by qualifier: `$LATEST` or an alias, which may be gone.
+    pub urls: Parts<FunctionUrl>,
     /// Its published versions, by number.
     pub versions: BTreeMap<u64, Arc<Version>>,
+}
+
+impl Function {
+    /// Whether there is such a version or alias.
+    pub fn has(&self, qualifier: &Qualifier) -> bool {
+        match qualifier {
+            Qualifier::Latest => true,
+            Qualifier::Version(number) => self.versions.contains_key(number),
+            Qualifier::Alias(_) => false,
+        }
+    }
 }
 
 /// `$LATEST` or a published version: what an invocation runs.

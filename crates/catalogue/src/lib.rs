@@ -6,8 +6,10 @@
 mod catalogue;
 mod configuration;
 mod error;
+mod event_invoke;
 mod follower;
 mod function;
+mod function_url;
 mod record;
 mod request;
 mod root;
@@ -21,6 +23,10 @@ pub use configuration::{
     SealedEnvironment, SnapStart, SystemLogLevel, TracingMode, VpcConfig,
 };
 pub use error::{Busy, CatalogueError};
+pub use event_invoke::{EventInvokeChange, EventInvokeConfig};
 pub use follower::{Event, Subscription};
 pub use function::{CodeRef, Function, FunctionKey, LastUpdate, Reason, State, Version};
+pub use function_url::{
+    Cors, FunctionUrl, FunctionUrlChange, InvokeMode, NewFunctionUrl, NoUrlId, UrlAuth, UrlId,
+};
 pub use request::{CodeUpdate, ConfigurationUpdate, NewFunction};

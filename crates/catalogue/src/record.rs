@@ -5,7 +5,9 @@
 //! meaning; a new one has a default. What cannot be read so gets a new `version`.
 
 mod configuration;
+mod event_invoke;
 mod function;
+mod function_url;
 
 use base::arn::Scope;
 use bytes::Bytes;

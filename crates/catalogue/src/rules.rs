@@ -2,6 +2,10 @@
 //!
 //! Source: recorded answers of 2025 and 2026.
 
+pub mod event_invoke;
+pub mod function_url;
+pub mod tags;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -67,6 +71,8 @@ pub fn create(new: NewFunction, numbering: Numbering, step: Step) -> Function {
         latest,
         next_version: numbering.next_version,
         tags: new.tags,
+        event_invoke: BTreeMap::new(),
+        urls: BTreeMap::new(),
         versions: BTreeMap::new(),
     }
 }

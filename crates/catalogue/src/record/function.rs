@@ -15,7 +15,10 @@ use super::{VERSION, decode, encode};
 use crate::follower::Event;
 use crate::root::{Differences, Part, PartChange, Root};
 use crate::snapshot::{Shelves, Snapshot};
-use crate::{CatalogueError, CodeRef, Function, FunctionKey, LastUpdate, Reason, State, Version};
+use crate::{
+    CatalogueError, CodeRef, EventInvokeConfig, Function, FunctionKey, FunctionUrl, LastUpdate, Reason,
+    State, Version,
+};
 
 impl Root for Function {
     const KIND: &'static str = "function";
@@ -59,12 +62,16 @@ impl Root for Function {
             latest,
             next_version: record.next_version,
             tags: record.tags,
+            event_invoke: BTreeMap::new(),
+            urls: BTreeMap::new(),
             versions: BTreeMap::new(),
         })
     }
 
     fn with_parts_of(self, older: &Self) -> Self {
         Self {
+            event_invoke: older.event_invoke.clone(),
+            urls: older.urls.clone(),
             versions: older.versions.clone(),
             // One line a kind of part.
             ..self
@@ -72,11 +79,15 @@ impl Root for Function {
     }
 
     fn differences(old: Option<&Self>, new: Option<&Self>, told: &mut Differences) {
+        told.add::<EventInvokeConfig>(old.map(|it| &it.event_invoke), new.map(|it| &it.event_invoke));
+        told.add::<FunctionUrl>(old.map(|it| &it.urls), new.map(|it| &it.urls));
         told.add::<Version>(old.map(|it| &it.versions), new.map(|it| &it.versions));
     }
 
     fn take_over(&mut self, part: &PartChange<'_>) -> Result<(), CatalogueError> {
         match part.kind {
+            EventInvokeConfig::KIND => part.among(&self.key, &mut self.event_invoke),
+            FunctionUrl::KIND => part.among(&self.key, &mut self.urls),
             Version::KIND => part.among(&self.key, &mut self.versions),
             _ => Ok(()),
         }

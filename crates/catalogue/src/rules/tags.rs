@@ -56,9 +56,8 @@ pub fn untag_function(function: &Function, keys: &[Arc<str>]) -> Result<Function
 }
 
 fn free<'a>(mut keys: impl Iterator<Item = &'a Arc<str>>) -> Result<(), TagError> {
-    let reserved = |key: &&Arc<str>| {
-        key.get(..RESERVED.len()).is_some_and(|start| start.eq_ignore_ascii_case(RESERVED))
-    };
+    let reserved =
+        |key: &&Arc<str>| key.get(..RESERVED.len()).is_some_and(|start| start.eq_ignore_ascii_case(RESERVED));
     keys.find(reserved).map_or(Ok(()), |key| Err(TagError::Reserved(Arc::clone(key))))
 }
 

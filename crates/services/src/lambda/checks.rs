@@ -1,6 +1,9 @@
 //! What Lambda's back end refuses, after the front end has checked a request against the model.
 
+pub(crate) mod event_invoke;
 pub(crate) mod rules;
+pub(crate) mod tags;
+pub(crate) mod urls;
 
 use base::limits::{CLIENT_CONTEXT_BYTES, FUNCTION_LAYERS};
 
@@ -83,9 +86,6 @@ pub(crate) enum Refusal {
     /// A layer that is not there.
     #[error("Layer version {0} does not exist.")]
     UnknownLayer(String),
-    /// More tags than a resource may have.
-    #[error("Number of tags exceeds resource tag limit.")]
-    TooManyTags,
     /// Aliases have an operation of their own.
     #[error("Deletion of aliases is not currently supported.")]
     DeleteAlias,

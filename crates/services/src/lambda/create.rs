@@ -9,7 +9,7 @@ use wire::lambda as api;
 
 use super::checks::{Refusal, rules};
 use super::errors::{Failure, large_archive};
-use super::{Lambda, settings};
+use super::{Lambda, settings, tags};
 use crate::Context;
 
 impl Lambda {
@@ -21,11 +21,11 @@ impl Lambda {
         let target = self.target(context, &input.function_name, None, "lambda:CreateFunction")?;
         let key = target.key();
         check(&input, &key)?;
+        let tags = tags::given(input.tags.take())?;
         if self.parts.catalogue.peek(&key).is_some() {
             return Err(CatalogueError::AlreadyExists { name: key.name }.into());
         }
         let archive = input.code.zip_file.take().unwrap_or_default();
-        let tags = settings::tags(input.tags.take());
         let configuration = self.configuration(&key, input)?;
         let code = self.take_in(archive).await?;
         let version = self.parts.catalogue.create(NewFunction { key, configuration, code, tags }).await?;
@@ -104,9 +104,6 @@ fn check(input: &api::CreateFunctionRequest, key: &FunctionKey) -> Result<(), Re
     if let Some(variables) = input.environment.as_ref().and_then(|environment| environment.variables.as_ref())
     {
         rules::environment(variables)?;
-    }
-    if let Some(tags) = &input.tags {
-        rules::tags(tags)?;
     }
     if let Some(config) = &input.logging_config {
         rules::logging(config)?;

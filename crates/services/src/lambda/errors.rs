@@ -1,5 +1,9 @@
 //! What goes wrong, as AWS says it: one exhaustive match for each kind of error.
 
+mod event_invoke;
+mod tags;
+mod urls;
+
 use access::Denied;
 use artifact::ArtifactError;
 use base::limits;
@@ -58,7 +62,6 @@ impl From<Refusal> for Failure {
             | Refusal::TooManyLayers
             | Refusal::LayerRegion(_)
             | Refusal::UnknownLayer(_)
-            | Refusal::TooManyTags
             | Refusal::DeleteAlias
             | Refusal::DeleteLatest
             | Refusal::Marker

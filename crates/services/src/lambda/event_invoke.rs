@@ -91,7 +91,10 @@ impl Lambda {
         let (listed, next_marker) = page.of_qualifiers(&function.event_invoke)?;
         Ok(api::ListFunctionEventInvokeConfigsResponse {
             function_event_invoke_configs: Some(
-                listed.into_iter().map(|(qualifier, config)| rendered(&function, qualifier, config)).collect(),
+                listed
+                    .into_iter()
+                    .map(|(qualifier, config)| rendered(&function, qualifier, config))
+                    .collect(),
             ),
             next_marker,
         })
@@ -150,7 +153,8 @@ impl Lambda {
 }
 
 /// Puts or changes the configuration of a qualifier.
-type Rule = fn(&Function, &Qualifier, EventInvokeChange, Timestamp) -> Result<Function, rules::EventInvokeError>;
+type Rule =
+    fn(&Function, &Qualifier, EventInvokeChange, Timestamp) -> Result<Function, rules::EventInvokeError>;
 
 /// What both requests have in common.
 struct Asked {

@@ -71,6 +71,11 @@ impl Target {
         }
     }
 
+    /// The ARN as requested, with `$LATEST` where no qualifier is given.
+    pub(crate) fn qualified_text(&self) -> String {
+        format!("{}:{}", self.function, self.qualifier.as_deref().unwrap_or("$LATEST"))
+    }
+
     /// That there is no such function: the ARN as requested.
     pub(crate) fn unknown(&self) -> NameError {
         NameError::Unknown(self.to_string())
@@ -78,8 +83,7 @@ impl Target {
 
     /// The same in the words of Invoke, which says `:$LATEST` where no qualifier is given.
     pub(crate) fn unknown_to_invoke(&self) -> NameError {
-        let qualifier = self.qualifier.as_deref().unwrap_or("$LATEST");
-        NameError::Unknown(format!("{}:{qualifier}", self.function))
+        NameError::Unknown(self.qualified_text())
     }
 
     /// The same in the words of DeleteFunction, which never names a qualifier.

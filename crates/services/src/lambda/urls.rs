@@ -1,21 +1,21 @@
 //! Function URLs: their configuration.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use base::arn::Qualifier;
 use catalogue::rules::{Step, function_url as rules};
 use catalogue::{
-    CatalogueError, Cors, Function, FunctionUrl, FunctionUrlChange, InvokeMode, NewFunctionUrl, UrlAuth, UrlId,
+    CatalogueError, Cors, Function, FunctionUrl, FunctionUrlChange, InvokeMode, NewFunctionUrl, UrlAuth,
+    UrlId,
 };
 use wire::lambda as api;
 
+use super::Lambda;
 use super::checks::urls::UrlRefusal;
 use super::create::seconds;
 use super::errors::Failure;
 use super::names::Target;
 use super::pages::Page;
-use super::Lambda;
 use crate::Context;
 
 /// Most function URLs on one page. Source: the service model.
@@ -36,7 +36,8 @@ impl Lambda {
             invoke_mode: input.invoke_mode.map_or(InvokeMode::Buffered, invoke_mode),
             cors: input.cors.and_then(cors),
         };
-        let decide = |function: &Function, step: Step| rules::create(function, &qualifier, new.clone(), step.now);
+        let decide =
+            |function: &Function, step: Step| rules::create(function, &qualifier, new.clone(), step.now);
         let function = self.change_urls(&target, UrlRefusal::NoFunction, decide).await?;
         let made = shown(&function, &qualifier)?;
         Ok(api::CreateFunctionUrlConfigResponse {
@@ -194,8 +195,9 @@ fn invoke_mode(mode: api::InvokeMode) -> InvokeMode {
 
 /// What a request says of other origins; an empty object says nothing, and takes away what there was.
 fn cors(given: api::Cors) -> Option<Cors> {
-    let list =
-        |list: Option<Vec<String>>| list.map(|list| list.into_iter().map(Arc::from).collect::<Vec<Arc<str>>>());
+    let list = |list: Option<Vec<String>>| {
+        list.map(|list| list.into_iter().map(Arc::from).collect::<Vec<Arc<str>>>())
+    };
     let cors = Cors {
         allow_credentials: given.allow_credentials,
         allow_headers: list(given.allow_headers),

@@ -177,9 +177,17 @@ mod tests {
         let queue = "arn:aws:sqs:us-east-1:000000000000:q";
         let bucket = "arn:aws:s3:::b";
         let of = |name: &str| format!("{ARN}:{name}");
-        for arn in [queue, "arn:aws:sns:us-east-1:000000000000:t", "arn:aws:events:us-east-1:000000000000:event-bus/b", ""]
-        {
-            assert_eq!((told(Some(arn), None), told(None, Some(arn))), (String::new(), String::new()), "{arn}");
+        for arn in [
+            queue,
+            "arn:aws:sns:us-east-1:000000000000:t",
+            "arn:aws:events:us-east-1:000000000000:event-bus/b",
+            "",
+        ] {
+            assert_eq!(
+                (told(Some(arn), None), told(None, Some(arn))),
+                (String::new(), String::new()),
+                "{arn}"
+            );
         }
         assert_eq!(told(Some(&of("g")), Some(&of("h:live"))), "ARNF:g ARNF:h:live ");
         assert_eq!(told(None, Some(bucket)), "");
@@ -196,7 +204,10 @@ mod tests {
             wrong("OnSuccess(destination=)", "OnFailure(destination=kafka://t)")
         );
         for itself in [of("f"), of("f:live")] {
-            assert_eq!(told(None, Some(&itself)), "You can't specify the function as a destination for itself.");
+            assert_eq!(
+                told(None, Some(&itself)),
+                "You can't specify the function as a destination for itself."
+            );
         }
         for arn in [
             "arn:aws:sqs:us-east-1:000000000000:q.fifo",

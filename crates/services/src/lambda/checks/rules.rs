@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use base::arn::Region;
 use base::limits::{
     ENVIRONMENT_BYTES, FUNCTION_LAYERS, FUNCTION_MEMORY, FUNCTION_NAME_CHARS, FUNCTION_TIMEOUT, FUNCTION_TMP,
-    RESOURCE_TAGS,
 };
 use wire::lambda::{FunctionCode, LogFormat, LoggingConfig, PackageType, UpdateFunctionCodeRequest};
 
@@ -111,11 +110,6 @@ pub(crate) fn layers(arns: &[String], region: &Region) -> Result<(), Refusal> {
         return Err(Refusal::LayerRegion(region.to_string()));
     }
     Err(Refusal::UnknownLayer(first.clone()))
-}
-
-/// Tags fit.
-pub(crate) fn tags(tags: &BTreeMap<String, String>) -> Result<(), Refusal> {
-    if tags.len() > RESOURCE_TAGS { Err(Refusal::TooManyTags) } else { Ok(()) }
 }
 
 /// Snapshots are asked for where they exist.

@@ -1,7 +1,5 @@
 //! What the back end refuses about tags.
 
-use base::arn::Scope;
-
 /// A request about tags that the back end refuses, in the words of AWS.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum TagRefusal {
@@ -28,16 +26,15 @@ pub(crate) enum TagRefusal {
     NoCapacityProvider(String),
 }
 
-
 /// What can have tags.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Taggable<'a> {
     /// A function's ARN, with a qualifier if it has one.
     Function(&'a str),
-    /// The UUID of an event source mapping.
-    Mapping(&'a str),
-    /// The id of a code signing configuration.
-    CodeSigningConfig(&'a str),
+    /// An event source mapping.
+    Mapping,
+    /// A code signing configuration.
+    CodeSigningConfig,
     /// A capacity provider.
     CapacityProvider,
     /// What belongs to another service of the same name.
@@ -49,17 +46,11 @@ impl<'a> Taggable<'a> {
     pub(crate) fn read(arn: &'a str) -> Self {
         let resource = arn.splitn(6, ':').nth(5).unwrap_or_default();
         match resource.split_once(':') {
-            Some(("event-source-mapping", uuid)) => Self::Mapping(uuid),
-            Some(("code-signing-config", id)) => Self::CodeSigningConfig(id),
+            Some(("event-source-mapping", _)) => Self::Mapping,
+            Some(("code-signing-config", _)) => Self::CodeSigningConfig,
             Some(("capacity-provider", _)) => Self::CapacityProvider,
             Some(("network-connector", _)) => Self::NetworkConnector,
             _ => Self::Function(arn),
         }
     }
-}
-
-/// Whether an ARN is of this account and region.
-pub(crate) fn is_within(arn: &str, scope: &Scope) -> bool {
-    let mut parts = arn.split(':').skip(3);
-    parts.next() == Some(scope.region.as_str()) && parts.next() == Some(scope.account.as_str())
 }
