@@ -55,3 +55,41 @@ struct EventInvokeRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     on_failure: Option<Arc<str>>,
 }
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+    use crate::rules::tests::a_key;
+
+    #[test]
+    fn the_stored_form_does_not_change() {
+        let read = |config: &EventInvokeConfig| {
+            let body = config.write();
+            let key = Key::new("document");
+            assert_eq!(
+                EventInvokeConfig::read(&key, &a_key("f"), &Qualifier::Latest, &body).unwrap(),
+                *config
+            );
+            String::from_utf8(body.to_vec()).unwrap()
+        };
+        let empty = EventInvokeConfig {
+            last_modified: Timestamp::from_micros(1),
+            maximum_retry_attempts: None,
+            maximum_event_age: None,
+            on_success: None,
+            on_failure: None,
+        };
+        expect![[r#"{"version":1,"last_modified":1}"#]].assert_eq(&read(&empty));
+        let full = EventInvokeConfig {
+            maximum_retry_attempts: Some(0),
+            maximum_event_age: Some(Duration::from_secs(60)),
+            on_success: Some("a".into()),
+            on_failure: Some("b".into()),
+            ..empty
+        };
+        expect![[r#"{"version":1,"last_modified":1,"maximum_retry_attempts":0,"maximum_event_age_seconds":60,"on_success":"a","on_failure":"b"}"#]]
+            .assert_eq(&read(&full));
+    }
+}

@@ -95,3 +95,47 @@ impl CorsRecord {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+    use crate::rules::tests::a_key;
+
+    #[test]
+    fn the_stored_form_does_not_change() {
+        let read = |url: &FunctionUrl| {
+            let body = url.write();
+            let key = Key::new("document");
+            assert_eq!(FunctionUrl::read(&key, &a_key("f"), &Qualifier::Latest, &body).unwrap(), *url);
+            String::from_utf8(body.to_vec()).unwrap()
+        };
+        let list = || Some(vec!["a".into()]);
+        let plain = FunctionUrl {
+            id: "0123456789abcdefghijklmnopqrstuv".parse().unwrap(),
+            auth: UrlAuth::None,
+            invoke_mode: InvokeMode::Buffered,
+            cors: None,
+            created: Timestamp::from_micros(1),
+            last_modified: Timestamp::from_micros(2),
+        };
+        expect![[r#"{"version":1,"id":"0123456789abcdefghijklmnopqrstuv","auth":"NONE","invoke_mode":"BUFFERED","created":1,"last_modified":2}"#]]
+            .assert_eq(&read(&plain));
+        let full = FunctionUrl {
+            auth: UrlAuth::AwsIam,
+            invoke_mode: InvokeMode::ResponseStream,
+            cors: Some(Cors {
+                allow_credentials: Some(false),
+                allow_headers: Some(Vec::new()),
+                allow_methods: list(),
+                allow_origins: list(),
+                expose_headers: list(),
+                max_age: Some(Duration::ZERO),
+            }),
+            ..plain
+        };
+        expect![[r#"{"version":1,"id":"0123456789abcdefghijklmnopqrstuv","auth":"AWS_IAM","invoke_mode":"RESPONSE_STREAM","cors":{"allow_credentials":false,"allow_headers":[],"allow_methods":["a"],"allow_origins":["a"],"expose_headers":["a"],"max_age_seconds":0},"created":1,"last_modified":2}"#]]
+            .assert_eq(&read(&full));
+    }
+}

@@ -85,3 +85,57 @@ fn with(function: &Function, qualifier: &Qualifier, url: FunctionUrl) -> Functio
     function.urls.insert(qualifier.clone(), Arc::new(url));
     function
 }
+
+#[cfg(test)]
+mod tests {
+    use base::random::Dice;
+
+    use super::*;
+    use crate::function_url::{Cors, InvokeMode, UrlAuth, UrlId};
+    use crate::rules::tests::a_function;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_millis(second * 1000)
+    }
+
+    fn new() -> NewFunctionUrl {
+        let cors = Some(Cors { allow_credentials: Some(true), ..Cors::default() });
+        let id = UrlId::fresh(&Dice::seeded(1));
+        NewFunctionUrl { id, auth: UrlAuth::None, invoke_mode: InvokeMode::Buffered, cors }
+    }
+
+    #[test]
+    fn a_change_leaves_what_it_does_not_name_and_always_the_id() {
+        let latest = Qualifier::Latest;
+        let made = create(&a_function("f"), &latest, new(), at(1)).unwrap();
+        let change = FunctionUrlChange { auth: Some(UrlAuth::AwsIam), ..FunctionUrlChange::default() };
+        let changed = update(&made, &latest, change, at(2)).unwrap();
+        let expected = FunctionUrl { auth: UrlAuth::AwsIam, last_modified: at(2), ..new().made(at(1)) };
+        assert_eq!(**found(&changed, &latest).unwrap(), expected);
+        let change = FunctionUrlChange { cors: Some(None), ..FunctionUrlChange::default() };
+        let cleared = update(&changed, &latest, change, at(3)).unwrap();
+        assert_eq!(
+            **found(&cleared, &latest).unwrap(),
+            FunctionUrl { cors: None, last_modified: at(3), ..expected }
+        );
+    }
+
+    #[test]
+    fn what_an_alias_left_is_in_the_way_and_may_still_be_changed() {
+        let gone = Qualifier::Alias("gone".into());
+        let told = |result: Result<Function, FunctionUrlError>| result.unwrap_err().to_string();
+        let arn = "arn:aws:lambda:us-east-1:000000000000:function:f";
+        let function = a_function("f");
+        assert_eq!(told(create(&function, &gone, new(), at(1))), format!("there is no {arn}:gone"));
+        assert_eq!(told(delete(&function, &gone)), format!("{arn}:gone has no function URL"));
+        let left = with(&function, &gone, new().made(at(1)));
+        assert_eq!(told(create(&left, &gone, new(), at(2))), format!("{arn}:gone has a function URL"));
+        assert!(update(&left, &gone, FunctionUrlChange::default(), at(2)).is_ok());
+        assert_eq!(delete(&left, &gone).unwrap(), function);
+        let made = create(&function, &Qualifier::Latest, new(), at(1)).unwrap();
+        assert_eq!(
+            told(create(&made, &Qualifier::Latest, new(), at(2))),
+            format!("{arn} has a function URL")
+        );
+    }
+}

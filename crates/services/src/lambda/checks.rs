@@ -86,6 +86,21 @@ pub(crate) enum Refusal {
     /// A layer that is not there.
     #[error("Layer version {0} does not exist.")]
     UnknownLayer(String),
+    /// Given-up events go to no such service. Observed when a stack was made, in 2026.
+    #[error(
+        "Invalid dead letter queue ARN: The service specified by the TargetArn is not supported for dead letter \
+         configuration."
+    )]
+    DeadLetterService,
+    /// Given-up events stay in their region. Observed when a stack was made, in 2026.
+    #[error(
+        "Invalid dead letter queue ARN: The resource specified by the TargetArn must be in the same region as the \
+         Lambda function it's associated with."
+    )]
+    DeadLetterRegion,
+    /// Given-up events go to standard queues and topics. Observed of queues in 2025; of topics by analogy.
+    #[error("Invalid dead letter queue ARN: FIFO {0} is not supported for dead letter configuration")]
+    DeadLetterFifo(&'static str),
     /// Aliases have an operation of their own.
     #[error("Deletion of aliases is not currently supported.")]
     DeleteAlias,

@@ -105,6 +105,9 @@ fn check(input: &api::CreateFunctionRequest, key: &FunctionKey) -> Result<(), Re
     {
         rules::environment(variables)?;
     }
+    if let Some(config) = &input.dead_letter_config {
+        rules::dead_letters(config, &key.scope.region)?;
+    }
     if let Some(config) = &input.logging_config {
         rules::logging(config)?;
     }

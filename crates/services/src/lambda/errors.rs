@@ -62,6 +62,9 @@ impl From<Refusal> for Failure {
             | Refusal::TooManyLayers
             | Refusal::LayerRegion(_)
             | Refusal::UnknownLayer(_)
+            | Refusal::DeadLetterService
+            | Refusal::DeadLetterRegion
+            | Refusal::DeadLetterFifo(_)
             | Refusal::DeleteAlias
             | Refusal::DeleteLatest
             | Refusal::Marker

@@ -151,6 +151,9 @@ fn check(input: &api::UpdateFunctionConfigurationRequest, function: &Function) -
     {
         rules::environment(variables)?;
     }
+    if let Some(config) = &input.dead_letter_config {
+        rules::dead_letters(config, &function.key.scope.region)?;
+    }
     if let Some(config) = &input.logging_config {
         rules::logging(config)?;
     }
