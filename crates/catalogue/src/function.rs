@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use store::Revision;
 
 use crate::root::{Parts, RootKey};
-use crate::{Configuration, EventInvokeConfig, FunctionUrl};
+use crate::{Alias, Configuration, EventInvokeConfig, FunctionUrl};
 
 /// A function's name where it is unique.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -71,8 +71,12 @@ pub struct Function {
     /// The number that the next published version gets. Never used twice under one name, not even after the
     /// function was deleted and made again. Source: recorded by a third party in 2026.
     pub next_version: u64,
+    /// What the last publication made.
+    pub published: Option<Published>,
     /// Tags.
     pub tags: BTreeMap<Arc<str>, Arc<str>>,
+    /// Its aliases, by name.
+    pub aliases: BTreeMap<Arc<str>, Arc<Alias>>,
     /// What becomes of asynchronous events, by qualifier.
     pub event_invoke: Parts<EventInvokeConfig>,
     /// Its HTTP endpoints, by qualifier: `$LATEST` or an alias, which may be gone.
@@ -81,15 +85,13 @@ pub struct Function {
     pub versions: BTreeMap<u64, Arc<Version>>,
 }
 
-impl Function {
-    /// Whether there is such a version or alias.
-    pub fn has(&self, qualifier: &Qualifier) -> bool {
-        match qualifier {
-            Qualifier::Latest => true,
-            Qualifier::Version(number) => self.versions.contains_key(number),
-            Qualifier::Alias(_) => false,
-        }
-    }
+/// A version and what it was made of, which tells whether anything came after it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Published {
+    /// The version's number; the version may be deleted.
+    pub version: u64,
+    /// The generation of `$LATEST` that it was made of.
+    pub generation: u64,
 }
 
 /// `$LATEST` or a published version: what an invocation runs.

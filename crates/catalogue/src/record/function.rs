@@ -16,8 +16,8 @@ use crate::follower::Event;
 use crate::root::{Differences, Part, PartChange, Root};
 use crate::snapshot::{Shelves, Snapshot};
 use crate::{
-    CatalogueError, CodeRef, EventInvokeConfig, Function, FunctionKey, FunctionUrl, LastUpdate, Reason,
-    State, Version,
+    Alias, CatalogueError, CodeRef, EventInvokeConfig, Function, FunctionKey, FunctionUrl, LastUpdate,
+    Published, Reason, State, Version,
 };
 
 impl Root for Function {
@@ -47,6 +47,7 @@ impl Root for Function {
             latest: VersionRecord::of(&self.latest),
             live,
             next_version: self.next_version,
+            published: self.published.map(PublicationRecord::of),
             tags: self.tags.clone(),
         })
     }
@@ -61,9 +62,11 @@ impl Root for Function {
             live: live.unwrap_or_else(|| Arc::clone(&latest)),
             latest,
             next_version: record.next_version,
+            published: record.published.map(PublicationRecord::into_published),
             tags: record.tags,
             event_invoke: BTreeMap::new(),
             urls: BTreeMap::new(),
+            aliases: BTreeMap::new(),
             versions: BTreeMap::new(),
         })
     }
@@ -72,6 +75,7 @@ impl Root for Function {
         Self {
             event_invoke: older.event_invoke.clone(),
             urls: older.urls.clone(),
+            aliases: older.aliases.clone(),
             versions: older.versions.clone(),
             // One line a kind of part.
             ..self
@@ -81,6 +85,7 @@ impl Root for Function {
     fn differences(old: Option<&Self>, new: Option<&Self>, told: &mut Differences) {
         told.add::<EventInvokeConfig>(old.map(|it| &it.event_invoke), new.map(|it| &it.event_invoke));
         told.add::<FunctionUrl>(old.map(|it| &it.urls), new.map(|it| &it.urls));
+        told.add::<Alias>(old.map(|it| &it.aliases), new.map(|it| &it.aliases));
         told.add::<Version>(old.map(|it| &it.versions), new.map(|it| &it.versions));
     }
 
@@ -88,6 +93,7 @@ impl Root for Function {
         match part.kind {
             EventInvokeConfig::KIND => part.among(&self.key, &mut self.event_invoke),
             FunctionUrl::KIND => part.among(&self.key, &mut self.urls),
+            Alias::KIND => part.among(&self.key, &mut self.aliases),
             Version::KIND => part.among(&self.key, &mut self.versions),
             _ => Ok(()),
         }
@@ -135,8 +141,27 @@ struct FunctionRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     live: Option<VersionRecord>,
     next_version: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    published: Option<PublicationRecord>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     tags: BTreeMap<Arc<str>, Arc<str>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct PublicationRecord {
+    number: u64,
+    generation: u64,
+}
+
+impl PublicationRecord {
+    fn of(published: Published) -> Self {
+        let Published { version, generation } = published;
+        Self { number: version, generation }
+    }
+
+    fn into_published(self) -> Published {
+        Published { version: self.number, generation: self.generation }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
