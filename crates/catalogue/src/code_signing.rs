@@ -187,7 +187,8 @@ mod tests {
         let change = CodeSigningChange { publishers, ..CodeSigningChange::default() };
         let config = CodeSigningConfig::new(key, change, BTreeMap::new(), early);
         assert_eq!((&*config.description, config.untrusted), ("", Untrusted::Warn));
-        let change = CodeSigningChange { untrusted: Some(Untrusted::Enforce), ..CodeSigningChange::default() };
+        let change =
+            CodeSigningChange { untrusted: Some(Untrusted::Enforce), ..CodeSigningChange::default() };
         let changed = config.changed(change, late);
         assert_eq!((changed.publishers.len(), changed.untrusted), (1, Untrusted::Enforce));
         assert_eq!(changed.last_modified, late);

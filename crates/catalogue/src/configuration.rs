@@ -203,6 +203,8 @@ macro_rules! words {
     };
 }
 
+pub(crate) use words;
+
 words!(PackageType { Zip = "Zip", Image = "Image" });
 words!(Architecture { X86_64 = "x86_64", Arm64 = "arm64" });
 words!(TracingMode { Active = "Active", PassThrough = "PassThrough" });

@@ -71,6 +71,8 @@ pub struct Function {
     /// The number that the next published version gets. Never used twice under one name, not even after the
     /// function was deleted and made again. Source: recorded by a third party in 2026.
     pub next_version: u64,
+    /// ARN of the code signing configuration that its packages must satisfy.
+    pub code_signing: Option<Arc<str>>,
     /// Tags.
     pub tags: BTreeMap<Arc<str>, Arc<str>>,
     /// Its published versions, by number.

@@ -4,10 +4,12 @@
 //! Reading a function costs no I/O. A write is durable and visible in the snapshot when it answers.
 
 mod catalogue;
+pub mod code_signing;
 mod configuration;
 mod error;
 mod follower;
 mod function;
+pub mod mapping;
 mod record;
 mod request;
 mod root;
@@ -24,3 +26,4 @@ pub use error::{Busy, CatalogueError};
 pub use follower::{Event, Subscription};
 pub use function::{CodeRef, Function, FunctionKey, LastUpdate, Reason, State, Version};
 pub use request::{CodeUpdate, ConfigurationUpdate, NewFunction};
+pub use root::{Root, RootKey};

@@ -36,9 +36,16 @@ impl RootKey for MappingKey {
     }
 
     fn parse(scope: Scope, name: &str) -> Option<Self> {
-        let id = name.parse::<uuid::Uuid>().ok()?.to_string();
-        Some(Self { scope, id: id.into() })
+        is_uuid(name).then(|| Self { scope, id: name.into() })
     }
+}
+
+fn is_uuid(text: &str) -> bool {
+    let sound = |(at, byte)| match at {
+        8 | 13 | 18 | 23 => byte == b'-',
+        _ => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
+    };
+    text.len() == 36 && text.bytes().enumerate().all(sound)
 }
 
 impl fmt::Display for MappingKey {

@@ -2,6 +2,8 @@
 //!
 //! Source: recorded answers of 2025 and 2026.
 
+pub mod mappings;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -66,6 +68,7 @@ pub fn create(new: NewFunction, numbering: Numbering, step: Step) -> Function {
         live: Arc::clone(&latest),
         latest,
         next_version: numbering.next_version,
+        code_signing: new.code_signing,
         tags: new.tags,
         versions: BTreeMap::new(),
     }

@@ -44,6 +44,7 @@ impl Root for Function {
             latest: VersionRecord::of(&self.latest),
             live,
             next_version: self.next_version,
+            code_signing: self.code_signing.clone(),
             tags: self.tags.clone(),
         })
     }
@@ -58,6 +59,7 @@ impl Root for Function {
             live: live.unwrap_or_else(|| Arc::clone(&latest)),
             latest,
             next_version: record.next_version,
+            code_signing: record.code_signing,
             tags: record.tags,
             versions: BTreeMap::new(),
         })
@@ -124,6 +126,8 @@ struct FunctionRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     live: Option<VersionRecord>,
     next_version: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    code_signing: Option<Arc<str>>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     tags: BTreeMap<Arc<str>, Arc<str>>,
 }

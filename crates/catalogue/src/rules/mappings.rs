@@ -130,7 +130,10 @@ pub(crate) mod tests {
         let function = crate::rules::tests::a_function("f").key;
         let kind = source.kind();
         let new = NewMapping {
-            key: MappingKey { scope: function.scope.clone(), id: "0a0b0c0d-0000-4000-8000-000000000001".into() },
+            key: MappingKey {
+                scope: function.scope.clone(),
+                id: "0a0b0c0d-0000-4000-8000-000000000001".into(),
+            },
             function: function.arn(),
             source,
             start: kind.is_stream().then_some(Start::Latest),
@@ -150,7 +153,8 @@ pub(crate) mod tests {
         let mut mapping = a_mapping(source, enabled);
         let mut told = vec![format!("create: {}", mapping.state)];
         for word in steps.split_whitespace() {
-            let change = |enabled| MappingUpdate { function: None, enabled, settings: mapping.settings.clone() };
+            let change =
+                |enabled| MappingUpdate { function: None, enabled, settings: mapping.settings.clone() };
             let done = match word {
                 "enable" => update(&mapping, change(Some(true)), step(2)),
                 "disable" => update(&mapping, change(Some(false)), step(2)),
@@ -191,15 +195,25 @@ pub(crate) mod tests {
 
     #[test]
     fn only_a_queue_that_is_not_enabled_is_settled_at_once() {
-        check("queue", false, "settle update settle", &expect![[r"
+        check(
+            "queue",
+            false,
+            "settle update settle",
+            &expect![[r"
             create: Disabled
             settle: another change came between
             update: Updating
-            settle: Disabled"]]);
-        check("stream", false, "settle enable", &expect![[r"
+            settle: Disabled"]],
+        );
+        check(
+            "stream",
+            false,
+            "settle enable",
+            &expect![[r"
             create: Creating
             settle: Disabled
-            enable: Enabling"]]);
+            enable: Enabling"]],
+        );
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What Lambda's back end refuses, after the front end has checked a request against the model.
 
+pub(crate) mod mappings;
 pub(crate) mod rules;
 
 use base::limits::{CLIENT_CONTEXT_BYTES, FUNCTION_LAYERS};

@@ -26,9 +26,17 @@ impl Lambda {
         }
         let archive = input.code.zip_file.take().unwrap_or_default();
         let tags = settings::tags(input.tags.take());
+        let code_signing = input.code_signing_config_arn.take();
+        self.may_deploy(&key.name, code_signing.as_deref()).await?;
         let configuration = self.configuration(&key, input)?;
         let code = self.take_in(archive).await?;
-        let version = self.parts.catalogue.create(NewFunction { key, configuration, code, tags }).await?;
+        let _held = match &code_signing {
+            Some(arn) => Some(self.hold_config(arn).await?),
+            None => None,
+        };
+        let code_signing = code_signing.map(Into::into);
+        let new = NewFunction { key, configuration, code, code_signing, tags };
+        let version = self.parts.catalogue.create(new).await?;
         let shown = self.shown(&version, &version.arn);
         self.activate(version);
         Ok(shown)
@@ -126,7 +134,6 @@ fn built(input: &api::CreateFunctionRequest) -> Result<(), Refusal> {
     refuse_first(&[
         (publish, "PublishVersion, which Publish asks for"),
         (files, "FileSystemConfigs"),
-        (input.code_signing_config_arn.is_some(), "CodeSigningConfigArn"),
         (input.image_config.is_some(), "ImageConfig"),
         (input.tenancy_config.is_some(), "TenancyConfig"),
         (input.capacity_provider_config.is_some(), "CapacityProviderConfig"),

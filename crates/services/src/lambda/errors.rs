@@ -1,5 +1,8 @@
 //! What goes wrong, as AWS says it: one exhaustive match for each kind of error.
 
+pub(crate) mod code_signing;
+pub(crate) mod mappings;
+
 use access::Denied;
 use artifact::ArtifactError;
 use base::limits;
@@ -148,7 +151,8 @@ impl From<CatalogueError> for Failure {
             CatalogueError::Contended { .. } => exception::TOO_MANY_REQUESTS
                 .with("Rate Exceeded.")
                 .member("Reason", "CallerRateLimitExceeded"),
-            CatalogueError::Stale { .. } | CatalogueError::Corrupt { .. } | CatalogueError::Store(_) => fault(&error),
+            CatalogueError::Missing { .. }
+            | CatalogueError::Stale { .. } | CatalogueError::Corrupt { .. } | CatalogueError::Store(_) => fault(&error),
         })
     }
 }

@@ -68,7 +68,9 @@ pub(crate) enum MappingRefusal {
     )]
     NegativeTimestamp,
     /// A large batch that nobody waits for.
-    #[error("Maximum batch window in seconds must be greater than 0 if maximum batch size is greater than 10")]
+    #[error(
+        "Maximum batch window in seconds must be greater than 0 if maximum batch size is greater than 10"
+    )]
     NoWindow,
     /// FIFO queues do not wait for batches. Source: an operator's log of 2024.
     #[error("Batching window is not supported for FIFO queues")]
@@ -120,10 +122,13 @@ pub(crate) enum MappingRefusal {
     #[error("Function does not exist")]
     Function,
     /// The function reads from there already.
-    #[error("{} already exists. Please update or delete the existing mapping with UUID {uuid}", pair(source, function, name))]
+    #[error(
+        "{} already exists. Please update or delete the existing mapping with UUID {uuid}",
+        pair(from, function, name)
+    )]
     Exists {
         /// Where it reads from.
-        source: Source,
+        from: Source,
         /// Its ARN as the mapping has it.
         function: String,
         /// Its name as the mapping has it.
@@ -134,14 +139,14 @@ pub(crate) enum MappingRefusal {
 }
 
 /// Mapping and function as each kind of source names them.
-fn pair(source: &Source, function: &str, name: &str) -> String {
-    let arn = source.arn().map(AsRef::as_ref).unwrap_or_default();
+fn pair(from: &Source, function: &str, name: &str) -> String {
+    let arn = from.arn().map(AsRef::as_ref).unwrap_or_default();
     let named = |at: &str, member: &str, value: &str| {
         format!(
             "An event source mapping with event source (\"{at}\"), function (\"{function}\"), {member} (\"{value}\")"
         )
     };
-    match source {
+    match from {
         Source::Sqs { .. } => {
             format!("An event source mapping with SQS arn (\" {arn} \") and function (\" {name} \")")
         }
@@ -170,7 +175,7 @@ const KAFKA: &[SourceKind] = &[SourceKind::Msk, SourceKind::Kafka];
 const NONE: &[SourceKind] = &[];
 
 /// Source: Lambda API reference, CreateEventSourceMapping; Lambda Developer Guide, the pages of each source.
-const MEMBERS: [Member; 17] = [
+const MEMBERS: [Member; 18] = [
     Member {
         name: "DestinationConfig",
         given: |input| input.destination_config.as_ref().is_some_and(names_destination),
@@ -269,11 +274,19 @@ const MEMBERS: [Member; 17] = [
         provisioned: NONE,
     },
     Member {
+        name: "AmazonManagedKafkaEventSourceConfig.SchemaRegistryConfig",
+        given: |input| {
+            let config = input.amazon_managed_kafka_event_source_config.as_ref();
+            config.is_some_and(|config| names_registry(config.schema_registry_config.as_ref()))
+        },
+        of: NONE,
+        provisioned: &[SourceKind::Msk],
+    },
+    Member {
         name: "SelfManagedKafkaEventSourceConfig.SchemaRegistryConfig",
         given: |input| {
             let config = input.self_managed_kafka_event_source_config.as_ref();
-            let registry = config.and_then(|config| config.schema_registry_config.as_ref());
-            registry.is_some_and(|registry| registry.schema_registry_uri.is_some())
+            config.is_some_and(|config| names_registry(config.schema_registry_config.as_ref()))
         },
         of: NONE,
         provisioned: &[SourceKind::Kafka],
@@ -291,6 +304,11 @@ fn names_destination(config: &api::DestinationConfig) -> bool {
     config.on_success.is_some() || failure.is_some_and(|destination| !destination.is_empty())
 }
 
+/// Whether a registry is given, and not taken away.
+fn names_registry(config: Option<&api::KafkaSchemaRegistryConfig>) -> bool {
+    config.is_some_and(|config| *config != api::KafkaSchemaRegistryConfig::default())
+}
+
 /// Refuses the first member that `kind` does not know; `provisioned` tells whether pollers are kept ready.
 pub(crate) fn members(
     kind: SourceKind,
@@ -306,6 +324,27 @@ pub(crate) fn members(
     // Nothing is delivered when an event was processed.
     if input.destination_config.as_ref().is_some_and(|config| config.on_success.is_some()) {
         return Err(unsupported(kind, "DestinationConfig"));
+    }
+    // Recorded in September 2026, with every value and with and without pollers.
+    let config = input.self_managed_kafka_event_source_config.as_ref();
+    if config.is_some_and(|config| config.consumption_mode.is_some()) {
+        return Err(MappingRefusal::UnsupportedMember("ConsumptionMode".to_owned()));
+    }
+    Ok(())
+}
+
+/// Refuses to change what never changes, even into what it is. Source: an operator's measurements of 2026.
+pub(crate) fn unchangeable(
+    kind: SourceKind,
+    input: &api::UpdateEventSourceMappingRequest,
+) -> Result<(), MappingRefusal> {
+    let managed = input.amazon_managed_kafka_event_source_config.as_ref();
+    if managed.is_some_and(|config| config.consumer_group_id.is_some()) {
+        return Err(unsupported(kind, "AmazonManagedKafkaEventSourceConfig.ConsumerGroupId"));
+    }
+    let own = input.self_managed_kafka_event_source_config.as_ref();
+    if own.is_some_and(|config| config.consumer_group_id.is_some()) {
+        return Err(unsupported(kind, "SelfManagedKafkaEventSourceConfig.ConsumerGroupId"));
     }
     Ok(())
 }

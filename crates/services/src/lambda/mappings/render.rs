@@ -102,7 +102,8 @@ fn named(
         Source::Kafka { servers, topic, group } => {
             let servers = servers.iter().map(ToString::to_string).collect();
             let endpoints = BTreeMap::from([("KAFKA_BOOTSTRAP_SERVERS".to_owned(), servers)]);
-            shown.self_managed_event_source = Some(api::SelfManagedEventSource { endpoints: Some(endpoints) });
+            shown.self_managed_event_source =
+                Some(api::SelfManagedEventSource { endpoints: Some(endpoints) });
             shown.topics = Some(vec![topic.to_string()]);
             shown.self_managed_kafka_event_source_config = Some(api::SelfManagedKafkaEventSourceConfig {
                 consumer_group_id: Some(group.to_string()),
@@ -173,7 +174,10 @@ fn registry(registry: &SchemaRegistry) -> api::KafkaSchemaRegistryConfig {
         schema_registry_uri: registry.uri.as_deref().map(str::to_owned),
         event_record_format: registry.format.as_deref().and_then(api::SchemaRegistryEventRecordFormat::parse),
         access_configs: registry.access.as_ref().map(|list| list.iter().map(entry).collect()),
-        schema_validation_configs: registry.validation.as_ref().map(|list| list.iter().map(attribute).collect()),
+        schema_validation_configs: registry
+            .validation
+            .as_ref()
+            .map(|list| list.iter().map(attribute).collect()),
     }
 }
 

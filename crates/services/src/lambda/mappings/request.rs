@@ -14,7 +14,9 @@ use crate::lambda::checks::mappings::{self as checks, MappingRefusal};
 use crate::lambda::settings::clearable;
 
 /// The members of a creation that a change may have as well: both are read and checked as one.
-pub(super) fn changeable(input: &api::CreateEventSourceMappingRequest) -> api::UpdateEventSourceMappingRequest {
+pub(super) fn changeable(
+    input: &api::CreateEventSourceMappingRequest,
+) -> api::UpdateEventSourceMappingRequest {
     let input = input.clone();
     api::UpdateEventSourceMappingRequest {
         uuid: String::new(),
@@ -42,29 +44,42 @@ pub(super) fn changeable(input: &api::CreateEventSourceMappingRequest) -> api::U
     }
 }
 
-/// The source that a creation names; `id` is the mapping's own, after which its consumer group is called by default.
-pub(super) fn source(input: &api::CreateEventSourceMappingRequest, id: &str) -> Result<Source, MappingRefusal> {
-    let endpoints = input.self_managed_event_source.as_ref().and_then(|own| own.endpoints.as_ref());
-    let servers = endpoints.and_then(|endpoints| endpoints.get("KAFKA_BOOTSTRAP_SERVERS"));
-    let Some(arn) = &input.event_source_arn else {
-        let servers = servers.ok_or(MappingRefusal::Source)?;
-        strays(SourceKind::Kafka, input)?;
-        let topic = only(input.topics.as_deref(), "topics")?;
-        let config = input.self_managed_kafka_event_source_config.as_ref();
-        let group = config.and_then(|config| config.consumer_group_id.as_deref()).unwrap_or(id).into();
-        return Ok(Source::Kafka { servers: texts(servers), topic, group });
+/// The kind of the source that a creation names.
+pub(super) fn kind(input: &api::CreateEventSourceMappingRequest) -> Result<SourceKind, MappingRefusal> {
+    let kind = match &input.event_source_arn {
+        Some(arn) => SourceKind::of_arn(arn),
+        None => servers(input).map(|_| SourceKind::Kafka),
     };
-    let kind = SourceKind::of_arn(arn).ok_or(MappingRefusal::Source)?;
+    kind.ok_or(MappingRefusal::Source)
+}
+
+fn servers(input: &api::CreateEventSourceMappingRequest) -> Option<&Vec<String>> {
+    input.self_managed_event_source.as_ref()?.endpoints.as_ref()?.get("KAFKA_BOOTSTRAP_SERVERS")
+}
+
+/// The source that a creation names; `id` is the mapping's own, after which its consumer group is called by default.
+pub(super) fn source(
+    kind: SourceKind,
+    input: &api::CreateEventSourceMappingRequest,
+    id: &str,
+) -> Result<Source, MappingRefusal> {
     strays(kind, input)?;
-    let arn: Arc<str> = arn.as_str().into();
+    let arn: Arc<str> = input.event_source_arn.as_deref().unwrap_or_default().into();
+    let group = |named: Option<&String>| named.map_or(id, String::as_str).into();
     Ok(match kind {
         SourceKind::Sqs => Source::Sqs { queue: arn },
         SourceKind::Kinesis => Source::Kinesis { stream: arn },
         SourceKind::DynamoDb => Source::DynamoDb { stream: arn },
-        SourceKind::Msk | SourceKind::Kafka => {
+        SourceKind::Msk => {
             let config = input.amazon_managed_kafka_event_source_config.as_ref();
-            let group = config.and_then(|config| config.consumer_group_id.as_deref()).unwrap_or(id).into();
+            let group = group(config.and_then(|config| config.consumer_group_id.as_ref()));
             Source::Msk { cluster: arn, topic: only(input.topics.as_deref(), "topics")?, group }
+        }
+        SourceKind::Kafka => {
+            let config = input.self_managed_kafka_event_source_config.as_ref();
+            let group = group(config.and_then(|config| config.consumer_group_id.as_ref()));
+            let servers = servers(input).map(|servers| texts(servers)).unwrap_or_default();
+            Source::Kafka { servers, topic: only(input.topics.as_deref(), "topics")?, group }
         }
         SourceKind::Mq => Source::Mq { broker: arn, queue: only(input.queues.as_deref(), "queues")? },
         SourceKind::DocumentDb => Source::DocumentDb { cluster: arn },
@@ -108,7 +123,9 @@ pub(super) fn needs(
                 return Err(MappingRefusal::Document("databaseName"));
             }
             if !access {
-                return Err(MappingRefusal::Document("sourceAccessConfigurations, sourceAccessConfigurations"));
+                return Err(MappingRefusal::Document(
+                    "sourceAccessConfigurations, sourceAccessConfigurations",
+                ));
             }
             Ok(())
         }
@@ -126,7 +143,9 @@ pub(super) fn start(
     match kind {
         SourceKind::Sqs if position.is_some() || moment.is_some() => return Err(MappingRefusal::QueueStart),
         SourceKind::Mq if position.is_some() => return Err(checks::unsupported(kind, "StartingPosition")),
-        SourceKind::Mq if moment.is_some() => return Err(checks::unsupported(kind, "StartingPositionTimestamp")),
+        SourceKind::Mq if moment.is_some() => {
+            return Err(checks::unsupported(kind, "StartingPositionTimestamp"));
+        }
         SourceKind::Sqs | SourceKind::Mq => return Ok(None),
         _ => {}
     }
