@@ -73,6 +73,8 @@ pub struct Function {
     pub next_version: u64,
     /// What the last publication made.
     pub published: Option<Published>,
+    /// ARN of the code signing configuration that its packages must satisfy.
+    pub code_signing: Option<Arc<str>>,
     /// Tags.
     pub tags: BTreeMap<Arc<str>, Arc<str>>,
     /// Its aliases, by name.

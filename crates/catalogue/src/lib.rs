@@ -5,12 +5,14 @@
 
 mod alias;
 mod catalogue;
+pub mod code_signing;
 mod configuration;
 mod error;
 mod event_invoke;
 mod follower;
 mod function;
 mod function_url;
+pub mod mapping;
 mod qualified;
 mod record;
 mod request;
@@ -33,3 +35,4 @@ pub use function_url::{
     Cors, FunctionUrl, FunctionUrlChange, InvokeMode, NewFunctionUrl, NoUrlId, UrlAuth, UrlId,
 };
 pub use request::{CodeUpdate, ConfigurationUpdate, NewFunction};
+pub use root::{Root, RootKey};

@@ -5,6 +5,7 @@
 pub mod aliases;
 pub mod event_invoke;
 pub mod function_url;
+pub mod mappings;
 pub mod tags;
 pub mod versions;
 
@@ -77,6 +78,7 @@ pub fn create(new: NewFunction, numbering: Numbering, step: Step) -> Function {
         latest,
         next_version: numbering.next_version,
         published: None,
+        code_signing: new.code_signing,
         tags: new.tags,
         event_invoke: BTreeMap::new(),
         urls: BTreeMap::new(),

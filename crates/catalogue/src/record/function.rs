@@ -48,6 +48,7 @@ impl Root for Function {
             live,
             next_version: self.next_version,
             published: self.published.map(PublicationRecord::of),
+            code_signing: self.code_signing.clone(),
             tags: self.tags.clone(),
         })
     }
@@ -63,6 +64,7 @@ impl Root for Function {
             latest,
             next_version: record.next_version,
             published: record.published.map(PublicationRecord::into_published),
+            code_signing: record.code_signing,
             tags: record.tags,
             event_invoke: BTreeMap::new(),
             urls: BTreeMap::new(),
@@ -143,6 +145,8 @@ struct FunctionRecord {
     next_version: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     published: Option<PublicationRecord>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    code_signing: Option<Arc<str>>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     tags: BTreeMap<Arc<str>, Arc<str>>,
 }

@@ -54,6 +54,7 @@ fn full() -> Function {
         ..Version::clone(&function.latest)
     });
     function.next_version = 7;
+    function.code_signing = Some("csc".into());
     function.tags = BTreeMap::from([("k".into(), "v".into())]);
     function
 }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use base::limits::RESOURCE_TAGS;
 
-use crate::{CatalogueError, Function};
+use crate::code_signing::CodeSigningConfig;
+use crate::mapping::Mapping;
+use crate::{CatalogueError, Function, Root};
 
 /// Keys and values.
 pub type Tags = BTreeMap<Arc<str>, Arc<str>>;
@@ -42,17 +44,74 @@ pub fn stripped(own: &Tags, keys: &[Arc<str>]) -> Result<Tags, TagError> {
     Ok(kept.map(|(key, value)| (Arc::clone(key), Arc::clone(value))).collect())
 }
 
-/// The function with more tags; not while a change of it is under way. Its revision stays.
-///
-/// Source: Lambda Developer Guide, "Lambda function states".
-pub fn tag_function(function: &Function, more: &Tags) -> Result<Function, TagError> {
-    super::may_change(function, None)?;
-    Ok(Function { tags: merged(&function.tags, more)?, ..function.clone() })
+/// A change of tags.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TagChange {
+    /// Puts these on, in the place of those with the same keys.
+    Put(Tags),
+    /// Takes those with these keys off.
+    Take(Vec<Arc<str>>),
 }
 
-/// The function without the tags of `keys`. Its revision stays.
-pub fn untag_function(function: &Function, keys: &[Arc<str>]) -> Result<Function, TagError> {
-    Ok(Function { tags: stripped(&function.tags, keys)?, ..function.clone() })
+impl TagChange {
+    /// What the change makes of a resource. Its revision stays: tags are no part of what runs.
+    pub fn made_to<R: Tagged>(&self, resource: &R) -> Result<R, TagError> {
+        Ok(resource.with_tags(match self {
+            Self::Put(tags) => {
+                resource.may_be_tagged()?;
+                merged(resource.tags(), tags)?
+            }
+            Self::Take(keys) => stripped(resource.tags(), keys)?,
+        }))
+    }
+}
+
+/// What can have tags.
+pub trait Tagged: Root {
+    /// Its tags.
+    fn tags(&self) -> &Tags;
+    /// Itself with other tags.
+    #[must_use]
+    fn with_tags(&self, tags: Tags) -> Self;
+    /// Whether tags may be put on it now; they may always be taken off.
+    fn may_be_tagged(&self) -> Result<(), CatalogueError> {
+        Ok(())
+    }
+}
+
+impl Tagged for Function {
+    fn tags(&self) -> &Tags {
+        &self.tags
+    }
+
+    fn with_tags(&self, tags: Tags) -> Self {
+        Self { tags, ..self.clone() }
+    }
+
+    /// Not while a change of it is under way. Source: Lambda Developer Guide, "Lambda function states".
+    fn may_be_tagged(&self) -> Result<(), CatalogueError> {
+        super::may_change(self, None)
+    }
+}
+
+impl Tagged for Mapping {
+    fn tags(&self) -> &Tags {
+        &self.tags
+    }
+
+    fn with_tags(&self, tags: Tags) -> Self {
+        Self { tags, ..self.clone() }
+    }
+}
+
+impl Tagged for CodeSigningConfig {
+    fn tags(&self) -> &Tags {
+        &self.tags
+    }
+
+    fn with_tags(&self, tags: Tags) -> Self {
+        Self { tags, ..self.clone() }
+    }
 }
 
 fn free<'a>(mut keys: impl Iterator<Item = &'a Arc<str>>) -> Result<(), TagError> {
@@ -64,6 +123,7 @@ fn free<'a>(mut keys: impl Iterator<Item = &'a Arc<str>>) -> Result<(), TagError
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rules::tests::a_function;
 
     fn tags(text: &str) -> Tags {
         text.split_whitespace()
@@ -90,6 +150,15 @@ mod tests {
             let keys: Vec<Arc<str>> = keys.split_whitespace().map(Into::into).collect();
             assert_eq!(stripped(&tags(own), &keys).unwrap(), tags(left), "{own} - {keys:?}");
         }
+    }
+
+    #[test]
+    fn a_function_that_changes_takes_no_tags_and_gives_them_up() {
+        let pending = a_function("f").with_tags(tags("a=1"));
+        let put = TagChange::Put(tags("b=2"));
+        assert!(matches!(put.made_to(&pending), Err(TagError::Catalogue(CatalogueError::Busy { .. }))));
+        let taken = TagChange::Take(vec!["a".into()]).made_to(&pending).unwrap();
+        assert_eq!(taken, a_function("f"), "nothing but the tags is another");
     }
 
     #[test]

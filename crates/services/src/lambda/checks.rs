@@ -1,6 +1,7 @@
 //! What Lambda's back end refuses, after the front end has checked a request against the model.
 
 pub(crate) mod event_invoke;
+pub(crate) mod mappings;
 pub(crate) mod rules;
 pub(crate) mod tags;
 pub(crate) mod urls;

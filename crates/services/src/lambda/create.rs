@@ -28,9 +28,16 @@ impl Lambda {
         }
         let archive = input.code.zip_file.take().unwrap_or_default();
         let publish = input.publish == Some(true);
+        let code_signing = input.code_signing_config_arn.take();
+        self.may_deploy(&key.name, code_signing.as_deref()).await?;
         let configuration = self.configuration(&key, input)?;
         let code = self.take_in(archive).await?;
-        let new = NewFunction { key, configuration, code, tags, publish };
+        let _held = match &code_signing {
+            Some(arn) => Some(self.hold_config(arn).await?),
+            None => None,
+        };
+        let code_signing = code_signing.map(Into::into);
+        let new = NewFunction { key, configuration, code, code_signing, tags, publish };
         let function = self.parts.catalogue.create(new).await?;
         let latest = &function.latest;
         let mut shown = self.shown(latest, &latest.arn);
@@ -133,7 +140,6 @@ fn built(input: &api::CreateFunctionRequest) -> Result<(), Refusal> {
     refuse_first(&[
         (input.publish_to.is_some(), "PublishTo"),
         (files, "FileSystemConfigs"),
-        (input.code_signing_config_arn.is_some(), "CodeSigningConfigArn"),
         (input.image_config.is_some(), "ImageConfig"),
         (input.tenancy_config.is_some(), "TenancyConfig"),
         (input.capacity_provider_config.is_some(), "CapacityProviderConfig"),

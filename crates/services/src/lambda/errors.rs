@@ -1,6 +1,8 @@
 //! What goes wrong, as AWS says it: one exhaustive match for each kind of error.
 
+pub(crate) mod code_signing;
 mod event_invoke;
+pub(crate) mod mappings;
 mod tags;
 mod urls;
 mod versions;
@@ -158,7 +160,8 @@ impl From<CatalogueError> for Failure {
             CatalogueError::Contended { .. } => exception::TOO_MANY_REQUESTS
                 .with("Rate Exceeded.")
                 .member("Reason", "CallerRateLimitExceeded"),
-            CatalogueError::Stale { .. } | CatalogueError::Corrupt { .. } | CatalogueError::Store(_) => fault(&error),
+            CatalogueError::Missing { .. }
+            | CatalogueError::Stale { .. } | CatalogueError::Corrupt { .. } | CatalogueError::Store(_) => fault(&error),
         })
     }
 }

@@ -1,5 +1,7 @@
 //! What the back end refuses about tags.
 
+use base::arn::Scope;
+
 /// A request about tags that the back end refuses, in the words of AWS.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum TagRefusal {
@@ -18,23 +20,30 @@ pub(crate) enum TagRefusal {
     /// There is no such event source mapping.
     #[error("Event source mapping not found: {0}")]
     NoMapping(String),
-    /// There is no such code signing configuration.
-    #[error("The Lambda code signing configuration {0} can not be found.")]
-    NoCodeSigningConfig(String),
     /// There is no such capacity provider.
     #[error("Capacity provider not found: {0}")]
     NoCapacityProvider(String),
 }
 
 /// What can have tags.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Taggable<'a> {
     /// A function's ARN, with a qualifier if it has one.
     Function(&'a str),
     /// An event source mapping.
-    Mapping,
+    Mapping {
+        /// Where it is.
+        scope: Scope,
+        /// Its UUID.
+        id: &'a str,
+    },
     /// A code signing configuration.
-    CodeSigningConfig,
+    CodeSigningConfig {
+        /// Where it is.
+        scope: Scope,
+        /// Its id.
+        id: &'a str,
+    },
     /// A capacity provider.
     CapacityProvider,
     /// What belongs to another service of the same name.
@@ -44,12 +53,16 @@ pub(crate) enum Taggable<'a> {
 impl<'a> Taggable<'a> {
     /// Reads an ARN that the front end has let through.
     pub(crate) fn read(arn: &'a str) -> Self {
-        let resource = arn.splitn(6, ':').nth(5).unwrap_or_default();
-        match resource.split_once(':') {
-            Some(("event-source-mapping", _)) => Self::Mapping,
-            Some(("code-signing-config", _)) => Self::CodeSigningConfig,
-            Some(("capacity-provider", _)) => Self::CapacityProvider,
-            Some(("network-connector", _)) => Self::NetworkConnector,
+        let ["arn", _, "lambda", region, account, kind, id] = arn.split(':').collect::<Vec<_>>()[..] else {
+            return Self::Function(arn);
+        };
+        let (Ok(account), Ok(region)) = (account.parse(), region.parse()) else { return Self::Function(arn) };
+        let scope = Scope { account, region };
+        match kind {
+            "event-source-mapping" => Self::Mapping { scope, id },
+            "code-signing-config" => Self::CodeSigningConfig { scope, id },
+            "capacity-provider" => Self::CapacityProvider,
+            "network-connector" => Self::NetworkConnector,
             _ => Self::Function(arn),
         }
     }

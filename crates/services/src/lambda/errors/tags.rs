@@ -16,12 +16,6 @@ impl From<TagRefusal> for Failure {
             TagRefusal::NoMapping(_) | TagRefusal::NoCapacityProvider(_) => {
                 exception::RESOURCE_NOT_FOUND.with(words)
             }
-            // Recorded without `Type`, as everything about these configurations.
-            TagRefusal::NoCodeSigningConfig(_) => {
-                let mut error = exception::RESOURCE_NOT_FOUND.with(words);
-                error.type_user = false;
-                error
-            }
         })
     }
 }
