@@ -33,7 +33,9 @@ RUNTIME = {"RuntimeArn": f"arn:aws:lambda:{REGION}:{ACCOUNT}:runtime/my-runtime"
 SOURCE = "Please provide a source for function code."
 COEXIST = "SubnetIds and SecurityIds must coexist or be both empty list."
 DEAD = "Invalid dead letter queue ARN: "
-VARIABLES = "Lambda was unable to configure your environment variables because the environment variables you have provided "
+VARIABLES = (
+    "Lambda was unable to configure your environment variables because the environment variables you have provided "
+)
 
 
 def matches(text, path, pattern):
@@ -158,7 +160,10 @@ COMMON = {
                 "associated with."
             ),
         ),
-        ({"TargetArn": f"{QUEUE}.fifo"}, invalid(f"{DEAD}FIFO SQS queue is not supported for dead letter configuration")),
+        (
+            {"TargetArn": f"{QUEUE}.fifo"},
+            invalid(f"{DEAD}FIFO SQS queue is not supported for dead letter configuration"),
+        ),
     ],
     "Environment": [
         ({"Variables": {"AA": "é"}}, kept(Environment={"Variables": {"AA": "é"}})),
@@ -242,7 +247,13 @@ COMMON = {
 CREATE = {
     **COMMON,
     "FunctionName": [
-        ("n" * 65, invalid(f"1 validation error detected: {value(repr('n' * 65), 'functionName', 'have length less than or equal to 64')}")),
+        (
+            "n" * 65,
+            invalid(
+                "1 validation error detected: "
+                + value(f"'{'n' * 65}'", "functionName", "have length less than or equal to 64")
+            ),
+        ),
     ],
     "Code": [
         ({}, invalid(SOURCE)),

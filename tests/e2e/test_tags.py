@@ -275,7 +275,10 @@ def test_no_tags_while_an_update_is_under_way(raw, call, lam, name):
     busy = (
         409,
         "ResourceConflictException",
-        user("message", f"The operation cannot be performed at this time. An update is in progress for resource: ARNF:{name}"),
+        user(
+            "message",
+            f"The operation cannot be performed at this time. An update is in progress for resource: ARNF:{name}",
+        ),
     )
     told = []
 
