@@ -57,8 +57,8 @@ fn full() -> Function {
         ..Version::clone(&function.latest)
     });
     function.next_version = 7;
-    function.code_signing = Some("csc".into());
     function.published = Some(Published { version: 6, generation: 5 });
+    function.code_signing = Some("csc".into());
     function.tags = BTreeMap::from([("k".into(), "v".into())]);
     function
 }

@@ -80,14 +80,14 @@ impl Target {
         }
     }
 
-    /// The ARN as requested, with `$LATEST` where no qualifier is given.
-    pub(crate) fn qualified_text(&self) -> String {
-        format!("{}:{}", self.function, self.qualifier.as_deref().unwrap_or("$LATEST"))
-    }
-
     /// The same function with this qualifier in place of its own.
     pub(crate) fn with(&self, qualifier: &str) -> Self {
         Self { function: self.function.clone(), qualifier: Some(qualifier.into()) }
+    }
+
+    /// The ARN as requested, with `$LATEST` where no qualifier is given.
+    pub(crate) fn qualified_text(&self) -> String {
+        format!("{}:{}", self.function, self.qualifier.as_deref().unwrap_or("$LATEST"))
     }
 
     /// The function of an operation that works on whole functions only: no qualifier may be given, not even
