@@ -84,7 +84,7 @@ fn together(
 }
 
 /// Makes an archive with Python's own zip command line.
-fn zip(directory: &Path, files: &[&str]) -> Result<Vec<u8>> {
+pub fn zip(directory: &Path, files: &[&str]) -> Result<Vec<u8>> {
     let archive = cache().join("bench.zip");
     quiet(
         Command::new("/usr/bin/python3")
