@@ -173,7 +173,7 @@ impl Run<'_> {
             let request = generate::request(self.world, self.seed, number)?;
             let came = client.ask(&request);
             match judge(self.world, &request, &came) {
-                Ok(outcome) => report.count(&request, outcome),
+                Ok(outcome) => report.count(&request, outcome, &came),
                 Err(wrong) => report.find(number, &request, &came, &wrong),
             }
             let told = came.ok().filter(|answer| answer.status < 300);

@@ -148,9 +148,6 @@ fn target(request: &mut Request, dice: &mut Dice) {
     if !request.target.starts_with('/') {
         request.target.insert(0, '/');
     }
-    if request.target.len() > LONG[1] {
-        request.kind = Kind::Broken;
-    }
 }
 
 fn headers(request: &mut Request, dice: &mut Dice) {

@@ -35,7 +35,7 @@ const PATTERNS: [&str; 4] = ["{\"a\":[1]}", "{\"body\":{\"x\":[{\"prefix\":\"t\"
 const FILTERS: [&str; 6] = ["tea", "{ $.a = 1 }", "[ip, user, n > 5]", "%re.x%", "?a ?b", "\"open"];
 const QUERIES: [&str; 4] =
     ["fields @timestamp", "stats count(*) by bin(5m)", "filter @message like /t/ | limit 3", "drop tables"];
-const RETENTIONS: [&str; 3] = ["1", "3653", "2"];
+const RETENTIONS: [&str; 3] = ["1", "30", "3653"];
 const BATCHES: [&str; 4] = ["1", "10", "100", "10000"];
 
 /// Sources of events, and whatever else has an ARN. `@` stands for region and account.
@@ -105,9 +105,11 @@ pub fn value(world: &World, shape: &str, member: &str, dice: &mut Dice) -> Optio
         "Pattern" => dice.pick(&PATTERNS).to_owned(),
         "ResourcePolicy" => policy(dice),
         "Arn" | "DestinationArn" | "ResourceArn" => arn(dice),
-        "TaggableResource" | "PolicyResourceArn" => {
-            learned("arn").unwrap_or_else(|| function_arn(dice.pick(&FUNCTIONS)))
+        "TaggableResource" => {
+            let kind = dice.pick(&["function", "mapping arn", "signing"]);
+            learned(kind).unwrap_or_else(|| function_arn(dice.pick(&FUNCTIONS)))
         }
+        "PolicyResourceArn" => function_arn(dice.pick(&FUNCTIONS)),
         "KMSKeyArn" | "KmsKeyId" => format!("arn:aws:kms:{REGION}:{ACCOUNT}:key/tea"),
         "InvocationType" if dice.chance(85) => "DryRun".into(),
         "PackageType" if dice.chance(90) => "Zip".into(),

@@ -78,7 +78,19 @@ impl Maker<'_> {
                 _ => fullness,
             };
             if self.dice.chance(percent) {
-                members.push((name.clone(), self.value(reference, name, fullness, depth + 1)?));
+                let mut value = self.value(reference, name, fullness, depth + 1)?;
+                if let (Json::List(items), Some("querystring")) = (&mut value, reference.location.as_deref())
+                    && items.is_empty()
+                {
+                    // A query cannot say that a list is there and empty.
+                    items.push(self.value(
+                        self.service.model.shape(&reference.shape)?.item()?,
+                        name,
+                        0,
+                        depth,
+                    )?);
+                }
+                members.push((name.clone(), value));
             }
         }
         Ok(members)

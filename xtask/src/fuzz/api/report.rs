@@ -9,6 +9,9 @@ use super::request::{Kind, Request};
 
 /// Bytes that are shown of a body.
 const SHOWN: usize = 3_000;
+/// Characters that are kept of a refusal, and refusals that are shown.
+const REFUSAL: usize = 160;
+const REFUSALS: usize = 10;
 /// Findings of which the whole request is shown.
 const WHOLE: usize = 40;
 
@@ -18,6 +21,8 @@ pub struct Report {
     outcomes: BTreeMap<(String, Outcome), u64>,
     /// Valid requests, and those of them that the front end refused.
     valid: (u64, u64),
+    /// What it said of them.
+    refusals: BTreeMap<String, u64>,
     findings: BTreeMap<String, Finding>,
 }
 
@@ -27,11 +32,16 @@ struct Finding {
 }
 
 impl Report {
-    pub fn count(&mut self, request: &Request, outcome: Outcome) {
+    pub fn count(&mut self, request: &Request, outcome: Outcome, came: &Result<Answer, Silence>) {
         *self.outcomes.entry((request.operation.clone(), outcome)).or_default() += 1;
-        if request.kind == Kind::Valid {
-            self.valid.0 += 1;
-            self.valid.1 += u64::from(outcome == Outcome::Invalid);
+        if request.kind != Kind::Valid {
+            return;
+        }
+        self.valid.0 += 1;
+        if let (Outcome::Invalid, Ok(answer)) = (outcome, came) {
+            self.valid.1 += 1;
+            let said: String = String::from_utf8_lossy(&answer.body).chars().take(REFUSAL).collect();
+            *self.refusals.entry(format!("{}: {said}", request.operation)).or_default() += 1;
         }
     }
 
@@ -57,6 +67,9 @@ impl Report {
             *self.outcomes.entry(key).or_default() += count;
         }
         self.valid = (self.valid.0 + other.valid.0, self.valid.1 + other.valid.1);
+        for (key, count) in other.refusals {
+            *self.refusals.entry(key).or_default() += count;
+        }
         for (key, finding) in other.findings {
             match self.findings.entry(key) {
                 std::collections::btree_map::Entry::Occupied(mut known) => {
@@ -87,8 +100,13 @@ impl Report {
             let _ = write!(text, "{outcome:?} {count}   ");
         }
         let _ = write!(text, "valid ones refused by the front end {:.2} %", self.invalid_percent());
-        let worked = |name: &&String| !self.outcomes.contains_key(&((*name).clone(), Outcome::Success));
-        let never: Vec<&str> = built.filter(worked).map(String::as_str).collect();
+        let mut refusals: Vec<_> = self.refusals.iter().map(|(said, count)| (count, said)).collect();
+        refusals.sort_by(|one, other| other.cmp(one));
+        for (count, said) in refusals.into_iter().take(REFUSALS) {
+            let _ = write!(text, "\n  {count} {said}");
+        }
+        let idle = |name: &&String| !self.outcomes.contains_key(&((*name).clone(), Outcome::Success));
+        let never: Vec<&str> = built.filter(idle).map(String::as_str).collect();
         if !never.is_empty() {
             let _ = write!(text, "\nnever worked: {}", never.join(", "));
         }

@@ -21,6 +21,9 @@ pub enum Kind {
     Broken,
 }
 
+/// Heads that are longer may be refused by HTTP itself, in bytes: somewhat less than what the server reads.
+const HEAD: usize = 60_000;
+
 /// One request, and what its answer is held against.
 #[derive(Debug, Clone)]
 pub struct Request {
@@ -110,6 +113,17 @@ impl Request {
         let value =
             value.into().bytes().map(|byte| if byte < b' ' || byte == 0x7F { b'_' } else { byte }).collect();
         self.headers.push((name.to_owned(), value));
+    }
+
+    /// Knows a request that HTTP itself may refuse.
+    pub fn settled(mut self) -> Self {
+        let visible = self.target.bytes().all(|byte| byte.is_ascii_graphic());
+        let head = self.target.len()
+            + self.headers.iter().map(|(name, value)| name.len() + value.len() + 4).sum::<usize>();
+        if head > HEAD || !visible || !self.target.starts_with('/') {
+            self.kind = Kind::Broken;
+        }
+        self
     }
 
     /// All of it, as it is sent.
