@@ -9,7 +9,7 @@ use crate::codegen::model::{Operation, Reference};
 
 /// What the front end answers before an operation is asked, with its statuses.
 const FRONT_END: [(&str, &[u16]); 12] = [
-    ("AccessDeniedException", &[403]),
+    ("AccessDeniedException", &[400, 403]),
     ("ExpiredTokenException", &[400, 403]),
     ("IncompleteSignatureException", &[400, 403]),
     ("InvalidChunkSizeException", &[400]),
@@ -45,6 +45,8 @@ const UNBUILT: [&str; 20] = [
     "the runtime custom",
     "the service ",
 ];
+/// Faults that are the function's, or this host's, and that the model has.
+const FAULTS: [&str; 1] = ["InvalidRuntimeException"];
 /// What HTTP itself says of what is not HTTP.
 const NOT_HTTP: [u16; 5] = [400, 408, 413, 414, 431];
 
@@ -79,11 +81,17 @@ pub fn judge(world: &World, request: &Request, came: &Result<Answer, Silence>) -
     // Who bends the address asks for another operation, and perhaps another service.
     let sure = matches!(request.kind, Kind::Valid | Kind::Mutated) && leads(request);
     let operation = service.operation(&request.operation).ok().filter(|_| sure);
+    if request.method == "HEAD" && (200..=501).contains(&answer.status) && answer.status != 500 {
+        return Ok(Outcome::Unknown);
+    }
     match answer.status {
         200..=299 => operation.map_or(Ok(Outcome::Unknown), |operation| success(service, operation, answer)),
-        400..=499 if ours || request.method == "HEAD" => Ok(Outcome::Unknown),
+        400..=499 if ours => Ok(Outcome::Unknown),
         400..=499 => refusal(service, operation, answer),
         501 => unbuilt(service, operation, answer),
+        502 if answer.header("x-amzn-errortype").is_some_and(|code| FAULTS.contains(&code)) => {
+            refusal(service, operation, answer)
+        }
         status => Err(format!("status {status}")),
     }
 }
