@@ -171,7 +171,8 @@ impl Client {
         Ok(started.elapsed())
     }
 
-    fn ask(&mut self, method: &str, path: &str, body: &[u8]) -> Result<(u16, Vec<u8>)> {
+    /// Any request to Lambda; gives status and body.
+    pub fn ask(&mut self, method: &str, path: &str, body: &[u8]) -> Result<(u16, Vec<u8>)> {
         self.ask_as("lambda", method, path, "", body)
     }
 

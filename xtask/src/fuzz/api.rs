@@ -31,8 +31,9 @@ use crate::bench::zip;
 use crate::server::Server;
 use crate::shell::{cache, cargo, root, show, step};
 
-/// Requests when nobody says how many, and in `cargo xtask test`.
+/// Requests when nobody says how many.
 pub const REQUESTS: u64 = 100_000;
+/// Requests of each of the runs of `cargo xtask test`.
 pub const FEW_REQUESTS: u64 = 4_000;
 /// The seed of one of the test's two runs; the other's is new each time.
 pub const SEED: u64 = 1;
