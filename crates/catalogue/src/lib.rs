@@ -3,11 +3,13 @@
 //!
 //! Reading a function costs no I/O. A write is durable and visible in the snapshot when it answers.
 
+mod alias;
 mod catalogue;
 mod configuration;
 mod error;
 mod follower;
 mod function;
+mod qualified;
 mod record;
 mod request;
 mod root;
@@ -15,6 +17,7 @@ pub mod rules;
 mod shelf;
 mod snapshot;
 
+pub use alias::{Alias, AliasUpdate, NewAlias, Routing, Weight};
 pub use catalogue::{Catalogue, Unfinished};
 pub use configuration::{
     Architecture, Configuration, FileSystem, ImageConfig, LogFormat, LogLevel, LoggingConfig, PackageType,
@@ -22,5 +25,5 @@ pub use configuration::{
 };
 pub use error::{Busy, CatalogueError};
 pub use follower::{Event, Subscription};
-pub use function::{CodeRef, Function, FunctionKey, LastUpdate, Reason, State, Version};
+pub use function::{CodeRef, Function, FunctionKey, LastUpdate, Published, Reason, State, Version};
 pub use request::{CodeUpdate, ConfigurationUpdate, NewFunction};
