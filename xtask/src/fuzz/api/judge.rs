@@ -45,6 +45,8 @@ const UNBUILT: [&str; 20] = [
     "the runtime custom",
     "the service ",
 ];
+/// Operations that answer `{}` where there is nothing, whatever the model requires. Source: recorded answers.
+const EMPTY: [&str; 1] = ["GetFunctionCodeSigningConfig"];
 /// Faults that are the function's, or this host's, and that the model has.
 const FAULTS: [&str; 1] = ["InvalidRuntimeException"];
 /// What HTTP itself says of what is not HTTP.
@@ -130,7 +132,9 @@ fn success(service: &Service, operation: &Operation, answer: &Answer) -> Result<
     }
     let body: Value =
         serde_json::from_slice(&answer.body).map_err(|error| format!("the body is no JSON: {error}"))?;
-    conforms(service, reference, &body, &operation.name)?;
+    if body != serde_json::json!({}) || !EMPTY.contains(&operation.name.as_str()) {
+        conforms(service, reference, &body, &operation.name)?;
+    }
     Ok(Outcome::Success)
 }
 

@@ -9,9 +9,8 @@ use super::request::{Kind, Request};
 
 /// Bytes that are shown of a body.
 const SHOWN: usize = 3_000;
-/// Characters that are kept of a refusal, and refusals that are shown.
-const REFUSAL: usize = 160;
-const REFUSALS: usize = 10;
+/// Characters that are kept of a refusal.
+const REFUSAL: usize = 200;
 /// Findings of which the whole request is shown.
 const WHOLE: usize = 40;
 
@@ -21,8 +20,8 @@ pub struct Report {
     outcomes: BTreeMap<(String, Outcome), u64>,
     /// Valid requests, and those of them that the front end refused.
     valid: (u64, u64),
-    /// What it said of them.
-    refusals: BTreeMap<String, u64>,
+    /// What valid requests were refused with, by operation.
+    refusals: BTreeMap<String, BTreeMap<String, u64>>,
     findings: BTreeMap<String, Finding>,
 }
 
@@ -38,10 +37,10 @@ impl Report {
             return;
         }
         self.valid.0 += 1;
-        if let (Outcome::Invalid, Ok(answer)) = (outcome, came) {
-            self.valid.1 += 1;
+        self.valid.1 += u64::from(outcome == Outcome::Invalid);
+        if let (Outcome::Invalid | Outcome::Refused | Outcome::Unbuilt, Ok(answer)) = (outcome, came) {
             let said: String = String::from_utf8_lossy(&answer.body).chars().take(REFUSAL).collect();
-            *self.refusals.entry(format!("{}: {said}", request.operation)).or_default() += 1;
+            *self.refusals.entry(request.operation.clone()).or_default().entry(said).or_default() += 1;
         }
     }
 
@@ -67,8 +66,11 @@ impl Report {
             *self.outcomes.entry(key).or_default() += count;
         }
         self.valid = (self.valid.0 + other.valid.0, self.valid.1 + other.valid.1);
-        for (key, count) in other.refusals {
-            *self.refusals.entry(key).or_default() += count;
+        for (operation, refusals) in other.refusals {
+            let known = self.refusals.entry(operation).or_default();
+            for (said, count) in refusals {
+                *known.entry(said).or_default() += count;
+            }
         }
         for (key, finding) in other.findings {
             match self.findings.entry(key) {
@@ -85,11 +87,12 @@ impl Report {
         self.valid.1 as f64 * 100.0 / self.valid.0.max(1) as f64
     }
 
-    pub fn is_clean(&self) -> bool {
-        self.findings.is_empty()
+    /// Things that are wrong, each counted once.
+    pub fn found(&self) -> usize {
+        self.findings.len()
     }
 
-    /// How requests ended, and which of these operations never worked.
+    /// How requests ended, and which of these operations never worked, with what they mostly said.
     pub fn summary<'a>(&self, built: impl Iterator<Item = &'a String>) -> String {
         let mut text = String::new();
         for outcome in
@@ -100,15 +103,10 @@ impl Report {
             let _ = write!(text, "{outcome:?} {count}   ");
         }
         let _ = write!(text, "valid ones refused by the front end {:.2} %", self.invalid_percent());
-        let mut refusals: Vec<_> = self.refusals.iter().map(|(said, count)| (count, said)).collect();
-        refusals.sort_by(|one, other| other.cmp(one));
-        for (count, said) in refusals.into_iter().take(REFUSALS) {
-            let _ = write!(text, "\n  {count} {said}");
-        }
-        let idle = |name: &&String| !self.outcomes.contains_key(&((*name).clone(), Outcome::Success));
-        let never: Vec<&str> = built.filter(idle).map(String::as_str).collect();
-        if !never.is_empty() {
-            let _ = write!(text, "\nnever worked: {}", never.join(", "));
+        for name in built.filter(|name| !self.outcomes.contains_key(&((*name).clone(), Outcome::Success))) {
+            let why = self.refusals.get(name).and_then(|said| said.iter().max_by_key(|(_, count)| **count));
+            let why = why.map_or("never asked validly", |(said, _)| said.as_str());
+            let _ = write!(text, "\n  {name} never worked: {why}");
         }
         text
     }
