@@ -58,7 +58,7 @@ pub struct Function {
 impl Function {
     /// Every package that this function still needs.
     pub fn codes(&self) -> impl Iterator<Item = &CodeRef> {
-        [&self.latest, &self.live].into_iter().map(|version| &version.code)
+        [&self.latest, &self.live].into_iter().flat_map(|version| version.codes())
     }
 }
 
@@ -90,6 +90,11 @@ impl Version {
     /// The ARN with `$LATEST` or the version's number.
     pub fn qualified_arn(&self) -> FunctionArn {
         self.arn.qualified(self.qualifier.clone())
+    }
+
+    /// Its own package and those of its layers.
+    pub fn codes(&self) -> impl Iterator<Item = &CodeRef> {
+        std::iter::once(&self.code).chain(self.configuration.layers.iter().map(|layer| &layer.code))
     }
 
     /// The function that it is a version of.

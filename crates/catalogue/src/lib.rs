@@ -16,8 +16,8 @@ mod snapshot;
 
 pub use catalogue::{Catalogue, Unfinished};
 pub use configuration::{
-    Architecture, Configuration, FileSystem, ImageConfig, LogFormat, LogLevel, LoggingConfig, PackageType,
-    SealedEnvironment, SnapStart, SystemLogLevel, TracingMode, VpcConfig,
+    Architecture, Configuration, FileSystem, ImageConfig, LayerUse, LogFormat, LogLevel, LoggingConfig,
+    PackageType, SealedEnvironment, SnapStart, SystemLogLevel, TracingMode, VpcConfig,
 };
 pub use error::{Busy, CatalogueError};
 pub use follower::{Event, Subscription};

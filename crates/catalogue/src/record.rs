@@ -158,11 +158,7 @@ impl VersionRecord {
     fn of(version: &Version) -> Self {
         Self {
             configuration: ConfigurationRecord::of(&version.configuration),
-            code: CodeRecord {
-                digest: version.code.digest,
-                size: version.code.size,
-                unzipped: version.code.unzipped,
-            },
+            code: CodeRecord::of(version.code),
             state: StateRecord::of(&version.state),
             last_update: version.last_update.as_ref().map(LastUpdateRecord::of),
             revision: version.revision,
@@ -172,12 +168,11 @@ impl VersionRecord {
     }
 
     fn into_version(self, function: &FunctionKey) -> Version {
-        let CodeRecord { digest, size, unzipped } = self.code;
         Version {
             arn: function.arn(),
             qualifier: Qualifier::Latest,
             configuration: self.configuration.into_configuration(),
-            code: CodeRef { digest, size, unzipped },
+            code: self.code.into_code(),
             state: self.state.into_state(),
             last_update: self.last_update.map(LastUpdateRecord::into_update),
             revision: self.revision,
@@ -192,6 +187,18 @@ struct CodeRecord {
     digest: Digest,
     size: u64,
     unzipped: u64,
+}
+
+impl CodeRecord {
+    fn of(code: CodeRef) -> Self {
+        let CodeRef { digest, size, unzipped } = code;
+        Self { digest, size, unzipped }
+    }
+
+    fn into_code(self) -> CodeRef {
+        let Self { digest, size, unzipped } = self;
+        CodeRef { digest, size, unzipped }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
