@@ -3,16 +3,32 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use base::arn::{AccountId, LayerArn, LayerVersionArn};
+use base::arn::{AccountId, LayerArn, LayerVersionArn, Scope};
 use base::clock::Timestamp;
 use base::id::RevisionId;
 use store::Revision;
 
-use crate::root::Parts;
+use crate::root::{Parts, RootKey};
 use crate::{Architecture, CodeRef};
 
 /// A layer's name where it is unique.
 pub type LayerKey = LayerArn;
+
+impl RootKey for LayerKey {
+    type Root = Layer;
+
+    fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    fn name(&self) -> &str {
+        self.name.as_str()
+    }
+
+    fn parse(scope: Scope, name: &str) -> Option<Self> {
+        Some(Self { scope, name: name.parse().ok()? })
+    }
+}
 
 /// A layer. It stays when its last version is deleted, so that no number is used twice; lists do not show it then.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! What exists: functions with their configuration, code and life cycle, in an in-memory snapshot that the
+//! What exists: functions with their configuration, code and life cycle, and layers, in an in-memory snapshot that the
 //! store's `watch` keeps current.
 //!
 //! Reading a function costs no I/O. A write is durable and visible in the snapshot when it answers.
@@ -8,8 +8,10 @@ mod configuration;
 mod error;
 mod follower;
 mod function;
+mod layer;
 mod record;
 mod request;
+mod root;
 pub mod rules;
 mod shelf;
 mod snapshot;
@@ -22,4 +24,5 @@ pub use configuration::{
 pub use error::{Busy, CatalogueError};
 pub use follower::{Event, Subscription};
 pub use function::{CodeRef, Function, FunctionKey, LastUpdate, Reason, State, Version};
+pub use layer::{Grantee, Layer, LayerAbout, LayerKey, LayerPolicy, LayerStatement, LayerVersion};
 pub use request::{CodeUpdate, ConfigurationUpdate, NewFunction};

@@ -2,11 +2,15 @@
 //!
 //! Source: recorded answers of 2025 and 2026.
 
+pub mod layers;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use base::arn::Qualifier;
 use base::clock::Timestamp;
 use base::id::RevisionId;
+use store::Revision;
 
 use crate::{
     Busy, CatalogueError, CodeUpdate, Configuration, ConfigurationUpdate, Function, FunctionKey, LastUpdate,
@@ -60,10 +64,12 @@ pub fn create(new: NewFunction, numbering: Numbering, step: Step) -> Function {
     });
     Function {
         key: new.key,
+        stored: Revision::default(),
         live: Arc::clone(&latest),
         latest,
         next_version: numbering.next_version,
         tags: new.tags,
+        versions: BTreeMap::new(),
     }
 }
 
@@ -71,6 +77,7 @@ pub fn create(new: NewFunction, numbering: Numbering, step: Step) -> Function {
 pub fn update_code(function: &Function, update: CodeUpdate, step: Step) -> Result<Function, CatalogueError> {
     may_change(function, update.expected)?;
     let latest = &function.latest;
+    layers::fit(&update.code, &latest.configuration.layers)?;
     let configuration = Configuration {
         architecture: update.architecture.unwrap_or(latest.configuration.architecture),
         ..latest.configuration.clone()
@@ -87,6 +94,7 @@ pub fn update_configuration(
     may_change(function, update.expected)?;
     let latest = &function.latest;
     let configuration = update.applied_to(&latest.configuration);
+    layers::fit(&latest.code, &configuration.layers)?;
     Ok(begin(function, Version { configuration, ..Version::clone(latest) }, step))
 }
 

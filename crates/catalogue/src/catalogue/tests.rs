@@ -1,10 +1,11 @@
 use base::clock::Timestamp;
+use store::Key;
 use store::memory::MemoryStore;
 
 use super::*;
 use crate::follower::Event;
 use crate::rules::tests::{a_key, a_new, code};
-use crate::{CodeRef, LastUpdate, State};
+use crate::{CodeRef, LastUpdate, Layer, LayerAbout, LayerKey, LayerUse, State};
 
 fn a_store() -> MemoryStore {
     MemoryStore::new(Clock::starting_at(Timestamp::from_millis(0)))
@@ -22,6 +23,10 @@ async fn active(catalogue: &Catalogue, name: &str) -> Arc<Version> {
 
 fn to(code: CodeRef) -> CodeUpdate {
     CodeUpdate { expected: None, code, architecture: None }
+}
+
+fn listed(catalogue: &Catalogue, scope: &Scope, after: Option<&str>, limit: usize) -> Vec<Arc<Function>> {
+    catalogue.list(scope, after, limit, |_| true)
 }
 
 fn names(functions: &[Arc<Function>]) -> Vec<&str> {
@@ -78,13 +83,13 @@ async fn pages_are_sorted_and_scopes_do_not_leak() {
         catalogue.create(new).await.unwrap();
     }
     let scope = a_key("a").scope;
-    assert_eq!(names(&catalogue.functions(&scope, None, 50)), ["a", "b", "c"]);
-    assert_eq!(names(&catalogue.functions(&scope, None, 2)), ["a", "b"]);
-    assert_eq!(names(&catalogue.functions(&scope, Some("b"), 2)), ["c"]);
-    assert_eq!(names(&catalogue.functions(&elsewhere.key.scope, None, 50)), ["b"]);
+    assert_eq!(names(&listed(&catalogue, &scope, None, 50)), ["a", "b", "c"]);
+    assert_eq!(names(&listed(&catalogue, &scope, None, 2)), ["a", "b"]);
+    assert_eq!(names(&listed(&catalogue, &scope, Some("b"), 2)), ["c"]);
+    assert_eq!(names(&listed(&catalogue, &elsewhere.key.scope, None, 50)), ["b"]);
     catalogue.delete(&elsewhere.key).await.unwrap();
-    assert!(catalogue.functions(&elsewhere.key.scope, None, 50).is_empty());
-    assert_eq!(names(&catalogue.functions(&scope, Some("aa"), 50)), ["b", "c"]);
+    assert!(listed(&catalogue, &elsewhere.key.scope, None, 50).is_empty());
+    assert_eq!(names(&listed(&catalogue, &scope, Some("aa"), 50)), ["b", "c"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -125,7 +130,7 @@ async fn of_fifty_creators_of_one_name_one_wins_and_none_of_fifty_names_is_lost(
         won += usize::from(creator.await.unwrap());
     }
     assert_eq!(won, 51);
-    assert_eq!(catalogue.functions(&a_key("f").scope, None, 100).len(), 51);
+    assert_eq!(listed(&catalogue, &a_key("f").scope, None, 100).len(), 51);
 }
 
 #[tokio::test]
@@ -238,10 +243,50 @@ async fn ten_thousand_functions_load_and_page() {
     let again = open(&store).await;
     let (mut after, mut seen) = (None, 0);
     loop {
-        let page = again.functions(&a_key("f").scope, after.as_deref(), 50);
+        let page = listed(&again, &a_key("f").scope, after.as_deref(), 50);
         seen += page.len();
         let Some(last) = page.last() else { break };
         after = Some(last.key.name.as_str().to_owned());
     }
     assert_eq!(seen, 10_000);
+}
+
+#[tokio::test]
+async fn a_layers_package_is_held_by_the_layer_and_by_the_functions_that_have_it() {
+    let store = a_store();
+    let catalogue = open(&store).await;
+    let key: LayerKey = "arn:aws:lambda:us-east-1:000000000000:layer:l".parse().unwrap();
+    let publish = |id| {
+        let (catalogue, key) = (catalogue.clone(), key.clone());
+        async move {
+            let made = catalogue.upsert(&key, |layer: Option<&Layer>, step| {
+                let about = LayerAbout::default();
+                Ok::<_, CatalogueError>(rules::layers::publish(layer, &key, code(id), &about, step))
+            });
+            made.await.unwrap()
+        }
+    };
+    assert_eq!(publish(11).await.next_version, 2);
+    let layer = publish(12).await;
+    assert_eq!(layer.versions.keys().copied().collect::<Vec<_>>(), [1, 2]);
+    let mut new = a_new("f");
+    new.configuration.layers = vec![LayerUse { arn: key.version(1).to_string().into(), code: code(11) }];
+    catalogue.create(new.clone()).await.unwrap();
+    for number in [1, 2] {
+        let gone = catalogue
+            .change(&key, |layer: &Layer, _| Ok::<_, CatalogueError>(rules::layers::delete(layer, number)));
+        gone.await.unwrap();
+    }
+    for catalogue in [catalogue.clone(), open(&store).await] {
+        let layer = catalogue.get(&key).await.unwrap();
+        assert_eq!((layer.next_version, layer.versions.len()), (3, 0), "numbers stay");
+        assert_eq!([11, 12].map(|id| catalogue.holds(&code(id).digest)), [true, false]);
+        let function = catalogue.peek(&a_key("f")).unwrap();
+        assert_eq!(function.latest.configuration.layers, new.configuration.layers);
+    }
+    let other = LayerKey { name: "m".parse().unwrap(), ..key.clone() };
+    let error = catalogue.get(&other).await.unwrap_err();
+    assert!(matches!(error, CatalogueError::NoLayer { .. }), "{error}");
+    catalogue.delete(&a_key("f")).await.unwrap();
+    assert!(!catalogue.holds(&code(11).digest));
 }

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::CodeRecord;
+use super::function::CodeRecord;
 use crate::configuration::{
     Architecture, Configuration, FileSystem, ImageConfig, LayerUse, LogFormat, LogLevel, LoggingConfig,
     PackageType, SealedEnvironment, SnapStart, SystemLogLevel, TracingMode, VpcConfig,

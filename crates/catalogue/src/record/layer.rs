@@ -221,10 +221,7 @@ mod tests {
             },
             policy: Some(LayerPolicy {
                 revision: RevisionId(uuid::Uuid::nil()),
-                statements: vec![
-                    statement("a", Grantee::Account("111111111111".parse().unwrap())),
-                    members,
-                ],
+                statements: vec![statement("a", Grantee::Account("111111111111".parse().unwrap())), members],
             }),
             ..plain.clone()
         };

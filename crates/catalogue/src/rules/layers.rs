@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use base::id::RevisionId;
+use base::limits::UNZIPPED_BYTES;
 
 use super::Step;
 use crate::{
-    CatalogueError, CodeRef, Grantee, Layer, LayerAbout, LayerKey, LayerPolicy, LayerStatement, LayerVersion,
+    CatalogueError, CodeRef, Grantee, Layer, LayerAbout, LayerKey, LayerPolicy, LayerStatement, LayerUse,
+    LayerVersion,
 };
 
 /// Why a layer did not become what was asked.
@@ -39,7 +41,13 @@ pub enum LayerError {
 pub const IMPORT_STATEMENT: &str = "samovar-import";
 
 /// The layer with one version more, also when it has the same package already.
-pub fn publish(layer: Option<&Layer>, key: &LayerKey, code: CodeRef, about: &LayerAbout, step: Step) -> Layer {
+pub fn publish(
+    layer: Option<&Layer>,
+    key: &LayerKey,
+    code: CodeRef,
+    about: &LayerAbout,
+    step: Step,
+) -> Layer {
     let mut layer = layer.cloned().unwrap_or_else(|| Layer::empty(key.clone()));
     let number = layer.next_version;
     let arn = layer.key.version(number);
@@ -77,6 +85,12 @@ pub fn import(
     layer.next_version = layer.next_version.max(number.saturating_add(1));
     layer.versions.insert(number, Arc::new(version));
     Ok(layer)
+}
+
+/// A function with this package may have these layers: together they are not larger than they may be.
+pub fn fit(code: &CodeRef, layers: &[LayerUse]) -> Result<(), CatalogueError> {
+    let bytes = layers.iter().map(|layer| layer.code.unzipped).fold(code.unzipped, u64::saturating_add);
+    if bytes > UNZIPPED_BYTES { Err(CatalogueError::TooLarge { bytes }) } else { Ok(()) }
 }
 
 /// The layer without this version.

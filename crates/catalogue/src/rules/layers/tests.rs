@@ -133,9 +133,18 @@ fn a_version_is_its_owners_and_whom_it_is_granted_to() {
     assert_eq!(admitted(None), [true, false, false]);
     assert_eq!(admitted(Some(statement("a", Grantee::Everyone))), [true, true, true]);
     assert_eq!(admitted(Some(statement("a", Grantee::Account(other.clone())))), [true, true, false]);
-    let members =
-        LayerStatement { organization: Some("o-1".into()), ..statement("a", Grantee::Everyone) };
+    let members = LayerStatement { organization: Some("o-1".into()), ..statement("a", Grantee::Everyone) };
     assert_eq!(admitted(Some(members)), [true, false, false]);
     let arn: LayerVersionArn = "arn:aws:lambda:us-east-1:000000000000:layer:tools:1".parse().unwrap();
     assert_eq!(layer.versions[&1].arn, arn);
+}
+
+#[test]
+fn a_function_and_its_layers_end_at_250_mebibytes_together() {
+    let sized = |unzipped| CodeRef { unzipped, ..code(1) };
+    let layers = [100, 200].map(|unzipped| LayerUse { arn: "l".into(), code: sized(unzipped) });
+    assert!(fit(&sized(262_144_000 - 300), &layers).is_ok());
+    let error = fit(&sized(262_144_000 - 299), &layers).unwrap_err();
+    assert!(matches!(error, CatalogueError::TooLarge { bytes: 262_144_001 }), "{error}");
+    assert!(fit(&sized(u64::MAX), &layers).is_err());
 }
