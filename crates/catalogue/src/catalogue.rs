@@ -67,6 +67,11 @@ impl Catalogue {
         kept.take(limit).cloned().collect()
     }
 
+    /// All roots of a kind, in no order.
+    pub fn all<R: Root>(&self) -> Vec<Arc<R>> {
+        R::shelves(&self.inner.shared.snapshot.load()).all().cloned().collect()
+    }
+
     /// What has this name, as far as this process knows. Costs no I/O.
     pub fn peek<K: RootKey>(&self, key: &K) -> Option<Arc<K::Root>> {
         K::Root::shelves(&self.inner.shared.snapshot.load()).get(key.scope(), key.name()).cloned()

@@ -29,6 +29,12 @@ pub enum LayerError {
     /// The policy is not at the revision that the caller last saw.
     #[error("the policy has another revision")]
     RevisionMismatch,
+    /// The policy would be longer than it may be.
+    #[error("the policy would have {bytes} bytes")]
+    PolicyTooLong {
+        /// Bytes that it would have.
+        bytes: usize,
+    },
     /// The number holds another package already.
     #[error("the layer version holds another package")]
     OtherPackage,

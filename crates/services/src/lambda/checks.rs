@@ -1,8 +1,9 @@
 //! What Lambda's back end refuses, after the front end has checked a request against the model.
 
+pub(crate) mod layers;
 pub(crate) mod rules;
 
-use base::limits::{CLIENT_CONTEXT_BYTES, FUNCTION_LAYERS};
+use base::limits::CLIENT_CONTEXT_BYTES;
 
 use super::runtimes::SUPPORTED;
 
@@ -74,15 +75,6 @@ pub(crate) enum Refusal {
     /// Snapshots are for some runtimes.
     #[error("{0} is not supported for SnapStart enabled functions.")]
     NoSnapshots(String),
-    /// More layers than a function may have.
-    #[error("Cannot reference more than {FUNCTION_LAYERS} layers.")]
-    TooManyLayers,
-    /// A layer of another region.
-    #[error("Layers are not in the same region as the function. Layers are expected to be in region {0}.")]
-    LayerRegion(String),
-    /// A layer that is not there.
-    #[error("Layer version {0} does not exist.")]
-    UnknownLayer(String),
     /// More tags than a resource may have.
     #[error("Number of tags exceeds resource tag limit.")]
     TooManyTags,

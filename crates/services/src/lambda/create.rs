@@ -24,10 +24,12 @@ impl Lambda {
         if self.parts.catalogue.peek(&key).is_some() {
             return Err(CatalogueError::AlreadyExists { name: key.name }.into());
         }
+        let layers = self.layer_uses(context, input.layers.as_deref().unwrap_or_default()).await?;
         let archive = input.code.zip_file.take().unwrap_or_default();
         let tags = settings::tags(input.tags.take());
-        let configuration = self.configuration(&key, input)?;
+        let configuration = Configuration { layers, ..self.configuration(&key, input)? };
         let code = self.take_in(archive).await?;
+        catalogue::rules::layers::fit(&code, &configuration.layers)?;
         let version = self.parts.catalogue.create(NewFunction { key, configuration, code, tags }).await?;
         let shown = self.shown(&version, &version.arn);
         self.activate(version);
@@ -116,7 +118,7 @@ fn check(input: &api::CreateFunctionRequest, key: &FunctionKey) -> Result<(), Re
     {
         rules::snapshots(runtime)?;
     }
-    rules::layers(input.layers.as_deref().unwrap_or_default(), &key.scope.region)
+    Ok(())
 }
 
 /// What Lambda has and Samovar has not is refused, and not silently left out.

@@ -1,5 +1,7 @@
 //! What goes wrong, as AWS says it: one exhaustive match for each kind of error.
 
+pub(crate) mod layers;
+
 use access::Denied;
 use artifact::ArtifactError;
 use base::limits;
@@ -55,9 +57,6 @@ impl From<Refusal> for Failure {
             | Refusal::ReservedKeys(_)
             | Refusal::LevelWithText
             | Refusal::NoSnapshots(_)
-            | Refusal::TooManyLayers
-            | Refusal::LayerRegion(_)
-            | Refusal::UnknownLayer(_)
             | Refusal::TooManyTags
             | Refusal::DeleteAlias
             | Refusal::DeleteLatest
@@ -134,6 +133,14 @@ impl From<CatalogueError> for Failure {
             CatalogueError::NotFound { arn } => {
                 exception::RESOURCE_NOT_FOUND.with(format!("Function not found: {arn}"))
             }
+            CatalogueError::NoLayer { .. } => {
+                exception::RESOURCE_NOT_FOUND.with("The resource you requested does not exist.")
+            }
+            CatalogueError::TooLarge { bytes } => exception::INVALID_PARAMETER_VALUE.with(format!(
+                "Function code combined with layers exceeds the maximum allowed size of {} bytes. The actual size is \
+                 {bytes} bytes.",
+                limits::UNZIPPED_BYTES
+            )),
             CatalogueError::AlreadyExists { name } => {
                 exception::RESOURCE_CONFLICT.with(format!("Function already exist: {name}"))
             }

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use base::arn::Region;
 use base::limits::{
-    ENVIRONMENT_BYTES, FUNCTION_LAYERS, FUNCTION_MEMORY, FUNCTION_NAME_CHARS, FUNCTION_TIMEOUT, FUNCTION_TMP,
-    RESOURCE_TAGS,
+    ENVIRONMENT_BYTES, FUNCTION_MEMORY, FUNCTION_NAME_CHARS, FUNCTION_TIMEOUT, FUNCTION_TMP, RESOURCE_TAGS,
 };
-use wire::lambda::{FunctionCode, LogFormat, LoggingConfig, PackageType, UpdateFunctionCodeRequest};
+use wire::lambda::{
+    FunctionCode, LayerVersionContentInput, LogFormat, LoggingConfig, PackageType, UpdateFunctionCodeRequest,
+};
 
 use super::Refusal;
 use crate::lambda::runtimes::{self, Known};
@@ -99,20 +99,6 @@ pub(crate) fn logging(config: &LoggingConfig) -> Result<(), Refusal> {
     if levels && text { Err(Refusal::LevelWithText) } else { Ok(()) }
 }
 
-/// Layers are of the function's region and exist: Samovar holds none.
-pub(crate) fn layers(arns: &[String], region: &Region) -> Result<(), Refusal> {
-    if arns.len() > FUNCTION_LAYERS {
-        return Err(Refusal::TooManyLayers);
-    }
-    let Some(first) = arns.first() else { return Ok(()) };
-    let elsewhere =
-        |arn: &String| arn.split(':').nth(3).is_some_and(|of| !of.is_empty() && of != region.as_str());
-    if arns.iter().any(elsewhere) {
-        return Err(Refusal::LayerRegion(region.to_string()));
-    }
-    Err(Refusal::UnknownLayer(first.clone()))
-}
-
 /// Tags fit.
 pub(crate) fn tags(tags: &BTreeMap<String, String>) -> Result<(), Refusal> {
     if tags.len() > RESOURCE_TAGS { Err(Refusal::TooManyTags) } else { Ok(()) }
@@ -149,6 +135,18 @@ impl From<&UpdateFunctionCodeRequest> for Sources {
                 || request.s3_key.is_some()
                 || request.s3_object_version.is_some(),
             image: request.image_uri.is_some(),
+        }
+    }
+}
+
+impl From<&LayerVersionContentInput> for Sources {
+    fn from(content: &LayerVersionContentInput) -> Self {
+        Self {
+            zip: content.zip_file.is_some(),
+            s3: content.s3_bucket.is_some()
+                || content.s3_key.is_some()
+                || content.s3_object_version.is_some(),
+            image: false,
         }
     }
 }
@@ -276,24 +274,6 @@ mod tests {
             assert_eq!(new_code(given, None), creating, "{given:?}");
             assert_eq!(changed_code(given), updating, "{given:?}");
         }
-    }
-
-    #[test]
-    fn layers_are_refused_truthfully() {
-        let region: Region = "us-east-1".parse().unwrap();
-        let arn =
-            |region: &str, number: u32| format!("arn:aws:lambda:{region}:000000000000:layer:l{number}:1");
-        assert_eq!(layers(&[], &region), Ok(()));
-        refused(
-            layers(&[arn("us-east-1", 1)], &region),
-            "Layer version arn:aws:lambda:us-east-1:000000000000:layer:l1:1 does not exist.",
-        );
-        refused(
-            layers(&[arn("eu-west-1", 1)], &region),
-            "Layers are not in the same region as the function. Layers are expected to be in region us-east-1.",
-        );
-        let six: Vec<_> = (0..6).map(|number| arn("us-east-1", number)).collect();
-        refused(layers(&six, &region), "Cannot reference more than 5 layers.");
     }
 
     #[test]
