@@ -1,6 +1,7 @@
 //! Doors over real loopback sockets, with services that only echo.
 
 mod admission;
+mod layers;
 mod limits;
 mod streaming;
 mod surface;
@@ -27,6 +28,7 @@ use wire::answer::{Answer, Streaming};
 use wire::error::ServiceError;
 use wire::{lambda as api, logs};
 
+use self::layers::Desk;
 use crate::{Apis, Door, Endpoint, EndpointSetup, HostList, Reset};
 
 const OPEN: &str = "Authorization: AWS4-HMAC-SHA256 Credential=000000000000/20261121/us-east-1/lambda/aws4_request, \
@@ -189,6 +191,7 @@ struct Bench {
     address: SocketAddr,
     apis: Arc<Apis<Echo, Silence>>,
     artifacts: Artifacts,
+    desk: Arc<Desk>,
     vault: Vault,
     finished: Arc<AtomicUsize>,
     resets: Arc<AtomicUsize>,
@@ -232,18 +235,32 @@ impl Bench {
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
+        let desk = Arc::new(Desk::default());
         let setup = EndpointSetup {
             apis: apis.clone(),
             gate: if kind.closed { Gate::closed(account, [key]) } else { Gate::open(account) },
             hosts: HostList::default(),
             artifacts: artifacts.clone(),
+            layers: desk.clone(),
             vault: vault.clone(),
             reset: kind.reset.then_some(reset),
             clock,
             dice,
         };
         let door = Endpoint::open(listener, setup);
-        Self { door, address, apis, artifacts, vault, finished, resets, tails, clock, _directory: directory }
+        Self {
+            door,
+            address,
+            apis,
+            artifacts,
+            desk,
+            vault,
+            finished,
+            resets,
+            tails,
+            clock,
+            _directory: directory,
+        }
     }
 
     async fn connect(&self) -> TcpStream {

@@ -63,15 +63,22 @@ pub enum Before {
 pub struct ListedVersion {
     /// Its ARN.
     pub arn: LayerVersionArn,
-    /// What is in it.
-    pub code: CodeRef,
+    /// SHA-256 of the archive, as the API writes it.
+    pub sha256: String,
+    /// Bytes of the archive.
+    pub size: u64,
     /// When it was published or imported, as the API writes it.
     pub created: String,
 }
 
 impl ListedVersion {
     fn of(version: &LayerVersion) -> Self {
-        Self { arn: version.arn.clone(), code: version.code, created: version.created.last_modified() }
+        Self {
+            arn: version.arn.clone(),
+            sha256: version.code.sha256(),
+            size: version.code.size,
+            created: version.created.last_modified(),
+        }
     }
 }
 
