@@ -226,6 +226,11 @@ def test_runtimes_that_nobody_knows_are_told_as_aws_tells_them(raw, layer):
         "1 validation error detected: Value '[cobol85, python3.12]' at 'compatibleRuntimes' failed to satisfy "
         f"constraint: Member must satisfy enum value set: [{RUNTIMES}"
     )
+    body["CompatibleArchitectures"] = ["m68k"]
+    status, code, answer = raw.error("POST", f"{LAYERS}/{layer}/versions", body)
+    both = answer["message"]
+    assert both.startswith("2 validation errors detected: ") and f"enum value set: [{RUNTIMES}" in both
+    assert "Value '[m68k]' at 'compatibleArchitectures' failed to satisfy constraint: " in both
     for path in ("", f"/{layer}/versions"):
         status, code, answer = raw.error("GET", f"{LAYERS}{path}?CompatibleRuntime=cobol85")
         assert (status, code) == (400, "ValidationException")

@@ -29,6 +29,9 @@ struct Built {
     violation: String,
     /// Enums that stay plain strings.
     open: Vec<String>,
+    /// Lists of open enums whose items are checked, with what is told of them.
+    #[serde(default)]
+    among: BTreeMap<String, Vec<String>>,
     /// The operations that get types and a trait method.
     operations: Vec<String>,
 }

@@ -28,7 +28,6 @@ impl Lambda {
         input: api::PublishLayerVersionRequest,
     ) -> Result<api::PublishLayerVersionResponse, Failure> {
         let key = own(context, &input.layer_name, "lambda:PublishLayerVersion")?;
-        checks::made_for(input.compatible_runtimes.as_deref().unwrap_or_default())?;
         checks::content(&input.content)?;
         let code = self.take_in(input.content.zip_file.clone().unwrap_or_default()).await?;
         let about = about(input);

@@ -58,7 +58,7 @@ impl From<LayerRefusal> for Failure {
             LayerRefusal::StatementExists(_) => exception::RESOURCE_CONFLICT.with(words),
             LayerRefusal::Stale => exception::PRECONDITION_FAILED.with(words),
             LayerRefusal::PolicyLength { .. } => exception::POLICY_LENGTH_EXCEEDED.with(words),
-            LayerRefusal::UnknownRuntime { .. } => {
+            LayerRefusal::UnknownRuntime(_) => {
                 ServiceError::plain(StatusCode::BAD_REQUEST, "ValidationException", words)
             }
         })
