@@ -114,13 +114,15 @@ pub enum Qualifier {
 }
 
 impl Qualifier {
-    /// Reads a qualifier as requests carry it; all digits mean a version.
+    /// Reads a qualifier as requests carry it; all digits mean a version, and no version is written with a leading
+    /// zero: one version has one name.
     pub fn parse(text: &str) -> Result<Self, NameError> {
         let error = || NameError::Function(text.into());
         if text == "$LATEST" {
             Ok(Self::Latest)
         } else if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
-            text.parse().map(Self::Version).map_err(|_| error())
+            let number = text.parse().ok().filter(|_| !text.starts_with('0'));
+            number.map(Self::Version).ok_or_else(error)
         } else if is_word(text) && text.len() <= 128 {
             Ok(Self::Alias(text.into()))
         } else {
@@ -277,8 +279,8 @@ impl FromStr for LayerVersionArn {
         let error = || NameError::Layer(text.into());
         let (layer, number) = text.rsplit_once(':').ok_or_else(error)?;
         let layer = layer.parse().map_err(|_| error())?;
-        // `+1` would be a number to Rust.
-        let digits = number.bytes().all(|byte| byte.is_ascii_digit());
+        // A version has one name; and `+1` would be a number to Rust.
+        let digits = number.bytes().all(|byte| byte.is_ascii_digit()) && !number.starts_with('0');
         let number = number.parse().ok().filter(|_| digits).ok_or_else(error)?;
         Ok(Self { layer, number })
     }
@@ -300,6 +302,8 @@ mod tests {
             "arn:aws:lambda:us-east-1:770693421928:layer:x",
             "arn:aws:lambda:us-east-1:770693421928:layer:x:",
             "arn:aws:lambda:us-east-1:770693421928:layer:x:+1",
+            "arn:aws:lambda:us-east-1:770693421928:layer:x:0",
+            "arn:aws:lambda:us-east-1:770693421928:layer:x:01",
             "arn:aws:lambda:us-east-1:770693421928:layer:x:1:2",
             "arn:aws:lambda:us-east-1:770693421928:function:x:1",
             "arn:aws:lambda:us-east-1:1:layer:x:1",
@@ -307,6 +311,25 @@ mod tests {
             "x:1",
         ] {
             assert!(text.parse::<LayerVersionArn>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn qualifiers_are_latest_numbers_and_names() {
+        for (text, expected) in [
+            ("$LATEST", Some(Qualifier::Latest)),
+            ("1", Some(Qualifier::Version(1))),
+            ("10", Some(Qualifier::Version(10))),
+            ("live", Some(Qualifier::Alias("live".into()))),
+            ("1a", Some(Qualifier::Alias("1a".into()))),
+            ("0", None),
+            ("01", None),
+            ("99999999999999999999", None),
+            ("$latest", None),
+            ("a.b", None),
+            ("", None),
+        ] {
+            assert_eq!(Qualifier::parse(text).ok(), expected, "{text}");
         }
     }
 

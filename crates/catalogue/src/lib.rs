@@ -3,12 +3,14 @@
 //!
 //! Reading a function costs no I/O. A write is durable and visible in the snapshot when it answers.
 
+mod alias;
 mod catalogue;
 mod configuration;
 mod error;
 mod follower;
 mod function;
 mod layer;
+mod qualified;
 mod record;
 mod request;
 mod root;
@@ -16,6 +18,7 @@ pub mod rules;
 mod shelf;
 mod snapshot;
 
+pub use alias::{Alias, AliasUpdate, NewAlias, Routing, Weight};
 pub use catalogue::{Catalogue, Unfinished};
 pub use configuration::{
     Architecture, Configuration, FileSystem, ImageConfig, LayerUse, LogFormat, LogLevel, LoggingConfig,
@@ -23,6 +26,6 @@ pub use configuration::{
 };
 pub use error::{Busy, CatalogueError};
 pub use follower::{Event, Subscription};
-pub use function::{CodeRef, Function, FunctionKey, LastUpdate, Reason, State, Version};
+pub use function::{CodeRef, Function, FunctionKey, LastUpdate, Published, Reason, State, Version};
 pub use layer::{Grantee, Layer, LayerAbout, LayerKey, LayerPolicy, LayerStatement, LayerVersion};
 pub use request::{CodeUpdate, ConfigurationUpdate, NewFunction};

@@ -1,11 +1,13 @@
 //! Runs one invocation: [`Engine::invoke`] admits it, finds or starts an environment, and answers.
 //!
 //! The path is a chain of types: [`Invocation`], `Authorized`, `Permit`, `Lease`, [`Reply`] and at last [`Ended`].
+//! [`Engine::stream`] takes the same path to a [`Reply`] whose [`Flow`] brings bytes while the function writes them.
 //! Permit and lease live in the environment's own task; callers hold only receivers, so one that goes away stops
 //! nothing and frees nothing.
 
 pub mod admission;
 mod environment;
+mod flow;
 pub mod host;
 mod invoke;
 mod outcome;
@@ -20,7 +22,7 @@ use std::time::Duration;
 
 use access::{Gate, Vault};
 use artifact::Artifacts;
-use base::arn::Scope;
+use base::arn::{Qualifier, Scope};
 use base::clock::Clock;
 use base::random::Dice;
 use base::task::Insistent;
@@ -35,6 +37,7 @@ use self::admission::Admission;
 use self::admission::budget::Budget;
 use self::environment::driver;
 use self::environment::recipe::{Kit, Pantry};
+pub use self::flow::Flow;
 pub use self::host::EndpointHost;
 use self::host::dns::NameServer;
 pub use self::invoke::{Ended, FunctionError, Invocation, InvokeError, Reply};
@@ -160,5 +163,6 @@ fn concerns(event: &Event, pool: &PoolKey) -> bool {
 fn is_outdated(catalogue: &Catalogue, pool: &PoolKey) -> bool {
     let key = FunctionKey::new(pool.version.scope.clone(), pool.version.name.clone());
     let Some(function) = catalogue.peek(&key) else { return true };
-    function.live.generation != pool.generation || function.live.qualified_arn() != pool.version
+    let version = pool.version.qualifier.as_ref().unwrap_or(&Qualifier::Latest);
+    !function.still_runs(version, pool.generation)
 }

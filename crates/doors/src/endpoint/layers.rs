@@ -50,7 +50,7 @@ where
     async fn import(&self, head: Head, body: Incoming) -> Result<Value, Refused> {
         let (arn, replace) = asked(&head)?;
         let _room = self.entrance.room().take(body::most(&body, ZIP_BYTES)).await;
-        let archive = self.from_operator(head, body, ZIP_BYTES).await?;
+        let archive = self.operators_body(head, body, ZIP_BYTES).await?;
         let size = archive.len();
         let imported = self.setup.layers.import(LayerImport { arn, archive, replace }).await;
         let imported = imported.map_err(|error| Refused(error.status, error.message.unwrap_or_default()))?;
@@ -66,13 +66,13 @@ where
     }
 
     async fn list(&self, head: Head, body: Incoming) -> Result<Value, Refused> {
-        self.from_operator(head, body, 0).await?;
+        self.operators_body(head, body, 0).await?;
         let versions: Vec<Value> = self.setup.layers.versions().iter().map(shown).collect();
         Ok(json!({ "LayerVersions": versions }))
     }
 
     /// The body of a request whose sender has a key of the server's own account.
-    async fn from_operator(&self, head: Head, body: Incoming, limit: usize) -> Result<Bytes, Refused> {
+    async fn operators_body(&self, head: Head, body: Incoming, limit: usize) -> Result<Bytes, Refused> {
         let papers = self.entrance.papers(&head).map_err(forbidden)?;
         let body = body::read(body, limit).await.map_err(unread)?;
         let (entrance, now) = (Arc::clone(&self.entrance), self.setup.clock.now());

@@ -1,19 +1,11 @@
 use base::arn::LayerVersionArn;
-use base::clock::Timestamp;
 use expect_test::{Expect, expect};
 
 use super::*;
-use crate::rules::tests::code;
+use crate::rules::tests::{code, step};
 
 fn key() -> LayerKey {
     "arn:aws:lambda:us-east-1:000000000000:layer:tools".parse().unwrap()
-}
-
-fn step(number: u128) -> Step {
-    Step {
-        now: Timestamp::from_millis(i64::try_from(number).unwrap() * 1000),
-        revision: RevisionId(uuid::Uuid::from_u128(number)),
-    }
 }
 
 fn statement(sid: &str, grantee: Grantee) -> LayerStatement {
