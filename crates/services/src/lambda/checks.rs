@@ -87,6 +87,9 @@ pub(crate) enum Refusal {
     /// A layer that is not there.
     #[error("Layer version {0} does not exist.")]
     UnknownLayer(String),
+    /// Half a network. Told by operators of several deployment tools.
+    #[error("SubnetIds and SecurityIds must coexist or be both empty list.")]
+    HalfNetwork,
     /// Given-up events go to no such service. Observed when a stack was made, in 2026.
     #[error(
         "Invalid dead letter queue ARN: The service specified by the TargetArn is not supported for dead letter \

@@ -65,6 +65,7 @@ impl From<Refusal> for Failure {
             | Refusal::TooManyLayers
             | Refusal::LayerRegion(_)
             | Refusal::UnknownLayer(_)
+            | Refusal::HalfNetwork
             | Refusal::DeadLetterService
             | Refusal::DeadLetterRegion
             | Refusal::DeadLetterFifo(_)

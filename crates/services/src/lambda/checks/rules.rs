@@ -7,7 +7,8 @@ use base::limits::{
     ENVIRONMENT_BYTES, FUNCTION_LAYERS, FUNCTION_MEMORY, FUNCTION_NAME_CHARS, FUNCTION_TIMEOUT, FUNCTION_TMP,
 };
 use wire::lambda::{
-    DeadLetterConfig, FunctionCode, LogFormat, LoggingConfig, PackageType, UpdateFunctionCodeRequest,
+    DeadLetterConfig, FunctionCode, ImageConfig, LogFormat, LoggingConfig, PackageType, S3ObjectStorageMode,
+    UpdateFunctionCodeRequest, VpcConfig,
 };
 
 use super::Refusal;
@@ -112,6 +113,25 @@ pub(crate) fn layers(arns: &[String], region: &Region) -> Result<(), Refusal> {
         return Err(Refusal::LayerRegion(region.to_string()));
     }
     Err(Refusal::UnknownLayer(first.clone()))
+}
+
+/// A network has subnets and security groups, or neither.
+pub(crate) fn network(config: &VpcConfig) -> Result<(), Refusal> {
+    let some = |ids: &Option<Vec<String>>| ids.as_ref().is_some_and(|ids| !ids.is_empty());
+    if some(&config.subnet_ids) == some(&config.security_group_ids) {
+        return Ok(());
+    }
+    Err(Refusal::HalfNetwork)
+}
+
+/// Whether code is to stay where it is in S3. Copying it is what happens to an archive in the request.
+pub(crate) fn stays_in_s3(mode: Option<S3ObjectStorageMode>) -> bool {
+    mode == Some(S3ObjectStorageMode::Reference)
+}
+
+/// Whether anything of an image's own settings is to be overridden; an empty object clears what was.
+pub(crate) fn overrides_image(config: Option<&ImageConfig>) -> bool {
+    config.is_some_and(|config| *config != ImageConfig::default())
 }
 
 /// What cannot be handled goes to a standard queue or topic of the function's region; the empty ARN is none.
@@ -263,6 +283,26 @@ mod tests {
             let config =
                 LoggingConfig { log_format: format, application_log_level: level, ..Default::default() };
             assert_eq!(logging(&config).is_ok(), good, "{config:?}");
+        }
+    }
+
+    #[test]
+    fn a_network_is_whole_or_none() {
+        let ids = |count: Option<usize>| count.map(|count| vec!["id".to_owned(); count]);
+        for (subnets, groups, whole) in [
+            (None, None, true),
+            (Some(0), None, true),
+            (Some(2), Some(1), true),
+            (Some(1), None, false),
+            (Some(0), Some(1), false),
+        ] {
+            let config = VpcConfig {
+                subnet_ids: ids(subnets),
+                security_group_ids: ids(groups),
+                ..VpcConfig::default()
+            };
+            let expected = if whole { Ok(()) } else { Err(Refusal::HalfNetwork) };
+            assert_eq!(network(&config), expected, "{config:?}");
         }
     }
 
