@@ -29,6 +29,7 @@ impl Lambda {
         let archive = input.zip_file.take().unwrap_or_default();
         let code = self.take_in(archive).await?;
         self.may_deploy(&function.key.name, function.code_signing.as_deref()).await?;
+        catalogue::rules::layers::fit(&code, &function.latest.configuration.layers)?;
         if input.dry_run == Some(true) {
             return Ok(self.shown(&function.latest, &function.latest.arn));
         }
@@ -56,7 +57,11 @@ impl Lambda {
             self.may_deploy(&function.key.name, function.code_signing.as_deref()).await?;
         }
         let expected = revision(input.revision_id.as_deref())?;
-        let update = ConfigurationUpdate { expected, ..self.change(&function.key, input) };
+        let layers = match &input.layers {
+            Some(arns) => Some(self.layer_uses(context, arns).await?),
+            None => None,
+        };
+        let update = ConfigurationUpdate { expected, layers, ..self.change(&function.key, input) };
         let version = self.parts.catalogue.update_configuration(&function.key, update).await?;
         let shown = self.shown(&version, &version.arn);
         self.activate(version);
@@ -126,7 +131,7 @@ impl Lambda {
             ephemeral: input.ephemeral_storage.map(|storage| settings::mib(storage.size)),
             environment: input.environment.map(seal),
             kms_key: input.kms_key_arn.as_deref().map(settings::clearable),
-            layers: input.layers.map(|_| Vec::new()),
+            layers: None,
             tracing: input
                 .tracing_config
                 .filter(|config| config.mode.is_some())
@@ -180,7 +185,7 @@ fn check(input: &api::UpdateFunctionConfigurationRequest, function: &Function) -
         let kept = function.latest.configuration.runtime.as_deref();
         rules::snapshots(input.runtime.as_deref().or(kept).unwrap_or_default())?;
     }
-    rules::layers(input.layers.as_deref().unwrap_or_default(), &function.key.scope.region)
+    Ok(())
 }
 
 fn code_built(input: &api::UpdateFunctionCodeRequest) -> Result<(), Refusal> {
