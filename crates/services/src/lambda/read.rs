@@ -7,7 +7,7 @@ use catalogue::{CatalogueError, Function, FunctionKey, Version};
 use wire::lambda as api;
 
 use super::errors::Failure;
-use super::names::{NameError, Target};
+use super::names::Target;
 use super::pages::Page;
 use super::{Lambda, links, render};
 use crate::Context;
@@ -110,7 +110,7 @@ impl Lambda {
     pub(super) async fn existing(
         &self,
         target: &Target,
-        missing: NameError,
+        missing: impl Into<Failure>,
     ) -> Result<Arc<Function>, Failure> {
         match self.parts.catalogue.get(&target.key()).await {
             Err(CatalogueError::NotFound { .. }) => Err(missing.into()),

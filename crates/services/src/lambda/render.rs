@@ -84,7 +84,8 @@ pub(crate) fn tags(tags: &BTreeMap<Arc<str>, Arc<str>>) -> Option<BTreeMap<Strin
     (!shown.is_empty()).then_some(shown)
 }
 
-fn text(shared: &Option<Arc<str>>) -> Option<String> {
+/// Text that answers leave out when there is none.
+pub(crate) fn text(shared: &Option<Arc<str>>) -> Option<String> {
     shared.as_ref().map(ToString::to_string)
 }
 
