@@ -16,7 +16,7 @@ use crate::mapping::Mapping;
 use crate::record::{self, Place};
 use crate::root::Root;
 use crate::snapshot::Snapshot;
-use crate::{CatalogueError, Function, FunctionKey};
+use crate::{CatalogueError, Function, FunctionKey, Layer};
 
 /// Documents that are loaded at once.
 const PAGE: usize = 1000;
@@ -181,6 +181,9 @@ impl Follower {
         for function in fresh.functions.all() {
             references.exchange(None, Some(function.as_ref()));
         }
+        for layer in fresh.layers.all() {
+            references.exchange(None, Some(layer.as_ref()));
+        }
         self.working = fresh;
         self.commit.clear();
         *self.shared.references.lock().expect("nobody panics while counting references") = references;
@@ -210,6 +213,7 @@ impl Follower {
             match kind {
                 CodeSigningConfig::KIND => self.exchange::<CodeSigningConfig>(changes),
                 Function::KIND => self.exchange::<Function>(changes),
+                Layer::KIND => self.exchange::<Layer>(changes),
                 Mapping::KIND => self.exchange::<Mapping>(changes),
                 _ => {}
             }
@@ -255,6 +259,7 @@ fn take_over(
     match place.kind {
         CodeSigningConfig::KIND => into.code_signing.take_over(place, revision, body),
         Function::KIND => into.functions.take_over(place, revision, body),
+        Layer::KIND => into.layers.take_over(place, revision, body),
         Mapping::KIND => into.mappings.take_over(place, revision, body),
         _ => Ok(()),
     }

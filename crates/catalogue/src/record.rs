@@ -10,6 +10,7 @@ mod configuration;
 mod event_invoke;
 mod function;
 mod function_url;
+mod layer;
 mod mapping;
 
 use base::arn::Scope;

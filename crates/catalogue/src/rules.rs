@@ -5,6 +5,7 @@
 pub mod aliases;
 pub mod event_invoke;
 pub mod function_url;
+pub mod layers;
 pub mod mappings;
 pub mod tags;
 pub mod versions;
@@ -92,6 +93,7 @@ pub fn create(new: NewFunction, numbering: Numbering, step: Step) -> Function {
 pub fn update_code(function: &Function, update: CodeUpdate, step: Step) -> Result<Function, CatalogueError> {
     may_change(function, update.expected)?;
     let latest = &function.latest;
+    layers::fit(&update.code, &latest.configuration.layers)?;
     let configuration = Configuration {
         architecture: update.architecture.unwrap_or(latest.configuration.architecture),
         ..latest.configuration.clone()
@@ -110,6 +112,7 @@ pub fn update_configuration(
     may_change(function, update.expected)?;
     let latest = &function.latest;
     let configuration = update.applied_to(&latest.configuration);
+    layers::fit(&latest.code, &configuration.layers)?;
     Ok(begin(function, Version { configuration, ..Version::clone(latest) }, step))
 }
 
