@@ -4,6 +4,7 @@
 //! Reading a function costs no I/O. A write is durable and visible in the snapshot when it answers.
 
 mod catalogue;
+mod concurrency;
 mod configuration;
 mod error;
 mod follower;
@@ -15,6 +16,7 @@ mod shelf;
 mod snapshot;
 
 pub use catalogue::{Catalogue, Unfinished};
+pub use concurrency::{ProvisionedConcurrency, Shares};
 pub use configuration::{
     Architecture, Configuration, FileSystem, ImageConfig, LogFormat, LogLevel, LoggingConfig, PackageType,
     SealedEnvironment, SnapStart, SystemLogLevel, TracingMode, VpcConfig,
