@@ -11,6 +11,7 @@ mod follower;
 mod function;
 mod record;
 mod request;
+mod root;
 pub mod rules;
 mod shelf;
 mod snapshot;

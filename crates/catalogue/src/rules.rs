@@ -2,11 +2,13 @@
 //!
 //! Source: recorded answers of 2025 and 2026.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use base::arn::Qualifier;
 use base::clock::Timestamp;
 use base::id::RevisionId;
+use store::Revision;
 
 use crate::{
     Busy, CatalogueError, CodeUpdate, Configuration, ConfigurationUpdate, Function, FunctionKey, LastUpdate,
@@ -60,10 +62,12 @@ pub fn create(new: NewFunction, numbering: Numbering, step: Step) -> Function {
     });
     Function {
         key: new.key,
+        stored: Revision::default(),
         live: Arc::clone(&latest),
         latest,
         next_version: numbering.next_version,
         tags: new.tags,
+        versions: BTreeMap::new(),
     }
 }
 
