@@ -17,8 +17,8 @@ use crate::record;
 use crate::root::{Differences, Root, RootKey};
 use crate::rules::{self, Numbering, Step};
 use crate::{
-    Busy, CatalogueError, CodeUpdate, ConfigurationUpdate, Function, FunctionKey, NewFunction, Reason,
-    Subscription, Version,
+    Busy, CatalogueError, CodeUpdate, ConfigurationUpdate, Function, FunctionKey, NewFunction, Reason, Shares,
+    Subscription, Usage, Version,
 };
 
 /// What exists. Cheap to clone; clones share one snapshot.
@@ -199,6 +199,41 @@ impl Catalogue {
         })
         .await?;
         Ok(())
+    }
+
+    /// As [`Catalogue::change`], for changes of what a function has of its account's concurrency for itself: `decide`
+    /// is told what all functions of the account have, and no two such changes come through side by side.
+    pub async fn change_shares<E: From<CatalogueError> + Send>(
+        &self,
+        key: &FunctionKey,
+        decide: impl Fn(&Function, Usage, Step) -> Result<Function, E> + Send + Sync,
+    ) -> Result<Arc<Function>, E> {
+        let pool = record::pool_of(&key.scope);
+        let changed = |function: Option<&Function>, step| {
+            let snapshot = self.inner.shared.snapshot.load();
+            let function = function.ok_or_else(|| Function::missing(key))?;
+            let changed = decide(function, snapshot.usage(&key.scope), step)?;
+            let require = vec![match snapshot.pool(&key.scope) {
+                Some(revision) => Require::At(pool.clone(), revision),
+                None => Require::Absent(pool.clone()),
+            }];
+            let put = vec![(pool.clone(), record::write_pool())];
+            Ok((Some(changed), Commit { require, put, ..Commit::default() }))
+        };
+        let function = self.exchange::<FunctionKey, E>(key, changed).await?;
+        Ok(Arc::new(function.expect("what is changed is there")))
+    }
+
+    /// What an account has in a region.
+    pub fn usage(&self, scope: &Scope) -> Usage {
+        self.inner.shared.snapshot.load().usage(scope)
+    }
+
+    /// What each function of any account has for itself; those are left out that have nothing.
+    pub fn shares(&self) -> Vec<(FunctionKey, Shares)> {
+        let snapshot = self.inner.shared.snapshot.load();
+        let all = snapshot.functions.all().map(|function| (function.key.clone(), function.shares()));
+        all.filter(|(_, shares)| *shares != Shares::default()).collect()
     }
 
     /// Changes that nobody has finished; at the start, those that the last process left.

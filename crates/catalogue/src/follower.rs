@@ -12,7 +12,7 @@ use store::{Change, Document, Key, Revision, Store, StoreError, Watch};
 use tokio::sync::{broadcast, watch};
 
 use crate::record::{self, Place};
-use crate::root::Root;
+use crate::root::{Root, RootKey};
 use crate::snapshot::Snapshot;
 use crate::{CatalogueError, Function, FunctionKey};
 
@@ -185,9 +185,7 @@ impl Follower {
             }
         }
         let mut references = References::default();
-        for function in fresh.functions.all() {
-            references.exchange(None, Some(function.as_ref()));
-        }
+        add_up::<Function>(&mut fresh, &mut references);
         self.working = fresh;
         self.commit.clear();
         *self.shared.references.lock().expect("nobody panics while counting references") = references;
@@ -216,6 +214,7 @@ impl Follower {
         for ((kind, ..), changes) in roots {
             match kind {
                 Function::KIND => self.exchange::<Function>(changes),
+                record::POOL => self.take_over_pool(&changes),
                 _ => {}
             }
         }
@@ -235,18 +234,28 @@ impl Follower {
         let new = R::shelves(&self.working).get(scope, name);
         let mut references = self.shared.references.lock().expect("nobody panics while counting references");
         references.exchange(old.as_deref(), new.map(Arc::as_ref));
-        if let Some(root) = new.or(old.as_ref()) {
+        let new = new.cloned();
+        self.working.exchange_usage(scope, old.as_deref(), new.as_deref());
+        if let Some(root) = new.as_ref().or(old.as_ref()) {
             self.told.extend(R::event(root.key(), new.is_none()));
+        }
+    }
+
+    fn take_over_pool(&mut self, changes: &[(Place<'_>, &Change)]) {
+        for (place, change) in changes {
+            let revision = change.body.as_ref().map(|_| change.revision);
+            self.working.set_pool(&place.scope, revision);
         }
     }
 
     fn show(&mut self, revision: Revision) {
         self.shared.snapshot.store(Arc::new(self.working.clone()));
-        self.reached.send_replace(revision);
+        // Before those are answered who made the changes: whoever heard of one finds that all others did.
         for event in self.told.drain(..) {
             // Nobody listening is no error.
             let _ = self.shared.events.send(event);
         }
+        self.reached.send_replace(revision);
     }
 }
 
@@ -259,6 +268,19 @@ fn take_over(
 ) -> Result<(), CatalogueError> {
     match place.kind {
         Function::KIND => into.functions.take_over(place, revision, body),
+        record::POOL => {
+            into.set_pool(&place.scope, body.map(|_| revision));
+            Ok(())
+        }
         _ => Ok(()),
+    }
+}
+
+/// Counts what the roots of one kind hold, once all are there.
+fn add_up<R: Root>(all: &mut Snapshot, references: &mut References) {
+    let roots: Vec<Arc<R>> = R::shelves(all).all().cloned().collect();
+    for root in roots {
+        references.exchange(None, Some(root.as_ref()));
+        all.exchange_usage(root.key().scope(), None, Some(root.as_ref()));
     }
 }

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use base::arn::{FunctionArn, FunctionName, Qualifier, Scope};
 use base::clock::Timestamp;
 use base::id::{Digest, RevisionId};
+use base::units::Concurrency;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use store::Revision;
 
-use crate::Configuration;
+use crate::{Configuration, ProvisionedConcurrency, RecursiveLoop, RuntimeManagement};
 use crate::root::RootKey;
 
 /// A function's name where it is unique.
@@ -71,8 +72,16 @@ pub struct Function {
     /// The number that the next published version gets. Never used twice under one name, not even after the
     /// function was deleted and made again. Source: recorded by a third party in 2026.
     pub next_version: u64,
+    /// What it has of its account's concurrency for itself; zero stops it.
+    pub reserved: Option<Concurrency>,
+    /// What becomes of it when it keeps calling itself.
+    pub recursion: RecursiveLoop,
     /// Tags.
     pub tags: BTreeMap<Arc<str>, Arc<str>>,
+    /// Environments that its versions and aliases keep ready.
+    pub provisioned: BTreeMap<Qualifier, Arc<ProvisionedConcurrency>>,
+    /// When its versions get another version of their runtime; automatically where nothing is said.
+    pub runtime_management: BTreeMap<Qualifier, Arc<RuntimeManagement>>,
     /// Its published versions, by number.
     pub versions: BTreeMap<u64, Arc<Version>>,
 }

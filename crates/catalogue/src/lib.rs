@@ -10,11 +10,14 @@ mod error;
 mod follower;
 mod function;
 mod record;
+mod recursion;
 mod request;
 mod root;
 pub mod rules;
+mod runtime_management;
 mod shelf;
 mod snapshot;
+mod usage;
 
 pub use catalogue::{Catalogue, Unfinished};
 pub use concurrency::{ProvisionedConcurrency, Shares};
@@ -25,4 +28,7 @@ pub use configuration::{
 pub use error::{Busy, CatalogueError};
 pub use follower::{Event, Subscription};
 pub use function::{CodeRef, Function, FunctionKey, LastUpdate, Reason, State, Version};
+pub use recursion::RecursiveLoop;
 pub use request::{CodeUpdate, ConfigurationUpdate, NewFunction};
+pub use runtime_management::RuntimeManagement;
+pub use usage::Usage;

@@ -4,8 +4,10 @@
 //! The structs below are what older and newer Samovars agree on: a member is never renamed and never changes its
 //! meaning; a new one has a default. What cannot be read so gets a new `version`.
 
+mod concurrency;
 mod configuration;
 mod function;
+mod runtime_management;
 
 use base::arn::Scope;
 use bytes::Bytes;
@@ -23,6 +25,9 @@ pub(crate) const PREFIX: &str = "catalogue/";
 /// What the documents of the numbers are called that outlive a function.
 const NUMBERING: &str = "numbering";
 
+/// What the documents are called that guard the concurrency of an account.
+pub(crate) const POOL: &str = "pool";
+
 /// Version of all records written here.
 pub(crate) const VERSION: u32 = 1;
 
@@ -34,6 +39,16 @@ pub(crate) fn key_of<R: Root>(key: &R::Key) -> Key {
 /// The key of the numbers that outlive a function.
 pub(crate) fn numbering_of(function: &FunctionKey) -> Key {
     root_key(&function.scope, NUMBERING, function.name.as_str())
+}
+
+/// The key of the document that guards the concurrency of an account in a region: whoever takes of it writes this.
+pub(crate) fn pool_of(scope: &Scope) -> Key {
+    root_key(scope, POOL, "concurrency")
+}
+
+/// The stored form of that guard, which holds nothing: what is taken stands with the functions that took it.
+pub(crate) fn write_pool() -> Bytes {
+    encode(&PoolRecord { version: VERSION })
 }
 
 fn root_key(Scope { account, region }: &Scope, kind: &str, name: &str) -> Key {
@@ -97,6 +112,11 @@ pub(crate) fn decode<T: DeserializeOwned>(key: &Key, body: &[u8]) -> Result<T, C
 
 #[derive(Deserialize)]
 struct Versioned {
+    version: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+struct PoolRecord {
     version: u32,
 }
 

@@ -3,6 +3,10 @@
 //! Source: recorded answers of 2025 and 2026.
 
 use std::collections::BTreeMap;
+pub mod concurrency;
+pub mod runtime_management;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use base::arn::Qualifier;
@@ -12,7 +16,7 @@ use store::Revision;
 
 use crate::{
     Busy, CatalogueError, CodeUpdate, Configuration, ConfigurationUpdate, Function, FunctionKey, LastUpdate,
-    NewFunction, Reason, State, Version,
+    NewFunction, Reason, RecursiveLoop, State, Version,
 };
 
 /// What a step takes from the outside.
@@ -66,7 +70,11 @@ pub fn create(new: NewFunction, numbering: Numbering, step: Step) -> Function {
         live: Arc::clone(&latest),
         latest,
         next_version: numbering.next_version,
+        reserved: None,
+        recursion: RecursiveLoop::default(),
         tags: new.tags,
+        provisioned: BTreeMap::new(),
+        runtime_management: BTreeMap::new(),
         versions: BTreeMap::new(),
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use base::arn::Qualifier;
 use base::clock::Timestamp;
 use base::id::{Digest, RevisionId};
+use base::units::Concurrency;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use store::{Key, Revision};
@@ -15,7 +16,10 @@ use super::{VERSION, decode, encode};
 use crate::follower::Event;
 use crate::root::{Differences, Part, PartChange, Root};
 use crate::snapshot::{Shelves, Snapshot};
-use crate::{CatalogueError, CodeRef, Function, FunctionKey, LastUpdate, Reason, State, Version};
+use crate::{
+    CatalogueError, CodeRef, Function, FunctionKey, LastUpdate, ProvisionedConcurrency, Reason, RecursiveLoop,
+    RuntimeManagement, State, Usage, Version,
+};
 
 impl Root for Function {
     const KIND: &'static str = "function";
@@ -44,6 +48,8 @@ impl Root for Function {
             latest: VersionRecord::of(&self.latest),
             live,
             next_version: self.next_version,
+            reserved: self.reserved,
+            recursion: self.recursion,
             tags: self.tags.clone(),
         })
     }
@@ -58,13 +64,19 @@ impl Root for Function {
             live: live.unwrap_or_else(|| Arc::clone(&latest)),
             latest,
             next_version: record.next_version,
+            reserved: record.reserved,
+            recursion: record.recursion,
             tags: record.tags,
+            provisioned: BTreeMap::new(),
+            runtime_management: BTreeMap::new(),
             versions: BTreeMap::new(),
         })
     }
 
     fn with_parts_of(self, older: &Self) -> Self {
         Self {
+            provisioned: older.provisioned.clone(),
+            runtime_management: older.runtime_management.clone(),
             versions: older.versions.clone(),
             // One line a kind of part.
             ..self
@@ -72,11 +84,18 @@ impl Root for Function {
     }
 
     fn differences(old: Option<&Self>, new: Option<&Self>, told: &mut Differences) {
+        told.add::<ProvisionedConcurrency>(old.map(|it| &it.provisioned), new.map(|it| &it.provisioned));
+        told.add::<RuntimeManagement>(
+            old.map(|it| &it.runtime_management),
+            new.map(|it| &it.runtime_management),
+        );
         told.add::<Version>(old.map(|it| &it.versions), new.map(|it| &it.versions));
     }
 
     fn take_over(&mut self, part: &PartChange<'_>) -> Result<(), CatalogueError> {
         match part.kind {
+            ProvisionedConcurrency::KIND => part.among(&self.key, &mut self.provisioned),
+            RuntimeManagement::KIND => part.among(&self.key, &mut self.runtime_management),
             Version::KIND => part.among(&self.key, &mut self.versions),
             _ => Ok(()),
         }
@@ -85,6 +104,16 @@ impl Root for Function {
     fn codes(&self, each: &mut dyn FnMut(&CodeRef)) {
         for version in [&self.latest, &self.live].into_iter().chain(self.versions.values()) {
             each(&version.code);
+        }
+    }
+
+    fn usage(&self) -> Usage {
+        let published = self.versions.values().map(|version| version.code.size);
+        Usage {
+            functions: 1,
+            code: self.latest.code.size + published.sum::<u64>(),
+            reserved: self.reserved.map_or(0, |reserved| u64::from(reserved.0)),
+            claimed: self.shares().claimed(),
         }
     }
 
@@ -124,6 +153,10 @@ struct FunctionRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     live: Option<VersionRecord>,
     next_version: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reserved: Option<Concurrency>,
+    #[serde(default)]
+    recursion: RecursiveLoop,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     tags: BTreeMap<Arc<str>, Arc<str>>,
 }
