@@ -12,8 +12,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use store::Revision;
 
-use crate::{Configuration, ProvisionedConcurrency, RecursiveLoop, RuntimeManagement};
 use crate::root::RootKey;
+use crate::{Alias, Configuration, ProvisionedConcurrency, RecursiveLoop, RuntimeManagement};
 
 /// A function's name where it is unique.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -72,18 +72,31 @@ pub struct Function {
     /// The number that the next published version gets. Never used twice under one name, not even after the
     /// function was deleted and made again. Source: recorded by a third party in 2026.
     pub next_version: u64,
+    /// What the last publication made.
+    pub published: Option<Published>,
     /// What it has of its account's concurrency for itself; zero stops it.
     pub reserved: Option<Concurrency>,
     /// What becomes of it when it keeps calling itself.
     pub recursion: RecursiveLoop,
     /// Tags.
     pub tags: BTreeMap<Arc<str>, Arc<str>>,
+    /// Its aliases, by name.
+    pub aliases: BTreeMap<Arc<str>, Arc<Alias>>,
     /// Environments that its versions and aliases keep ready.
     pub provisioned: BTreeMap<Qualifier, Arc<ProvisionedConcurrency>>,
     /// When its versions get another version of their runtime; automatically where nothing is said.
     pub runtime_management: BTreeMap<Qualifier, Arc<RuntimeManagement>>,
     /// Its published versions, by number.
     pub versions: BTreeMap<u64, Arc<Version>>,
+}
+
+/// A version and what it was made of, which tells whether anything came after it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Published {
+    /// The version's number; the version may be deleted.
+    pub version: u64,
+    /// The generation of `$LATEST` that it was made of.
+    pub generation: u64,
 }
 
 /// `$LATEST` or a published version: what an invocation runs.

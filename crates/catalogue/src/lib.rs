@@ -3,12 +3,14 @@
 //!
 //! Reading a function costs no I/O. A write is durable and visible in the snapshot when it answers.
 
+mod alias;
 mod catalogue;
 mod concurrency;
 mod configuration;
 mod error;
 mod follower;
 mod function;
+mod qualified;
 mod record;
 mod recursion;
 mod request;
@@ -19,6 +21,7 @@ mod shelf;
 mod snapshot;
 mod usage;
 
+pub use alias::{Alias, AliasUpdate, NewAlias, Routing, Weight};
 pub use catalogue::{Catalogue, Unfinished};
 pub use concurrency::{ProvisionedConcurrency, Shares};
 pub use configuration::{
@@ -27,7 +30,7 @@ pub use configuration::{
 };
 pub use error::{Busy, CatalogueError};
 pub use follower::{Event, Subscription};
-pub use function::{CodeRef, Function, FunctionKey, LastUpdate, Reason, State, Version};
+pub use function::{CodeRef, Function, FunctionKey, LastUpdate, Published, Reason, State, Version};
 pub use recursion::RecursiveLoop;
 pub use request::{CodeUpdate, ConfigurationUpdate, NewFunction};
 pub use runtime_management::RuntimeManagement;

@@ -17,8 +17,8 @@ use crate::follower::Event;
 use crate::root::{Differences, Part, PartChange, Root};
 use crate::snapshot::{Shelves, Snapshot};
 use crate::{
-    CatalogueError, CodeRef, Function, FunctionKey, LastUpdate, ProvisionedConcurrency, Reason, RecursiveLoop,
-    RuntimeManagement, State, Usage, Version,
+    Alias, CatalogueError, CodeRef, Function, FunctionKey, LastUpdate, ProvisionedConcurrency, Published, Reason,
+    RecursiveLoop, RuntimeManagement, State, Usage, Version,
 };
 
 impl Root for Function {
@@ -48,6 +48,7 @@ impl Root for Function {
             latest: VersionRecord::of(&self.latest),
             live,
             next_version: self.next_version,
+            published: self.published.map(PublicationRecord::of),
             reserved: self.reserved,
             recursion: self.recursion,
             tags: self.tags.clone(),
@@ -64,9 +65,11 @@ impl Root for Function {
             live: live.unwrap_or_else(|| Arc::clone(&latest)),
             latest,
             next_version: record.next_version,
+            published: record.published.map(PublicationRecord::into_published),
             reserved: record.reserved,
             recursion: record.recursion,
             tags: record.tags,
+            aliases: BTreeMap::new(),
             provisioned: BTreeMap::new(),
             runtime_management: BTreeMap::new(),
             versions: BTreeMap::new(),
@@ -75,6 +78,7 @@ impl Root for Function {
 
     fn with_parts_of(self, older: &Self) -> Self {
         Self {
+            aliases: older.aliases.clone(),
             provisioned: older.provisioned.clone(),
             runtime_management: older.runtime_management.clone(),
             versions: older.versions.clone(),
@@ -84,6 +88,7 @@ impl Root for Function {
     }
 
     fn differences(old: Option<&Self>, new: Option<&Self>, told: &mut Differences) {
+        told.add::<Alias>(old.map(|it| &it.aliases), new.map(|it| &it.aliases));
         told.add::<ProvisionedConcurrency>(old.map(|it| &it.provisioned), new.map(|it| &it.provisioned));
         told.add::<RuntimeManagement>(
             old.map(|it| &it.runtime_management),
@@ -94,6 +99,7 @@ impl Root for Function {
 
     fn take_over(&mut self, part: &PartChange<'_>) -> Result<(), CatalogueError> {
         match part.kind {
+            Alias::KIND => part.among(&self.key, &mut self.aliases),
             ProvisionedConcurrency::KIND => part.among(&self.key, &mut self.provisioned),
             RuntimeManagement::KIND => part.among(&self.key, &mut self.runtime_management),
             Version::KIND => part.among(&self.key, &mut self.versions),
@@ -154,11 +160,30 @@ struct FunctionRecord {
     live: Option<VersionRecord>,
     next_version: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    published: Option<PublicationRecord>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     reserved: Option<Concurrency>,
     #[serde(default)]
     recursion: RecursiveLoop,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     tags: BTreeMap<Arc<str>, Arc<str>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct PublicationRecord {
+    number: u64,
+    generation: u64,
+}
+
+impl PublicationRecord {
+    fn of(published: Published) -> Self {
+        let Published { version, generation } = published;
+        Self { number: version, generation }
+    }
+
+    fn into_published(self) -> Published {
+        Published { version: self.number, generation: self.generation }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
