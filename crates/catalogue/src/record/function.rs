@@ -163,10 +163,14 @@ struct FunctionRecord {
     published: Option<PublicationRecord>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     reserved: Option<Concurrency>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     recursion: RecursiveLoop,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     tags: BTreeMap<Arc<str>, Arc<str>>,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 #[derive(Serialize, Deserialize)]

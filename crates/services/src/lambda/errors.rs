@@ -1,5 +1,7 @@
 //! What goes wrong, as AWS says it: one exhaustive match for each kind of error.
 
+mod concurrency;
+
 use access::Denied;
 use artifact::ArtifactError;
 use base::limits;
@@ -11,6 +13,7 @@ use http::StatusCode;
 use wire::error::ServiceError;
 use wire::lambda::exception;
 
+pub(crate) use self::concurrency::no_capacity_provider;
 use super::checks::Refusal;
 use super::names::NameError;
 
@@ -61,6 +64,9 @@ impl From<Refusal> for Failure {
             | Refusal::TooManyTags
             | Refusal::DeleteAlias
             | Refusal::DeleteLatest
+            | Refusal::NoRuntimeVersion
+            | Refusal::OtherRuntimeVersion { .. }
+            | Refusal::PinnedRuntime
             | Refusal::Marker
             | Refusal::Tenant => exception::INVALID_PARAMETER_VALUE.with(words),
             Refusal::ClientContext | Refusal::LargeClientContext | Refusal::Payload(_) => {
@@ -146,6 +152,10 @@ impl From<CatalogueError> for Failure {
             CatalogueError::Busy { key, busy: Busy::Updating } => exception::RESOURCE_CONFLICT.with(format!(
                 "The operation cannot be performed at this time. An update is in progress for resource: {key}"
             )),
+            CatalogueError::CodeStorage { .. } => {
+                // Source: deployment tools' reports of 2017 to 2025.
+                exception::CODE_STORAGE_EXCEEDED.with("Code storage limit exceeded.")
+            }
             CatalogueError::RevisionMismatch => exception::PRECONDITION_FAILED.with(STALE),
             CatalogueError::Contended { .. } => exception::TOO_MANY_REQUESTS
                 .with("Rate Exceeded.")
