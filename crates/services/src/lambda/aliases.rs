@@ -94,8 +94,7 @@ impl Lambda {
         let target = self.target(context, &input.function_name, None, "lambda:DeleteAlias")?;
         let key = target.latest()?;
         self.existing(&target, target.unknown()).await?;
-        let delete =
-            |function: &Function, _| Ok::<_, Failure>(rules::aliases::delete(function, &input.name));
+        let delete = |function: &Function, _| Ok::<_, Failure>(rules::aliases::delete(function, &input.name));
         self.parts.catalogue.change(&key, delete).await?;
         Ok(())
     }

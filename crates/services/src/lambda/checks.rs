@@ -92,26 +92,9 @@ pub(crate) enum Refusal {
     /// `$LATEST` lives as long as its function.
     #[error("$LATEST version cannot be deleted without deleting the function.")]
     DeleteLatest,
-    /// The runtime is to stay at a version that is not named. Ours.
-    #[error("RuntimeVersionArn is required when UpdateRuntimeOn is Manual.")]
-    NoRuntimeVersion,
-    /// The runtime is to stay at a version that this Samovar does not have. Ours.
-    #[error(
-        "The runtime version {asked} is not available for this function. {}",
-        .here.as_ref().map_or_else(|| "It has no runtime.".to_owned(), |here| format!("Samovar runs it with {here}."))
-    )]
-    OtherRuntimeVersion {
-        /// What is asked for.
-        asked: String,
-        /// What there is.
-        here: Option<String>,
-    },
-    /// Another runtime for a function that is to stay at a version of the one it has. Ours.
-    #[error(
-        "The function's runtime version is set by hand. Set UpdateRuntimeOn to Auto or FunctionUpdate before you \
-         change its runtime."
-    )]
-    PinnedRuntime,
+    /// An alias shares its invocations with one other version at most.
+    #[error("Number of items in AdditionalVersionWeights cannot be greater than 1")]
+    TwoWeights,
     /// A list cannot go on from there. Ours.
     #[error("Invalid Marker")]
     Marker,

@@ -1,6 +1,8 @@
 //! What goes wrong, as AWS says it: one exhaustive match for each kind of error.
 
 mod concurrency;
+mod runtime;
+mod versions;
 
 use access::Denied;
 use artifact::ArtifactError;
@@ -64,11 +66,9 @@ impl From<Refusal> for Failure {
             | Refusal::TooManyTags
             | Refusal::DeleteAlias
             | Refusal::DeleteLatest
-            | Refusal::NoRuntimeVersion
-            | Refusal::OtherRuntimeVersion { .. }
-            | Refusal::PinnedRuntime
             | Refusal::Marker
-            | Refusal::Tenant => exception::INVALID_PARAMETER_VALUE.with(words),
+            | Refusal::Tenant
+            | Refusal::TwoWeights => exception::INVALID_PARAMETER_VALUE.with(words),
             Refusal::ClientContext | Refusal::LargeClientContext | Refusal::Payload(_) => {
                 exception::INVALID_REQUEST_CONTENT.with(words)
             }

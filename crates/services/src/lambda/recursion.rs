@@ -19,7 +19,11 @@ impl Lambda {
             api::RecursiveLoop::Allow => RecursiveLoop::Allow,
             api::RecursiveLoop::Terminate => RecursiveLoop::Terminate,
         };
-        let set = |function: &Function, _| Ok::<_, CatalogueError>(Function { recursion, ..function.clone() });
+        let set = |function: &Function, _| {
+            let mut changed = function.clone();
+            changed.recursion = recursion;
+            Ok::<_, CatalogueError>(changed)
+        };
         let changed = self.parts.catalogue.change(&function.key, set).await?;
         Ok(api::PutFunctionRecursionConfigResponse { recursive_loop: Some(shown(changed.recursion)) })
     }

@@ -8,11 +8,35 @@ use catalogue::{Function, RuntimeManagement, Version};
 use wire::lambda as api;
 
 use super::Lambda;
-use super::checks::Refusal;
 use super::errors::Failure;
 use super::names::Target;
 use super::render::runtime_version;
 use crate::Context;
+
+/// What the management of runtimes refuses. All of it is ours: none of AWS's words are recorded.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum RuntimeRefusal {
+    /// The runtime is to stay at a version that is not named.
+    #[error("RuntimeVersionArn is required when UpdateRuntimeOn is Manual.")]
+    NoVersion,
+    /// The runtime is to stay at a version that this Samovar does not have.
+    #[error("The runtime version {asked} is not available: Samovar runs this function with {here}.")]
+    OtherVersion {
+        /// What is asked for.
+        asked: String,
+        /// What there is.
+        here: String,
+    },
+    /// The function has no runtime.
+    #[error("The function has no runtime whose version could be set.")]
+    NoRuntime,
+    /// Another runtime for a function that is to stay at a version of the one it has.
+    #[error(
+        "The version of the function's runtime is set to {0}. Set UpdateRuntimeOn to Auto or FunctionUpdate before you \
+         change the runtime."
+    )]
+    Pinned(Arc<str>),
+}
 
 impl Lambda {
     pub(super) async fn put_runtime_management_config(
@@ -77,12 +101,24 @@ impl Lambda {
     }
 }
 
+/// Refuses another runtime while the version of the one there is stays set by hand.
+pub(super) fn may_have_runtime(function: &Function, runtime: &str) -> Result<(), RuntimeRefusal> {
+    let management = function.runtime_management.get(&Qualifier::Latest).map(|management| &**management);
+    match (management, function.latest.configuration.runtime.as_deref()) {
+        (Some(RuntimeManagement::Manual(version)), Some(current)) if current != runtime => {
+            Err(RuntimeRefusal::Pinned(Arc::clone(version)))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The runtime version that is asked for, which can only be the one there is.
-fn pinned(version: &Version, asked: Option<String>) -> Result<Arc<str>, Refusal> {
-    let asked = asked.ok_or(Refusal::NoRuntimeVersion)?;
-    match runtime_version(version) {
-        Some(here) if here == asked => Ok(asked.into()),
-        here => Err(Refusal::OtherRuntimeVersion { asked, here }),
+fn pinned(version: &Version, asked: Option<String>) -> Result<Arc<str>, RuntimeRefusal> {
+    let here = runtime_version(version).ok_or(RuntimeRefusal::NoRuntime)?;
+    match asked {
+        None => Err(RuntimeRefusal::NoVersion),
+        Some(asked) if asked == here => Ok(asked.into()),
+        Some(asked) => Err(RuntimeRefusal::OtherVersion { asked, here }),
     }
 }
 
