@@ -17,8 +17,8 @@ use crate::record;
 use crate::root::{Differences, Root, RootKey};
 use crate::rules::{self, Numbering, Step};
 use crate::{
-    Busy, CatalogueError, CodeUpdate, ConfigurationUpdate, Function, FunctionKey, NewFunction, Reason, Shares,
-    Subscription, Usage, Version,
+    Busy, CatalogueError, CodeUpdate, ConfigurationUpdate, Function, FunctionKey, NewFunction, Reason,
+    Shares, Subscription, Usage, Version,
 };
 
 /// What exists. Cheap to clone; clones share one snapshot.

@@ -398,7 +398,8 @@ impl House {
             clock,
             idle_expiry: Duration::from_secs(300),
         };
-        let engine = Engine::of(kit, Admission::new(Concurrency(plan.account)), Budget::new(plan.budget), dice);
+        let engine =
+            Engine::of(kit, Admission::new(Concurrency(plan.account)), Budget::new(plan.budget), dice);
         Self { engine, built, standing, broken, ids: Mutex::new(0) }
     }
 

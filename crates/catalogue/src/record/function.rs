@@ -17,8 +17,8 @@ use crate::follower::Event;
 use crate::root::{Differences, Part, PartChange, Root};
 use crate::snapshot::{Shelves, Snapshot};
 use crate::{
-    Alias, CatalogueError, CodeRef, Function, FunctionKey, LastUpdate, ProvisionedConcurrency, Published, Reason,
-    RecursiveLoop, RuntimeManagement, State, Usage, Version,
+    Alias, CatalogueError, CodeRef, Function, FunctionKey, LastUpdate, ProvisionedConcurrency, Published,
+    Reason, RecursiveLoop, RuntimeManagement, State, Usage, Version,
 };
 
 impl Root for Function {

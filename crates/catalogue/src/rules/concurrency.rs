@@ -36,7 +36,9 @@ pub enum ShareError {
         unreserved: u64,
     },
     /// What would be provisioned would leave others too little.
-    #[error("what would be provisioned leaves less than {minimum} to functions without anything of their own")]
+    #[error(
+        "what would be provisioned leaves less than {minimum} to functions without anything of their own"
+    )]
     ProvisionsTooMuch {
         /// What must be left.
         minimum: Concurrency,
@@ -181,7 +183,8 @@ fn alone(function: &Function, qualifier: &Qualifier, version: u64) -> Result<(),
         return if provisioned { Err(ShareError::VersionIsProvisioned) } else { Ok(()) };
     }
     let leads = |name| function.aliases.get(name).is_some_and(|alias| alias.version == version);
-    let provisioned = function.provisioned.keys().any(|other| matches!(other, Qualifier::Alias(name) if leads(name)));
+    let provisioned =
+        function.provisioned.keys().any(|other| matches!(other, Qualifier::Alias(name) if leads(name)));
     if provisioned { Err(ShareError::AliasIsProvisioned) } else { Ok(()) }
 }
 

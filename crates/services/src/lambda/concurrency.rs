@@ -20,9 +20,8 @@ impl Lambda {
         target.clone().unqualified()?;
         let function = self.existing(&target, target.unknown_to_invoke()).await?;
         let (reserved, limit) = (count(input.reserved_concurrent_executions), self.parts.account_concurrency);
-        let reserve = |function: &Function, usage, _| {
-            reserve(function, reserved, Pool::around(function, limit, usage))
-        };
+        let reserve =
+            |function: &Function, usage, _| reserve(function, reserved, Pool::around(function, limit, usage));
         self.parts.catalogue.change_shares::<ShareError>(&function.key, reserve).await?;
         Ok(api::Concurrency { reserved_concurrent_executions: Some(input.reserved_concurrent_executions) })
     }

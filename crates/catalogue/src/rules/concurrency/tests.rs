@@ -224,6 +224,7 @@ fn a_configuration_tells_when_it_was_made() {
     let pool = Pool::around(&a_function(), Concurrency(1000), Usage::default());
     let one = Qualifier::Version(1);
     let function = provision(&a_function(), &one, Concurrency(2), pool, step(7)).unwrap();
-    let config = ProvisionedConcurrency { requested: Concurrency(2), last_modified: Timestamp::from_millis(7) };
+    let config =
+        ProvisionedConcurrency { requested: Concurrency(2), last_modified: Timestamp::from_millis(7) };
     assert_eq!(*function.provisioned[&one], config);
 }

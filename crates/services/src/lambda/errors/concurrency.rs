@@ -37,11 +37,15 @@ impl From<ShareError> for Failure {
                 invalid("Provisioned Concurrency Configs cannot be applied to unpublished function versions.")
             }
             // Source: deployment tools' reports of 2020 to 2026.
-            ShareError::Weighted => invalid("Alias with weights can not be used with Provisioned Concurrency"),
+            ShareError::Weighted => {
+                invalid("Alias with weights can not be used with Provisioned Concurrency")
+            }
             ShareError::VersionIsProvisioned => conflict(
                 "Alias can't be used for Provisioned Concurrency configuration on an already Provisioned version",
             ),
-            ShareError::AliasIsProvisioned => conflict("Version is pointed by a Provisioned Concurrency alias"),
+            ShareError::AliasIsProvisioned => {
+                conflict("Version is pointed by a Provisioned Concurrency alias")
+            }
             ShareError::Catalogue(error) => return error.into(),
             // Operations name what they did not find; none leaves that to this place.
             ShareError::Missing => fault(&error),
