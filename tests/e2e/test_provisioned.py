@@ -148,6 +148,7 @@ WORDS = [
     delete("1", GONE),
     get("1", NONE),
     listed(("next", 4)),
+    ("PUT", FUNCTIONS + "/{F}/aliases/next", {"FunctionVersion": "$LATEST"}, UNPUBLISHED),
     # Reservations hold what is provisioned.
     (
         "PUT",
