@@ -210,6 +210,23 @@ def test_numbers_are_never_used_twice(lam, name):
     assert numbers() == ["$LATEST", "3"]
 
 
+def test_twenty_publishers_at_once_publish_one_version(server, name):
+    create(server.client("lambda"), name, WHO % "x")
+    published = []
+
+    def publish():
+        published.append(server.client("lambda").publish_version(FunctionName=name)["Version"])
+
+    publishers = [threading.Thread(target=publish) for _ in range(20)]
+    for publisher in publishers:
+        publisher.start()
+    for publisher in publishers:
+        publisher.join(60)
+    assert published == ["1"] * 20
+    versions = server.client("lambda").list_versions_by_function(FunctionName=name)["Versions"]
+    assert [found["Version"] for found in versions] == ["$LATEST", "1"]
+
+
 def test_deleting_a_version_that_aliases_lead_to(raw, lam, name):
     create(lam, name, WHO % "x", Publish=True)
     lam.update_function_configuration(FunctionName=name, Description="two")
@@ -250,6 +267,8 @@ READ = [
     ("", "9", None, not_found("Function not found: ARNF:N:9")),
     (":dead", "", None, not_found("Function not found: ARNF:N:dead")),
     ("", "dead", None, not_found("Function not found: ARNF:N:dead")),
+    ("", "01", None, not_found("Function not found: ARNF:N:01")),
+    ("", "0", None, not_found("Function not found: ARNF:N:0")),
     ("", "99999999999999999999999", None, not_found("Function not found: ARNF:N:99999999999999999999999")),
 ]
 
@@ -307,7 +326,9 @@ def test_operations_on_functions_take_every_form_of_a_name(raw, two, form):
         assert (status, json.loads(body)["AliasArn"]) == (201, f"{ARNF}{two}:brief")
         assert raw("PUT", f"{path}{suffix}/aliases/brief", {"Description": "x"})[0] == 200
         assert raw("DELETE", f"{path}{suffix}/aliases/brief") == (204, {}, b"")
-        assert raw("DELETE", f"{path}{suffix.replace('$LATEST', '7') or '?Qualifier=7'}") == (204, {}, b"")
+        for number in ("7", "01", "9" * 30):
+            query = suffix.replace("$LATEST", number) or f"?Qualifier={number}"
+            assert raw("DELETE", path + query) == (204, {}, b"")
 
 
 NOWHERE = [

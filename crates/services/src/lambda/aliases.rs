@@ -129,7 +129,9 @@ fn routing(target: &Target, config: api::AliasRoutingConfiguration) -> Result<Op
         return Err(Refusal::TwoWeights.into());
     }
     let Some((text, weight)) = weights.into_iter().next() else { return Ok(None) };
-    let version = text.parse().map_err(|_| target.with(&text).unknown())?;
+    let Ok(Qualifier::Version(version)) = Qualifier::parse(&text) else {
+        return Err(target.with(&text).unknown().into());
+    };
     // The front end has made sure that it is from 0 to 1.
     Ok(Weight::new(weight).map(|weight| Routing { version, weight }))
 }
