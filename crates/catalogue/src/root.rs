@@ -55,8 +55,12 @@ pub trait Root: Clone + fmt::Debug + Send + Sync + 'static {
     fn take_over(&mut self, part: &PartChange<'_>) -> Result<(), CatalogueError>;
     /// Every package that it needs.
     fn codes(&self, each: &mut dyn FnMut(&CodeRef));
-    /// What it adds to its account's usage.
-    fn usage(&self) -> Usage;
+    /// What it adds to its account's usage: its packages, if it says nothing else.
+    fn usage(&self) -> Usage {
+        let mut usage = Usage::default();
+        self.codes(&mut |code| usage.code += code.size);
+        usage
+    }
     /// What subscribers hear when it changes or goes.
     fn event(key: &Self::Key, removed: bool) -> Option<Event>;
     /// Its place in a snapshot.
