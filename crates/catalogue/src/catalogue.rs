@@ -83,6 +83,12 @@ impl Catalogue {
         kept.take(limit).cloned().collect()
     }
 
+    /// The roots of all accounts and regions that `keep` wants.
+    pub fn everywhere<R: Root>(&self, keep: impl Fn(&R) -> bool) -> Vec<Arc<R>> {
+        let snapshot = self.inner.shared.snapshot.load();
+        R::shelves(&snapshot).all().filter(|root| keep(root)).cloned().collect()
+    }
+
     /// What has this name, as far as this process knows. Costs no I/O.
     pub fn peek<K: RootKey>(&self, key: &K) -> Option<Arc<K::Root>> {
         K::Root::shelves(&self.inner.shared.snapshot.load()).get(key.scope(), key.name()).cloned()

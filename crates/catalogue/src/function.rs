@@ -12,8 +12,11 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use store::Revision;
 
-use crate::root::RootKey;
-use crate::{Alias, Configuration, ProvisionedConcurrency, RecursiveLoop, RuntimeManagement};
+use crate::root::{Parts, RootKey};
+use crate::{
+    Alias, Configuration, EventInvokeConfig, FunctionUrl, ProvisionedConcurrency, RecursiveLoop,
+    RuntimeManagement,
+};
 
 /// A function's name where it is unique.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -74,6 +77,8 @@ pub struct Function {
     pub next_version: u64,
     /// What the last publication made.
     pub published: Option<Published>,
+    /// ARN of the code signing configuration that its packages must satisfy.
+    pub code_signing: Option<Arc<str>>,
     /// What it has of its account's concurrency for itself; zero stops it.
     pub reserved: Option<Concurrency>,
     /// What becomes of it when it keeps calling itself.
@@ -82,10 +87,14 @@ pub struct Function {
     pub tags: BTreeMap<Arc<str>, Arc<str>>,
     /// Its aliases, by name.
     pub aliases: BTreeMap<Arc<str>, Arc<Alias>>,
+    /// What becomes of asynchronous events, by qualifier.
+    pub event_invoke: Parts<EventInvokeConfig>,
+    /// Its HTTP endpoints, by qualifier: `$LATEST` or an alias, which may be gone.
+    pub urls: Parts<FunctionUrl>,
     /// Environments that its versions and aliases keep ready.
-    pub provisioned: BTreeMap<Qualifier, Arc<ProvisionedConcurrency>>,
+    pub provisioned: Parts<ProvisionedConcurrency>,
     /// When its versions get another version of their runtime; automatically where nothing is said.
-    pub runtime_management: BTreeMap<Qualifier, Arc<RuntimeManagement>>,
+    pub runtime_management: Parts<RuntimeManagement>,
     /// Its published versions, by number.
     pub versions: BTreeMap<u64, Arc<Version>>,
 }

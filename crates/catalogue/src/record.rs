@@ -5,9 +5,13 @@
 //! meaning; a new one has a default. What cannot be read so gets a new `version`.
 
 mod alias;
+mod code_signing;
 mod concurrency;
 mod configuration;
+mod event_invoke;
 mod function;
+mod function_url;
+mod mapping;
 mod runtime_management;
 
 use base::arn::Scope;

@@ -4,7 +4,11 @@
 
 pub mod aliases;
 pub mod concurrency;
+pub mod event_invoke;
+pub mod function_url;
+pub mod mappings;
 pub mod runtime_management;
+pub mod tags;
 pub mod versions;
 
 use std::collections::BTreeMap;
@@ -77,9 +81,12 @@ pub fn create(new: NewFunction, numbering: Numbering, step: Step) -> Function {
         latest,
         next_version: numbering.next_version,
         published: None,
+        code_signing: new.code_signing,
         reserved: None,
         recursion: RecursiveLoop::default(),
         tags: new.tags,
+        event_invoke: BTreeMap::new(),
+        urls: BTreeMap::new(),
         aliases: BTreeMap::new(),
         provisioned: BTreeMap::new(),
         runtime_management: BTreeMap::new(),

@@ -43,7 +43,7 @@ use base::clock::Clock;
 use base::random::Dice;
 use base::units::Concurrency;
 use catalogue::{Catalogue, Version};
-use engine::{Engine, Invocation, InvokeError, Reply};
+use engine::{Engine, Flow, Invocation, InvokeError, Reply};
 use wire::lambda as api;
 
 use self::errors::Failure;
@@ -55,12 +55,19 @@ use crate::Context;
 pub trait Runner: Send + Sync + 'static {
     /// Runs one and answers as soon as the function did.
     async fn invoke(&self, invocation: access::Authorized<Invocation>) -> Result<Reply, InvokeError>;
+
+    /// Runs one and answers as soon as its response begins.
+    async fn stream(&self, invocation: access::Authorized<Invocation>) -> Result<Reply<Flow>, InvokeError>;
 }
 
 #[async_trait]
 impl Runner for Engine {
     async fn invoke(&self, invocation: access::Authorized<Invocation>) -> Result<Reply, InvokeError> {
         Engine::invoke(self, invocation).await
+    }
+
+    async fn stream(&self, invocation: access::Authorized<Invocation>) -> Result<Reply<Flow>, InvokeError> {
+        Engine::stream(self, invocation).await
     }
 }
 
@@ -88,12 +95,15 @@ pub struct LambdaSetup {
 #[derive(Clone)]
 pub struct Lambda {
     parts: Arc<LambdaSetup>,
+    /// Held while something is decided on several roots and written to one of them: what a mapping reads twice,
+    /// who uses a code signing configuration. One process writes.
+    joint: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Lambda {
     /// A Lambda of these parts. [`Lambda::resume`] finishes what an earlier process left.
     pub fn new(setup: LambdaSetup) -> Self {
-        Self { parts: Arc::new(setup) }
+        Self { parts: Arc::new(setup), joint: Arc::default() }
     }
 
     /// The function that a request names, if its sender may do `action` to it.

@@ -17,8 +17,8 @@ use crate::follower::Event;
 use crate::root::{Differences, Part, PartChange, Root};
 use crate::snapshot::{Shelves, Snapshot};
 use crate::{
-    Alias, CatalogueError, CodeRef, Function, FunctionKey, LastUpdate, ProvisionedConcurrency, Published,
-    Reason, RecursiveLoop, RuntimeManagement, State, Usage, Version,
+    Alias, CatalogueError, CodeRef, EventInvokeConfig, Function, FunctionKey, FunctionUrl, LastUpdate,
+    ProvisionedConcurrency, Published, Reason, RecursiveLoop, RuntimeManagement, State, Usage, Version,
 };
 
 impl Root for Function {
@@ -49,6 +49,7 @@ impl Root for Function {
             live,
             next_version: self.next_version,
             published: self.published.map(PublicationRecord::of),
+            code_signing: self.code_signing.clone(),
             reserved: self.reserved,
             recursion: self.recursion,
             tags: self.tags.clone(),
@@ -66,9 +67,12 @@ impl Root for Function {
             latest,
             next_version: record.next_version,
             published: record.published.map(PublicationRecord::into_published),
+            code_signing: record.code_signing,
             reserved: record.reserved,
             recursion: record.recursion,
             tags: record.tags,
+            event_invoke: BTreeMap::new(),
+            urls: BTreeMap::new(),
             aliases: BTreeMap::new(),
             provisioned: BTreeMap::new(),
             runtime_management: BTreeMap::new(),
@@ -78,6 +82,8 @@ impl Root for Function {
 
     fn with_parts_of(self, older: &Self) -> Self {
         Self {
+            event_invoke: older.event_invoke.clone(),
+            urls: older.urls.clone(),
             aliases: older.aliases.clone(),
             provisioned: older.provisioned.clone(),
             runtime_management: older.runtime_management.clone(),
@@ -88,6 +94,8 @@ impl Root for Function {
     }
 
     fn differences(old: Option<&Self>, new: Option<&Self>, told: &mut Differences) {
+        told.add::<EventInvokeConfig>(old.map(|it| &it.event_invoke), new.map(|it| &it.event_invoke));
+        told.add::<FunctionUrl>(old.map(|it| &it.urls), new.map(|it| &it.urls));
         told.add::<Alias>(old.map(|it| &it.aliases), new.map(|it| &it.aliases));
         told.add::<ProvisionedConcurrency>(old.map(|it| &it.provisioned), new.map(|it| &it.provisioned));
         told.add::<RuntimeManagement>(
@@ -99,6 +107,8 @@ impl Root for Function {
 
     fn take_over(&mut self, part: &PartChange<'_>) -> Result<(), CatalogueError> {
         match part.kind {
+            EventInvokeConfig::KIND => part.among(&self.key, &mut self.event_invoke),
+            FunctionUrl::KIND => part.among(&self.key, &mut self.urls),
             Alias::KIND => part.among(&self.key, &mut self.aliases),
             ProvisionedConcurrency::KIND => part.among(&self.key, &mut self.provisioned),
             RuntimeManagement::KIND => part.among(&self.key, &mut self.runtime_management),
@@ -161,6 +171,8 @@ struct FunctionRecord {
     next_version: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     published: Option<PublicationRecord>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    code_signing: Option<Arc<str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     reserved: Option<Concurrency>,
     #[serde(default, skip_serializing_if = "is_default")]

@@ -20,7 +20,14 @@ pub(crate) fn code(id: u8) -> CodeRef {
 pub(crate) fn a_new(name: &str) -> NewFunction {
     let role = "arn:aws:iam::000000000000:role/r";
     let configuration = Configuration::zip(name, "python3.13", "app.handler", role);
-    NewFunction { key: a_key(name), configuration, code: code(1), tags: BTreeMap::new(), publish: false }
+    NewFunction {
+        key: a_key(name),
+        configuration,
+        code: code(1),
+        code_signing: None,
+        tags: BTreeMap::new(),
+        publish: false,
+    }
 }
 
 pub(crate) fn a_function(name: &str) -> Function {

@@ -23,7 +23,8 @@ async fn made(catalogue: &Catalogue, name: &str) -> Arc<Version> {
     let key = FunctionKey::new(scope(), name.parse().expect("name"));
     let configuration = Configuration::zip(name, "provided.al2023", "h", "arn:aws:iam::000000000000:role/r");
     let code = CodeRef { digest: Digest([0; 32]), size: 1, unzipped: 1 };
-    let new = NewFunction { key, configuration, code, tags: BTreeMap::new(), publish: false };
+    let new =
+        NewFunction { key, configuration, code, tags: BTreeMap::new(), publish: false, code_signing: None };
     Arc::clone(&catalogue.create(new).await.expect("a free name").latest)
 }
 

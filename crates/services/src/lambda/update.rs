@@ -29,6 +29,7 @@ impl Lambda {
         catalogue::rules::may_change(&function, expected)?;
         let archive = input.zip_file.take().unwrap_or_default();
         let code = self.take_in(archive).await?;
+        self.may_deploy(&function.key.name, function.code_signing.as_deref()).await?;
         if input.dry_run == Some(true) {
             return Ok(self.shown(&function.latest, &function.latest.arn));
         }
@@ -52,6 +53,9 @@ impl Lambda {
             self.target(context, &input.function_name, None, "lambda:UpdateFunctionConfiguration")?;
         let function = self.changeable(&target).await?;
         check(&input, &function)?;
+        if input.layers.as_ref().is_some_and(|layers| !layers.is_empty()) {
+            self.may_deploy(&function.key.name, function.code_signing.as_deref()).await?;
+        }
         if let Some(runtime) = &input.runtime {
             may_have_runtime(&function, runtime)?;
         }
@@ -164,6 +168,9 @@ fn check(input: &api::UpdateFunctionConfigurationRequest, function: &Function) -
     if let Some(variables) = input.environment.as_ref().and_then(|environment| environment.variables.as_ref())
     {
         rules::environment(variables)?;
+    }
+    if let Some(config) = &input.dead_letter_config {
+        rules::dead_letters(config, &function.key.scope.region)?;
     }
     if let Some(config) = &input.logging_config {
         rules::logging(config)?;
