@@ -8,7 +8,6 @@ use std::ops::Bound;
 
 use base::arn::Qualifier;
 use base::clock::Timestamp;
-use base::units::Concurrency;
 use catalogue::rules::ShareError;
 use catalogue::rules::concurrency::{Pool, provision, unprovision};
 use catalogue::{Function, ProvisionedConcurrency};
@@ -46,14 +45,14 @@ impl Lambda {
         };
         let changed = self.parts.catalogue.change_shares(&function.key, provision).await;
         let changed = changed.map_err(|error| refused(error, &target))?;
-        let config = changed.provisioned.get(&qualifier).map(|config| config.last_modified);
+        let config = changed.provisioned.get(&qualifier);
         Ok(api::PutProvisionedConcurrencyConfigResponse {
             requested_provisioned_concurrent_executions: Some(shown(requested)),
             allocated_provisioned_concurrent_executions: Some(0),
             available_provisioned_concurrent_executions: Some(0),
             status: Some(api::ProvisionedConcurrencyStatusEnum::InProgress),
             status_reason: None,
-            last_modified: config.map(last_modified),
+            last_modified: config.map(|config| last_modified(config.last_modified)),
         })
     }
 
@@ -169,10 +168,10 @@ struct Item {
 
 impl Item {
     fn of(config: &ProvisionedConcurrency) -> Self {
-        let requested: Concurrency = config.requested;
+        let requested = Some(shown(config.requested));
         Self {
-            requested: Some(shown(requested)),
-            allocated: Some(shown(requested)),
+            requested,
+            allocated: requested,
             status: Some(api::ProvisionedConcurrencyStatusEnum::Ready),
             last_modified: Some(last_modified(config.last_modified)),
         }
