@@ -44,10 +44,17 @@ def test_an_account_is_told_its_limits_and_what_it_uses(raw, server):
     lam.update_function_code(FunctionName="f", ZipFile=larger)
     wait_active(lam, "f")
     assert told() == settings(code=2 * size + len(larger), functions=2)
+    # Layers count, each version on its own.
+    used = 2 * size + len(larger)
+    for number in (1, 2):
+        lam.publish_layer_version(LayerName="l", Content={"ZipFile": larger})
+        assert told() == settings(code=used + number * len(larger), functions=2)
+    lam.delete_layer_version(LayerName="l", VersionNumber=1)
+    lam.delete_layer_version(LayerName="l", VersionNumber=2)
     # Reservations.
     lam.put_function_concurrency(FunctionName="f", ReservedConcurrentExecutions=30)
     lam.put_function_concurrency(FunctionName="g", ReservedConcurrentExecutions=40)
-    assert told() == settings(unreserved=930, code=2 * size + len(larger), functions=2)
+    assert told() == settings(unreserved=930, code=used, functions=2)
     lam.delete_function_concurrency(FunctionName="f")
     lam.delete_function(FunctionName="f")
     assert told() == settings(unreserved=960, code=size, functions=1)
@@ -64,8 +71,9 @@ def test_usage_is_known_after_a_restart(fresh):
     lam = server.client("lambda")
     size = create(lam, "f", ECHO)["CodeSize"]
     lam.publish_version(FunctionName="f")
+    lam.publish_layer_version(LayerName="l", Content={"ZipFile": zip_of({"index.py": ECHO})})
     lam.put_function_concurrency(FunctionName="f", ReservedConcurrentExecutions=150)
-    expected = settings(concurrency=250, unreserved=100, code=2 * size, functions=1)
+    expected = settings(concurrency=250, unreserved=100, code=3 * size, functions=1)
     assert answer(Raw(server), "GET", PATH) == expected
     server.kill()
     server.start()
@@ -96,6 +104,7 @@ def test_archives_stay_within_their_limit(fresh):
     assert refusal("publish_version", FunctionName="f") == full
     more = zip_of({"index.py": ECHO, "more.txt": "more"})
     assert refusal("update_function_code", FunctionName="f", ZipFile=more) == full
+    assert refusal("publish_layer_version", LayerName="l", Content={"ZipFile": more}) == full
     lam.delete_function(FunctionName="f", Qualifier="1")
     assert lam.publish_version(FunctionName="f")["Version"] == "2"
     assert answer(raw, "GET", PATH)[2]["AccountLimit"]["TotalCodeSize"] == 2 * len(archive) + 1

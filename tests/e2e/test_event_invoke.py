@@ -94,13 +94,14 @@ def config(qualified, success=None, failure=None, **more):
 
 
 RETRIES, AGE = {"MaximumRetryAttempts": 1}, {"MaximumEventAgeInSeconds": 60}
+MOST = {"MaximumRetryAttempts": 2, "MaximumEventAgeInSeconds": 21600}
 # What is sent one after another to one qualifier, and what Put and Update make of it.
 LIFE = [
     ("PUT", RETRIES, dict(RETRIES)),
     ("PUT", AGE, dict(AGE)),
     ("POST", RETRIES, {**RETRIES, **AGE}),
     ("POST", {"MaximumRetryAttempts": 0}, {"MaximumRetryAttempts": 0, **AGE}),
-    ("PUT", {"MaximumRetryAttempts": 2, "MaximumEventAgeInSeconds": 21600}, {"MaximumRetryAttempts": 2, "MaximumEventAgeInSeconds": 21600}),
+    ("PUT", MOST, dict(MOST)),
     ("PUT", to(QUEUE, TOPIC), {"success": QUEUE, "failure": TOPIC}),
     ("POST", RETRIES, {**RETRIES, "success": QUEUE, "failure": TOPIC}),
     ("POST", to(BUS), {**RETRIES, "success": BUS, "failure": TOPIC}),
@@ -224,7 +225,9 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize("method, path, body, expected", REFUSED, ids=lambda part: str(part)[:60] if isinstance(part, (str, dict)) else "")
+@pytest.mark.parametrize(
+    "method, path, body, expected", REFUSED, ids=lambda part: "" if isinstance(part, tuple) else str(part)[:60]
+)
 def test_what_is_refused(raw, functions, method, path, body, expected):
     address, question, query = path.partition("?")
     head, slash, tail = address.partition("/")
@@ -237,8 +240,9 @@ def test_a_list_goes_on_where_it_stopped(raw, server, functions):
     for qualifier in qualifiers:
         assert call(raw, functions, "PUT", f"G/event-invoke-config?Qualifier={qualifier}", RETRIES)[0] == 200
     whole = [config(f"G:{qualifier}", **RETRIES) for qualifier in qualifiers]
-    assert call(raw, functions, "GET", "G/event-invoke-config/list") == (200, {"FunctionEventInvokeConfigs": whole})
-    assert call(raw, functions, "GET", "G:live/event-invoke-config/list") == (200, {"FunctionEventInvokeConfigs": whole})
+    for path in ("G", "G:live"):
+        answer = call(raw, functions, "GET", f"{path}/event-invoke-config/list")
+        assert answer == (200, {"FunctionEventInvokeConfigs": whole}), path
     first = call(raw, functions, "GET", "G/event-invoke-config/list?MaxItems=2")[1]
     assert first["FunctionEventInvokeConfigs"] == whole[:2]
     # What the marker stands for may go meanwhile.
@@ -247,8 +251,9 @@ def test_a_list_goes_on_where_it_stopped(raw, server, functions):
     assert rest == (200, {"FunctionEventInvokeConfigs": whole[2:]})
     assert call(raw, functions, "GET", "G/event-invoke-config/list?Marker=x") == invalid("Invalid Marker")
     pages = server.client("lambda").get_paginator("list_function_event_invoke_configs")
-    found = [one for page in pages.paginate(FunctionName=functions["G"], PaginationConfig={"PageSize": 1}) for one in page["FunctionEventInvokeConfigs"]]
-    assert [one["FunctionArn"].rsplit(":")[-1] for one in found] == ["$LATEST", "live"]
+    one_each = pages.paginate(FunctionName=functions["G"], PaginationConfig={"PageSize": 1})
+    found = [page["FunctionEventInvokeConfigs"] for page in one_each]
+    assert [one["FunctionArn"].rsplit(":")[-1] for (one,) in found] == ["$LATEST", "live"]
 
 
 def test_settings_live_as_long_as_what_they_are_of(raw, lam, name):

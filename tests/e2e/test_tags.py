@@ -106,6 +106,48 @@ def test_fifty_tags_are_enough(call, lam, name):
     assert call("DELETE", "F", keys=list(many(50))) == (204, None)
 
 
+def made(lam, kind, name, tags):
+    """Something of a kind other than functions that can have tags; gives its ARN and what takes it away."""
+    if kind == "mapping":
+        create(lam, name, ECHO)
+        queue = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"
+        mapping = lam.create_event_source_mapping(FunctionName=name, EventSourceArn=queue, Enabled=False, Tags=tags)
+        return mapping["EventSourceMappingArn"], lambda: lam.delete_event_source_mapping(UUID=mapping["UUID"])
+    publishers = {"SigningProfileVersionArns": [f"arn:aws:signer:{REGION}:{ACCOUNT}:/signing-profiles/test"]}
+    signing = lam.create_code_signing_config(AllowedPublishers=publishers, Tags=tags)
+    arn = signing["CodeSigningConfig"]["CodeSigningConfigArn"]
+    return arn, lambda: lam.delete_code_signing_config(CodeSigningConfigArn=arn)
+
+
+@pytest.mark.parametrize("kind", ["mapping", "code signing configuration"])
+def test_mappings_and_code_signing_configurations_have_tags(call, lam, name, kind):
+    arn, delete = made(lam, kind, name, {"key": "value"})
+    assert call("GET", arn) == (200, {"Tags": {"key": "value"}})
+    assert call("POST", arn, {"Tags": {"key": "new", "other": ""}}) == (204, None)
+    assert call("GET", arn) == (200, {"Tags": {"key": "new", "other": ""}})
+    assert call("DELETE", arn, keys=["key", "nope"]) == (204, None)
+    assert call("GET", arn) == (200, {"Tags": {"other": ""}})
+    assert call("POST", arn, {"Tags": many(50)}) == TOO_MANY
+    assert call("POST", arn, {"Tags": {}}) == NOTHING
+    assert call("POST", arn, {"Tags": {"aws:x": "y"}}) == RESERVED
+    assert call("GET", arn) == (200, {"Tags": {"other": ""}})
+    delete()
+    gone = until(lambda: (answer := call("GET", arn)) and answer[0] == 404 and answer)
+    words = f"Event source mapping not found: {arn}"
+    if kind != "mapping":
+        words = f"The Lambda code signing configuration {arn} can not be found."
+    assert gone == missing(words, typed=kind == "mapping")
+    assert call("POST", arn, {"Tags": {"a": "b"}}) == call("DELETE", arn, keys=["a"]) == gone
+
+
+@pytest.mark.parametrize("kind", ["mapping", "code signing configuration"])
+@pytest.mark.parametrize("tags, words", [({"aws:x": "y"}, RESERVED), (many(51), TOO_MANY)], ids=["aws", "51"])
+def test_what_their_creation_refuses_of_tags(lam, name, kind, tags, words):
+    with pytest.raises(lam.exceptions.InvalidParameterValueException) as refused:
+        made(lam, kind, name, tags)
+    assert refused.value.response["message"] == words[2]["message"]
+
+
 def missing(text, typed=True):
     status, code, body = not_found(text)
     return status, code, body if typed else {"Message": text}
@@ -233,7 +275,10 @@ def test_no_tags_while_an_update_is_under_way(raw, call, lam, name):
     busy = (
         409,
         "ResourceConflictException",
-        user("message", f"The operation cannot be performed at this time. An update is in progress for resource: ARNF:{name}"),
+        user(
+            "message",
+            f"The operation cannot be performed at this time. An update is in progress for resource: ARNF:{name}",
+        ),
     )
     told = []
 

@@ -76,6 +76,9 @@ pub const FUNCTION_NAME_CHARS: usize = 64;
 /// Layers of a function. Source: Lambda quotas.
 pub const FUNCTION_LAYERS: usize = 5;
 
+/// Largest resource policy, in bytes of its JSON. Source: Lambda quotas; recorded refusal.
+pub const POLICY_BYTES: usize = 20 * 1024;
+
 /// Tags of a resource. Source: Lambda quotas; recorded refusal.
 pub const RESOURCE_TAGS: usize = 50;
 

@@ -269,7 +269,7 @@ impl Catalogue {
         snapshot.functions.all().filter_map(unfinished).collect()
     }
 
-    /// Whether any function of any account needs this package.
+    /// Whether any function or layer of any account needs this package.
     pub fn holds(&self, digest: &Digest) -> bool {
         self.inner.shared.references.lock().expect("nobody panics while counting references").holds(digest)
     }

@@ -16,7 +16,7 @@ use crate::mapping::Mapping;
 use crate::record::{self, Place};
 use crate::root::{Root, RootKey};
 use crate::snapshot::Snapshot;
-use crate::{CatalogueError, Function, FunctionKey};
+use crate::{CatalogueError, Function, FunctionKey, Layer};
 
 /// Documents that are loaded at once.
 const PAGE: usize = 1000;
@@ -188,6 +188,7 @@ impl Follower {
         }
         let mut references = References::default();
         add_up::<Function>(&mut fresh, &mut references);
+        add_up::<Layer>(&mut fresh, &mut references);
         self.working = fresh;
         self.commit.clear();
         *self.shared.references.lock().expect("nobody panics while counting references") = references;
@@ -217,6 +218,7 @@ impl Follower {
             match kind {
                 CodeSigningConfig::KIND => self.exchange::<CodeSigningConfig>(changes),
                 Function::KIND => self.exchange::<Function>(changes),
+                Layer::KIND => self.exchange::<Layer>(changes),
                 Mapping::KIND => self.exchange::<Mapping>(changes),
                 record::POOL => self.take_over_pool(&changes),
                 _ => {}
@@ -273,6 +275,7 @@ fn take_over(
     match place.kind {
         CodeSigningConfig::KIND => into.code_signing.take_over(place, revision, body),
         Function::KIND => into.functions.take_over(place, revision, body),
+        Layer::KIND => into.layers.take_over(place, revision, body),
         Mapping::KIND => into.mappings.take_over(place, revision, body),
         record::POOL => {
             into.set_pool(&place.scope, body.map(|_| revision));

@@ -138,6 +138,11 @@ impl Version {
         self.arn.qualified(self.qualifier.clone())
     }
 
+    /// Its own package and those of its layers.
+    pub fn codes(&self) -> impl Iterator<Item = &CodeRef> {
+        std::iter::once(&self.code).chain(self.configuration.layers.iter().map(|layer| &layer.code))
+    }
+
     /// The function that it is a version of.
     pub fn key(&self) -> FunctionKey {
         FunctionKey::new(self.arn.scope.clone(), self.arn.name.clone())

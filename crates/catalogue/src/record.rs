@@ -11,6 +11,7 @@ mod configuration;
 mod event_invoke;
 mod function;
 mod function_url;
+mod layer;
 mod mapping;
 mod runtime_management;
 

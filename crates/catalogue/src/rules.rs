@@ -6,6 +6,7 @@ pub mod aliases;
 pub mod concurrency;
 pub mod event_invoke;
 pub mod function_url;
+pub mod layers;
 pub mod mappings;
 pub mod runtime_management;
 pub mod tags;
@@ -99,6 +100,7 @@ pub fn create(new: NewFunction, numbering: Numbering, step: Step) -> Function {
 pub fn update_code(function: &Function, update: CodeUpdate, step: Step) -> Result<Function, CatalogueError> {
     may_change(function, update.expected)?;
     let latest = &function.latest;
+    layers::fit(&update.code, &latest.configuration.layers)?;
     let configuration = Configuration {
         architecture: update.architecture.unwrap_or(latest.configuration.architecture),
         ..latest.configuration.clone()
@@ -117,6 +119,7 @@ pub fn update_configuration(
     may_change(function, update.expected)?;
     let latest = &function.latest;
     let configuration = update.applied_to(&latest.configuration);
+    layers::fit(&latest.code, &configuration.layers)?;
     Ok(begin(function, Version { configuration, ..Version::clone(latest) }, step))
 }
 

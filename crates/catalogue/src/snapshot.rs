@@ -11,13 +11,14 @@ use crate::mapping::Mapping;
 use crate::record::Place;
 use crate::root::{PartChange, Root, RootKey};
 use crate::shelf::Shelf;
-use crate::{CatalogueError, Function, Usage};
+use crate::{CatalogueError, Function, Layer, Usage};
 
 /// Everything at one revision of the store. Cheap to clone and to change afterwards.
 #[derive(Debug, Clone, Default)]
 pub struct Snapshot {
     pub(crate) code_signing: Shelves<CodeSigningConfig>,
     pub(crate) functions: Shelves<Function>,
+    pub(crate) layers: Shelves<Layer>,
     pub(crate) mappings: Shelves<Mapping>,
     accounts: HashMap<Scope, Account>,
 }

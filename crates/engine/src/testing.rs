@@ -354,7 +354,7 @@ impl Recipes for FakeRecipes {
             commands: ["/var/task/bootstrap", "/opt/bootstrap"].map(command).into(),
             wrapped: false,
             code: "code".into(),
-            _held: None,
+            _held: Vec::new(),
             layers: vec![],
             interpreter: None,
             memory: *memory,

@@ -148,6 +148,7 @@ impl House {
                 gate: self.gate.clone(),
                 hosts: HostList::with(config.hosts.iter().cloned()),
                 artifacts: self.artifacts.clone(),
+                layers: Arc::new(self.lambda.clone()),
                 vault: self.vault.clone(),
                 reset: config.allow_reset.then(|| resettable.into_callback()),
                 clock: self.clock,

@@ -12,7 +12,7 @@ mod event_invoke;
 mod invoke;
 mod json;
 mod layer_policies;
-mod layers;
+pub mod layers;
 pub mod links;
 mod mappings;
 mod names;

@@ -119,7 +119,7 @@ impl Root for Function {
 
     fn codes(&self, each: &mut dyn FnMut(&CodeRef)) {
         for version in [&self.latest, &self.live].into_iter().chain(self.versions.values()) {
-            each(&version.code);
+            version.codes().for_each(&mut *each);
         }
     }
 
@@ -224,11 +224,7 @@ impl VersionRecord {
     fn of(version: &Version) -> Self {
         Self {
             configuration: ConfigurationRecord::of(&version.configuration),
-            code: CodeRecord {
-                digest: version.code.digest,
-                size: version.code.size,
-                unzipped: version.code.unzipped,
-            },
+            code: CodeRecord::of(version.code),
             state: StateRecord::of(&version.state),
             last_update: version.last_update.as_ref().map(LastUpdateRecord::of),
             revision: version.revision,
@@ -238,12 +234,11 @@ impl VersionRecord {
     }
 
     fn into_version(self, function: &FunctionKey, qualifier: Qualifier) -> Version {
-        let CodeRecord { digest, size, unzipped } = self.code;
         Version {
             arn: function.arn(),
             qualifier,
             configuration: self.configuration.into_configuration(),
-            code: CodeRef { digest, size, unzipped },
+            code: self.code.into_code(),
             state: self.state.into_state(),
             last_update: self.last_update.map(LastUpdateRecord::into_update),
             revision: self.revision,
@@ -254,10 +249,22 @@ impl VersionRecord {
 }
 
 #[derive(Serialize, Deserialize)]
-struct CodeRecord {
+pub(super) struct CodeRecord {
     digest: Digest,
     size: u64,
     unzipped: u64,
+}
+
+impl CodeRecord {
+    pub(super) fn of(code: CodeRef) -> Self {
+        let CodeRef { digest, size, unzipped } = code;
+        Self { digest, size, unzipped }
+    }
+
+    pub(super) fn into_code(self) -> CodeRef {
+        let Self { digest, size, unzipped } = self;
+        CodeRef { digest, size, unzipped }
+    }
 }
 
 #[derive(Serialize, Deserialize)]

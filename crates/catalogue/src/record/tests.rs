@@ -11,7 +11,7 @@ use expect_test::expect;
 use super::*;
 use crate::configuration::*;
 use crate::root::Part;
-use crate::rules::tests::{a_function, a_key};
+use crate::rules::tests::{a_function, a_key, code};
 use crate::{
     Alias, Function, LastUpdate, ProvisionedConcurrency, Published, Reason, RecursiveLoop, Routing,
     RuntimeManagement, State, Version, Weight,
@@ -31,7 +31,7 @@ fn full() -> Function {
         ephemeral: Mib(1024),
         environment: Some(SealedEnvironment(vec![0, 255, 10].into())),
         kms_key: Some("key".into()),
-        layers: vec!["layer:1".into(), "layer:2".into()],
+        layers: [1, 2].map(|n| LayerUse { arn: format!("layer:{n}").into(), code: code(n) }).to_vec(),
         architecture: Architecture::Arm64,
         tracing: TracingMode::Active,
         logging: LoggingConfig {

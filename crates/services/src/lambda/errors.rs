@@ -3,6 +3,7 @@
 pub(crate) mod code_signing;
 mod concurrency;
 mod event_invoke;
+pub(crate) mod layers;
 pub(crate) mod mappings;
 mod runtime;
 mod tags;
@@ -65,9 +66,7 @@ impl From<Refusal> for Failure {
             | Refusal::ReservedKeys(_)
             | Refusal::LevelWithText
             | Refusal::NoSnapshots(_)
-            | Refusal::TooManyLayers
-            | Refusal::LayerRegion(_)
-            | Refusal::UnknownLayer(_)
+            | Refusal::HalfNetwork
             | Refusal::DeadLetterService
             | Refusal::DeadLetterRegion
             | Refusal::DeadLetterFifo(_)
@@ -149,6 +148,14 @@ impl From<CatalogueError> for Failure {
             CatalogueError::NotFound { arn } => {
                 exception::RESOURCE_NOT_FOUND.with(format!("Function not found: {arn}"))
             }
+            CatalogueError::NoLayer { .. } => {
+                exception::RESOURCE_NOT_FOUND.with("The resource you requested does not exist.")
+            }
+            CatalogueError::TooLarge { bytes } => exception::INVALID_PARAMETER_VALUE.with(format!(
+                "Function code combined with layers exceeds the maximum allowed size of {} bytes. The actual size is \
+                 {bytes} bytes.",
+                limits::UNZIPPED_BYTES
+            )),
             CatalogueError::AlreadyExists { name } => {
                 exception::RESOURCE_CONFLICT.with(format!("Function already exist: {name}"))
             }

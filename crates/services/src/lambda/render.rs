@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use catalogue::{Configuration, LogFormat, Version};
+use catalogue::{Configuration, LayerUse, LogFormat, Version};
 use wire::lambda as api;
 
 /// A version whole, under the ARN `arn`, with its variables opened.
@@ -57,6 +57,7 @@ pub(crate) fn listed(
         code_sha256: Some(version.code.sha256()),
         version: Some(version.qualifier.to_string()),
         vpc_config: configuration.vpc.as_ref().map(vpc),
+        layers: (!configuration.layers.is_empty()).then(|| configuration.layers.iter().map(layer).collect()),
         dead_letter_config: dead_letter
             .as_ref()
             .map(|target| api::DeadLetterConfig { target_arn: Some(target.to_string()) }),
@@ -89,6 +90,14 @@ pub(crate) fn tags(tags: &BTreeMap<Arc<str>, Arc<str>>) -> Option<BTreeMap<Strin
 
 fn text(shared: &Option<Arc<str>>) -> Option<String> {
     shared.as_ref().map(ToString::to_string)
+}
+
+fn layer(layer: &LayerUse) -> api::Layer {
+    api::Layer {
+        arn: Some(layer.arn.to_string()),
+        code_size: i64::try_from(layer.code.size).ok(),
+        ..api::Layer::default()
+    }
 }
 
 fn vpc(config: &catalogue::VpcConfig) -> api::VpcConfigResponse {

@@ -8,7 +8,7 @@ use catalogue::{CatalogueError, CodeUpdate, ConfigurationUpdate, Function, Funct
 use wire::lambda as api;
 
 use super::checks::{Refusal, rules};
-use super::create::{refuse_first, seconds};
+use super::create::{given, refuse_first, seconds};
 use super::errors::Failure;
 use super::names::Target;
 use super::runtime_management::may_have_runtime;
@@ -30,6 +30,7 @@ impl Lambda {
         let archive = input.zip_file.take().unwrap_or_default();
         let code = self.take_in(archive).await?;
         self.may_deploy(&function.key.name, function.code_signing.as_deref()).await?;
+        catalogue::rules::layers::fit(&code, &function.latest.configuration.layers)?;
         if input.dry_run == Some(true) {
             return Ok(self.shown(&function.latest, &function.latest.arn));
         }
@@ -60,7 +61,11 @@ impl Lambda {
             may_have_runtime(&function, runtime)?;
         }
         let expected = revision(input.revision_id.as_deref())?;
-        let update = ConfigurationUpdate { expected, ..self.change(&function.key, input) };
+        let layers = match &input.layers {
+            Some(arns) => Some(self.layer_uses(context, arns).await?),
+            None => None,
+        };
+        let update = ConfigurationUpdate { expected, layers, ..self.change(&function.key, input) };
         let version = self.parts.catalogue.update_configuration(&function.key, update).await?;
         let shown = self.shown(&version, &version.arn);
         self.activate(version);
@@ -130,7 +135,7 @@ impl Lambda {
             ephemeral: input.ephemeral_storage.map(|storage| settings::mib(storage.size)),
             environment: input.environment.map(seal),
             kms_key: input.kms_key_arn.as_deref().map(settings::clearable),
-            layers: input.layers.map(|_| Vec::new()),
+            layers: None,
             tracing: input
                 .tracing_config
                 .filter(|config| config.mode.is_some())
@@ -154,7 +159,7 @@ fn check(input: &api::UpdateFunctionConfigurationRequest, function: &Function) -
     let files = input.file_system_configs.as_ref().is_some_and(|configs| !configs.is_empty());
     refuse_first(&[
         (files, "FileSystemConfigs"),
-        (input.image_config.is_some(), "ImageConfig"),
+        (rules::overrides_image(input.image_config.as_ref()), "ImageConfig"),
         (input.capacity_provider_config.is_some(), "CapacityProviderConfig"),
         (input.durable_config.is_some(), "DurableConfig"),
         (input.runtime_config.is_some(), "RuntimeConfig"),
@@ -169,6 +174,9 @@ fn check(input: &api::UpdateFunctionConfigurationRequest, function: &Function) -
     {
         rules::environment(variables)?;
     }
+    if let Some(config) = &input.vpc_config {
+        rules::network(config)?;
+    }
     if let Some(config) = &input.dead_letter_config {
         rules::dead_letters(config, &function.key.scope.region)?;
     }
@@ -181,14 +189,14 @@ fn check(input: &api::UpdateFunctionConfigurationRequest, function: &Function) -
         let kept = function.latest.configuration.runtime.as_deref();
         rules::snapshots(input.runtime.as_deref().or(kept).unwrap_or_default())?;
     }
-    rules::layers(input.layers.as_deref().unwrap_or_default(), &function.key.scope.region)
+    Ok(())
 }
 
 fn code_built(input: &api::UpdateFunctionCodeRequest) -> Result<(), Refusal> {
     refuse_first(&[
         (input.publish_to.is_some(), "PublishTo"),
-        (input.source_kms_key_arn.is_some(), "SourceKMSKeyArn"),
-        (input.s3_object_storage_mode.is_some(), "S3ObjectStorageMode"),
+        (given(&input.source_kms_key_arn), "SourceKMSKeyArn"),
+        (rules::stays_in_s3(input.s3_object_storage_mode), "S3ObjectStorageMode REFERENCE"),
     ])
 }
 

@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 
 use base::arn::Region;
-use base::limits::{
-    ENVIRONMENT_BYTES, FUNCTION_LAYERS, FUNCTION_MEMORY, FUNCTION_NAME_CHARS, FUNCTION_TIMEOUT, FUNCTION_TMP,
-};
+use base::limits::{ENVIRONMENT_BYTES, FUNCTION_MEMORY, FUNCTION_NAME_CHARS, FUNCTION_TIMEOUT, FUNCTION_TMP};
 use wire::lambda::{
-    DeadLetterConfig, FunctionCode, LogFormat, LoggingConfig, PackageType, UpdateFunctionCodeRequest,
+    DeadLetterConfig, FunctionCode, ImageConfig, LayerVersionContentInput, LogFormat, LoggingConfig,
+    PackageType, S3ObjectStorageMode, UpdateFunctionCodeRequest, VpcConfig,
 };
 
 use super::Refusal;
@@ -100,18 +99,23 @@ pub(crate) fn logging(config: &LoggingConfig) -> Result<(), Refusal> {
     if levels && text { Err(Refusal::LevelWithText) } else { Ok(()) }
 }
 
-/// Layers are of the function's region and exist: Samovar holds none.
-pub(crate) fn layers(arns: &[String], region: &Region) -> Result<(), Refusal> {
-    if arns.len() > FUNCTION_LAYERS {
-        return Err(Refusal::TooManyLayers);
+/// A network has subnets and security groups, or neither.
+pub(crate) fn network(config: &VpcConfig) -> Result<(), Refusal> {
+    let some = |ids: &Option<Vec<String>>| ids.as_ref().is_some_and(|ids| !ids.is_empty());
+    if some(&config.subnet_ids) == some(&config.security_group_ids) {
+        return Ok(());
     }
-    let Some(first) = arns.first() else { return Ok(()) };
-    let elsewhere =
-        |arn: &String| arn.split(':').nth(3).is_some_and(|of| !of.is_empty() && of != region.as_str());
-    if arns.iter().any(elsewhere) {
-        return Err(Refusal::LayerRegion(region.to_string()));
-    }
-    Err(Refusal::UnknownLayer(first.clone()))
+    Err(Refusal::HalfNetwork)
+}
+
+/// Whether code is to stay where it is in S3. Copying it is what happens to an archive in the request.
+pub(crate) fn stays_in_s3(mode: Option<S3ObjectStorageMode>) -> bool {
+    mode == Some(S3ObjectStorageMode::Reference)
+}
+
+/// Whether anything of an image's own settings is to be overridden; an empty object clears what was.
+pub(crate) fn overrides_image(config: Option<&ImageConfig>) -> bool {
+    config.is_some_and(|config| *config != ImageConfig::default())
 }
 
 /// What cannot be handled goes to a standard queue or topic of the function's region; the empty ARN is none.
@@ -160,6 +164,18 @@ impl From<&UpdateFunctionCodeRequest> for Sources {
                 || request.s3_key.is_some()
                 || request.s3_object_version.is_some(),
             image: request.image_uri.is_some(),
+        }
+    }
+}
+
+impl From<&LayerVersionContentInput> for Sources {
+    fn from(content: &LayerVersionContentInput) -> Self {
+        Self {
+            zip: content.zip_file.is_some(),
+            s3: content.s3_bucket.is_some()
+                || content.s3_key.is_some()
+                || content.s3_object_version.is_some(),
+            image: false,
         }
     }
 }
@@ -267,6 +283,26 @@ mod tests {
     }
 
     #[test]
+    fn a_network_is_whole_or_none() {
+        let ids = |count: Option<usize>| count.map(|count| vec!["id".to_owned(); count]);
+        for (subnets, groups, whole) in [
+            (None, None, true),
+            (Some(0), None, true),
+            (Some(2), Some(1), true),
+            (Some(1), None, false),
+            (Some(0), Some(1), false),
+        ] {
+            let config = VpcConfig {
+                subnet_ids: ids(subnets),
+                security_group_ids: ids(groups),
+                ..VpcConfig::default()
+            };
+            let expected = if whole { Ok(()) } else { Err(Refusal::HalfNetwork) };
+            assert_eq!(network(&config), expected, "{config:?}");
+        }
+    }
+
+    #[test]
     fn dead_letters_go_to_standard_queues_and_topics_of_the_region() {
         let region: Region = "us-east-1".parse().unwrap();
         let told = |arn: &str| {
@@ -321,24 +357,6 @@ mod tests {
             assert_eq!(new_code(given, None), creating, "{given:?}");
             assert_eq!(changed_code(given), updating, "{given:?}");
         }
-    }
-
-    #[test]
-    fn layers_are_refused_truthfully() {
-        let region: Region = "us-east-1".parse().unwrap();
-        let arn =
-            |region: &str, number: u32| format!("arn:aws:lambda:{region}:000000000000:layer:l{number}:1");
-        assert_eq!(layers(&[], &region), Ok(()));
-        refused(
-            layers(&[arn("us-east-1", 1)], &region),
-            "Layer version arn:aws:lambda:us-east-1:000000000000:layer:l1:1 does not exist.",
-        );
-        refused(
-            layers(&[arn("eu-west-1", 1)], &region),
-            "Layers are not in the same region as the function. Layers are expected to be in region us-east-1.",
-        );
-        let six: Vec<_> = (0..6).map(|number| arn("us-east-1", number)).collect();
-        refused(layers(&six, &region), "Cannot reference more than 5 layers.");
     }
 
     #[test]
