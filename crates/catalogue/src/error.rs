@@ -14,6 +14,12 @@ pub enum CatalogueError {
         /// What was asked for.
         arn: FunctionArn,
     },
+    /// There is no such root beside functions.
+    #[error("there is no {what}")]
+    Missing {
+        /// What was asked for.
+        what: String,
+    },
     /// There is no such layer.
     #[error("there is no layer {arn}")]
     NoLayer {

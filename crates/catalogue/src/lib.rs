@@ -5,11 +5,15 @@
 
 mod alias;
 mod catalogue;
+pub mod code_signing;
 mod configuration;
 mod error;
+mod event_invoke;
 mod follower;
 mod function;
+mod function_url;
 mod layer;
+pub mod mapping;
 mod qualified;
 mod record;
 mod request;
@@ -25,7 +29,12 @@ pub use configuration::{
     PackageType, SealedEnvironment, SnapStart, SystemLogLevel, TracingMode, VpcConfig,
 };
 pub use error::{Busy, CatalogueError};
+pub use event_invoke::{EventInvokeChange, EventInvokeConfig};
 pub use follower::{Event, Subscription};
 pub use function::{CodeRef, Function, FunctionKey, LastUpdate, Published, Reason, State, Version};
+pub use function_url::{
+    Cors, FunctionUrl, FunctionUrlChange, InvokeMode, NewFunctionUrl, NoUrlId, UrlAuth, UrlId,
+};
 pub use layer::{Grantee, Layer, LayerAbout, LayerKey, LayerPolicy, LayerStatement, LayerVersion};
 pub use request::{CodeUpdate, ConfigurationUpdate, NewFunction};
+pub use root::{Root, RootKey};

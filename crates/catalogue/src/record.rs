@@ -5,9 +5,13 @@
 //! meaning; a new one has a default. What cannot be read so gets a new `version`.
 
 mod alias;
+mod code_signing;
 mod configuration;
+mod event_invoke;
 mod function;
+mod function_url;
 mod layer;
+mod mapping;
 
 use base::arn::Scope;
 use bytes::Bytes;

@@ -16,7 +16,8 @@ use crate::follower::Event;
 use crate::root::{Differences, Part, PartChange, Root};
 use crate::snapshot::{Shelves, Snapshot};
 use crate::{
-    Alias, CatalogueError, CodeRef, Function, FunctionKey, LastUpdate, Published, Reason, State, Version,
+    Alias, CatalogueError, CodeRef, EventInvokeConfig, Function, FunctionKey, FunctionUrl, LastUpdate,
+    Published, Reason, State, Version,
 };
 
 impl Root for Function {
@@ -47,6 +48,7 @@ impl Root for Function {
             live,
             next_version: self.next_version,
             published: self.published.map(PublicationRecord::of),
+            code_signing: self.code_signing.clone(),
             tags: self.tags.clone(),
         })
     }
@@ -62,7 +64,10 @@ impl Root for Function {
             latest,
             next_version: record.next_version,
             published: record.published.map(PublicationRecord::into_published),
+            code_signing: record.code_signing,
             tags: record.tags,
+            event_invoke: BTreeMap::new(),
+            urls: BTreeMap::new(),
             aliases: BTreeMap::new(),
             versions: BTreeMap::new(),
         })
@@ -70,6 +75,8 @@ impl Root for Function {
 
     fn with_parts_of(self, older: &Self) -> Self {
         Self {
+            event_invoke: older.event_invoke.clone(),
+            urls: older.urls.clone(),
             aliases: older.aliases.clone(),
             versions: older.versions.clone(),
             // One line a kind of part.
@@ -78,12 +85,16 @@ impl Root for Function {
     }
 
     fn differences(old: Option<&Self>, new: Option<&Self>, told: &mut Differences) {
+        told.add::<EventInvokeConfig>(old.map(|it| &it.event_invoke), new.map(|it| &it.event_invoke));
+        told.add::<FunctionUrl>(old.map(|it| &it.urls), new.map(|it| &it.urls));
         told.add::<Alias>(old.map(|it| &it.aliases), new.map(|it| &it.aliases));
         told.add::<Version>(old.map(|it| &it.versions), new.map(|it| &it.versions));
     }
 
     fn take_over(&mut self, part: &PartChange<'_>) -> Result<(), CatalogueError> {
         match part.kind {
+            EventInvokeConfig::KIND => part.among(&self.key, &mut self.event_invoke),
+            FunctionUrl::KIND => part.among(&self.key, &mut self.urls),
             Alias::KIND => part.among(&self.key, &mut self.aliases),
             Version::KIND => part.among(&self.key, &mut self.versions),
             _ => Ok(()),
@@ -134,6 +145,8 @@ struct FunctionRecord {
     next_version: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     published: Option<PublicationRecord>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    code_signing: Option<Arc<str>>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     tags: BTreeMap<Arc<str>, Arc<str>>,
 }

@@ -104,7 +104,7 @@ impl LayerDesk for Lambda {
     }
 
     fn versions(&self) -> Vec<ListedVersion> {
-        let layers = self.parts.catalogue.all::<Layer>();
+        let layers = self.parts.catalogue.everywhere::<Layer>(|_| true);
         let versions = layers.iter().flat_map(|layer| layer.versions.values());
         let mut listed: Vec<_> = versions.map(|version| ListedVersion::of(version)).collect();
         listed.sort_by(|one, other| one.arn.cmp(&other.arn));
