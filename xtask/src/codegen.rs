@@ -29,6 +29,9 @@ struct Built {
     violation: String,
     /// Enums that stay plain strings.
     open: Vec<String>,
+    /// The order in which refusals list the values of an enum, where it is not the model's.
+    #[serde(default)]
+    orders: BTreeMap<String, Vec<String>>,
     /// The operations that get types and a trait method.
     operations: Vec<String>,
 }
