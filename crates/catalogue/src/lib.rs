@@ -3,6 +3,7 @@
 //!
 //! Reading a function costs no I/O. A write is durable and visible in the snapshot when it answers.
 
+mod alias;
 mod catalogue;
 pub mod code_signing;
 mod configuration;
@@ -10,6 +11,7 @@ mod error;
 mod follower;
 mod function;
 pub mod mapping;
+mod qualified;
 mod record;
 mod request;
 mod root;
@@ -17,6 +19,7 @@ pub mod rules;
 mod shelf;
 mod snapshot;
 
+pub use alias::{Alias, AliasUpdate, NewAlias, Routing, Weight};
 pub use catalogue::{Catalogue, Unfinished};
 pub use configuration::{
     Architecture, Configuration, FileSystem, ImageConfig, LogFormat, LogLevel, LoggingConfig, PackageType,
@@ -24,6 +27,6 @@ pub use configuration::{
 };
 pub use error::{Busy, CatalogueError};
 pub use follower::{Event, Subscription};
-pub use function::{CodeRef, Function, FunctionKey, LastUpdate, Reason, State, Version};
+pub use function::{CodeRef, Function, FunctionKey, LastUpdate, Published, Reason, State, Version};
 pub use request::{CodeUpdate, ConfigurationUpdate, NewFunction};
 pub use root::{Root, RootKey};

@@ -26,6 +26,8 @@ pub struct NewFunction {
     pub code_signing: Option<Arc<str>>,
     /// Tags.
     pub tags: BTreeMap<Arc<str>, Arc<str>>,
+    /// Whether a version of it is published as soon as it is active.
+    pub publish: bool,
 }
 
 /// A change of code.
@@ -37,6 +39,8 @@ pub struct CodeUpdate {
     pub code: CodeRef,
     /// The instruction set it is for, where given.
     pub architecture: Option<Architecture>,
+    /// Whether a version is published as soon as the change is in force.
+    pub publish: bool,
 }
 
 /// A change of configuration. What is `None` stays; where the outer is `Some` and the inner `None`, it is removed.

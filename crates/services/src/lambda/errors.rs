@@ -2,6 +2,7 @@
 
 pub(crate) mod code_signing;
 pub(crate) mod mappings;
+mod versions;
 
 use access::Denied;
 use artifact::ArtifactError;
@@ -65,7 +66,8 @@ impl From<Refusal> for Failure {
             | Refusal::DeleteAlias
             | Refusal::DeleteLatest
             | Refusal::Marker
-            | Refusal::Tenant => exception::INVALID_PARAMETER_VALUE.with(words),
+            | Refusal::Tenant
+            | Refusal::TwoWeights => exception::INVALID_PARAMETER_VALUE.with(words),
             Refusal::ClientContext | Refusal::LargeClientContext | Refusal::Payload(_) => {
                 exception::INVALID_REQUEST_CONTENT.with(words)
             }
@@ -80,8 +82,10 @@ impl From<NameError> for Failure {
     fn from(error: NameError) -> Self {
         let words = error.to_string();
         Self(match error {
-            NameError::Unknown(_) | NameError::Region { .. } => exception::RESOURCE_NOT_FOUND.with(words),
-            NameError::TwoQualifiers => exception::INVALID_PARAMETER_VALUE.with(words),
+            NameError::NoAlias(_) | NameError::Region { .. } | NameError::Unknown(_) => {
+                exception::RESOURCE_NOT_FOUND.with(words)
+            }
+            NameError::Qualified | NameError::TwoQualifiers => exception::INVALID_PARAMETER_VALUE.with(words),
         })
     }
 }

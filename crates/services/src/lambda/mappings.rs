@@ -203,7 +203,8 @@ impl Lambda {
         let exists = match target.qualifier() {
             Some(Qualifier::Latest) => true,
             Some(Qualifier::Version(number)) => function.versions.contains_key(&number),
-            Some(Qualifier::Alias(_)) | None => false,
+            Some(Qualifier::Alias(name)) => function.aliases.contains_key(&name),
+            None => false,
         };
         match target.arn() {
             Some(arn) if exists => Ok(arn),
