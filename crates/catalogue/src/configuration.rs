@@ -176,6 +176,7 @@ pub enum SystemLogLevel {
     Warn,
 }
 
+/// Gives an enum the words that the API has for it.
 macro_rules! words {
     ($name:ident { $($variant:ident = $word:literal),+ $(,)? }) => {
         impl $name {

@@ -11,8 +11,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use store::Revision;
 
-use crate::root::RootKey;
-use crate::{Alias, Configuration};
+use crate::root::{Parts, RootKey};
+use crate::{Alias, Configuration, EventInvokeConfig, FunctionUrl};
 
 /// A function's name where it is unique.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -79,6 +79,10 @@ pub struct Function {
     pub tags: BTreeMap<Arc<str>, Arc<str>>,
     /// Its aliases, by name.
     pub aliases: BTreeMap<Arc<str>, Arc<Alias>>,
+    /// What becomes of asynchronous events, by qualifier.
+    pub event_invoke: Parts<EventInvokeConfig>,
+    /// Its HTTP endpoints, by qualifier: `$LATEST` or an alias, which may be gone.
+    pub urls: Parts<FunctionUrl>,
     /// Its published versions, by number.
     pub versions: BTreeMap<u64, Arc<Version>>,
 }

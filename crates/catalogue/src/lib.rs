@@ -8,8 +8,10 @@ mod catalogue;
 pub mod code_signing;
 mod configuration;
 mod error;
+mod event_invoke;
 mod follower;
 mod function;
+mod function_url;
 pub mod mapping;
 mod qualified;
 mod record;
@@ -26,7 +28,11 @@ pub use configuration::{
     SealedEnvironment, SnapStart, SystemLogLevel, TracingMode, VpcConfig,
 };
 pub use error::{Busy, CatalogueError};
+pub use event_invoke::{EventInvokeChange, EventInvokeConfig};
 pub use follower::{Event, Subscription};
 pub use function::{CodeRef, Function, FunctionKey, LastUpdate, Published, Reason, State, Version};
+pub use function_url::{
+    Cors, FunctionUrl, FunctionUrlChange, InvokeMode, NewFunctionUrl, NoUrlId, UrlAuth, UrlId,
+};
 pub use request::{CodeUpdate, ConfigurationUpdate, NewFunction};
 pub use root::{Root, RootKey};

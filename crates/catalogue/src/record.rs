@@ -7,7 +7,9 @@
 mod alias;
 mod code_signing;
 mod configuration;
+mod event_invoke;
 mod function;
+mod function_url;
 mod mapping;
 
 use base::arn::Scope;

@@ -3,7 +3,10 @@
 //! Source: recorded answers of 2025 and 2026.
 
 pub mod aliases;
+pub mod event_invoke;
+pub mod function_url;
 pub mod mappings;
+pub mod tags;
 pub mod versions;
 
 use std::collections::BTreeMap;
@@ -77,6 +80,8 @@ pub fn create(new: NewFunction, numbering: Numbering, step: Step) -> Function {
         published: None,
         code_signing: new.code_signing,
         tags: new.tags,
+        event_invoke: BTreeMap::new(),
+        urls: BTreeMap::new(),
         aliases: BTreeMap::new(),
         versions: BTreeMap::new(),
     };

@@ -16,7 +16,8 @@ use crate::follower::Event;
 use crate::root::{Differences, Part, PartChange, Root};
 use crate::snapshot::{Shelves, Snapshot};
 use crate::{
-    Alias, CatalogueError, CodeRef, Function, FunctionKey, LastUpdate, Published, Reason, State, Version,
+    Alias, CatalogueError, CodeRef, EventInvokeConfig, Function, FunctionKey, FunctionUrl, LastUpdate,
+    Published, Reason, State, Version,
 };
 
 impl Root for Function {
@@ -65,6 +66,8 @@ impl Root for Function {
             published: record.published.map(PublicationRecord::into_published),
             code_signing: record.code_signing,
             tags: record.tags,
+            event_invoke: BTreeMap::new(),
+            urls: BTreeMap::new(),
             aliases: BTreeMap::new(),
             versions: BTreeMap::new(),
         })
@@ -72,6 +75,8 @@ impl Root for Function {
 
     fn with_parts_of(self, older: &Self) -> Self {
         Self {
+            event_invoke: older.event_invoke.clone(),
+            urls: older.urls.clone(),
             aliases: older.aliases.clone(),
             versions: older.versions.clone(),
             // One line a kind of part.
@@ -80,12 +85,16 @@ impl Root for Function {
     }
 
     fn differences(old: Option<&Self>, new: Option<&Self>, told: &mut Differences) {
+        told.add::<EventInvokeConfig>(old.map(|it| &it.event_invoke), new.map(|it| &it.event_invoke));
+        told.add::<FunctionUrl>(old.map(|it| &it.urls), new.map(|it| &it.urls));
         told.add::<Alias>(old.map(|it| &it.aliases), new.map(|it| &it.aliases));
         told.add::<Version>(old.map(|it| &it.versions), new.map(|it| &it.versions));
     }
 
     fn take_over(&mut self, part: &PartChange<'_>) -> Result<(), CatalogueError> {
         match part.kind {
+            EventInvokeConfig::KIND => part.among(&self.key, &mut self.event_invoke),
+            FunctionUrl::KIND => part.among(&self.key, &mut self.urls),
             Alias::KIND => part.among(&self.key, &mut self.aliases),
             Version::KIND => part.among(&self.key, &mut self.versions),
             _ => Ok(()),

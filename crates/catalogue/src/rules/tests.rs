@@ -72,15 +72,27 @@ fn check(script: &str, expected: Expect) {
             }
             other => panic!("{other}"),
         };
-        match next {
-            Ok(next) => {
-                function = next;
-                told.push_str(&format!("{line}: {}\n", tell(&function)));
-            }
-            Err(error) => told.push_str(&format!("{line}: refused, {error}\n")),
-        }
+        note(&mut told, line, &mut function, next, tell);
     }
     expected.assert_eq(&told);
+}
+
+/// Takes over what a step made of a function, and adds a line that tells of it.
+pub(crate) fn note<E: std::fmt::Display>(
+    told: &mut String,
+    line: &str,
+    function: &mut Function,
+    next: Result<Function, E>,
+    tell: impl Fn(&Function) -> String,
+) {
+    let outcome = match next {
+        Ok(next) => {
+            *function = next;
+            tell(function)
+        }
+        Err(error) => format!("refused, {error}"),
+    };
+    told.push_str(&format!("{line}: {outcome}\n"));
 }
 
 fn tell(function: &Function) -> String {

@@ -11,11 +11,10 @@ use catalogue::{CatalogueError, Function, RootKey};
 use tokio::sync::MutexGuard;
 use wire::lambda as api;
 
-use super::checks::rules::tags as check_tags;
 use super::errors::Failure;
 use super::errors::code_signing::CodeSigningRefusal;
 use super::pages::Page;
-use super::{Lambda, settings};
+use super::{Lambda, tags};
 use crate::Context;
 
 /// Most entries on one page. Source: the other lists of functions; no longer page was recorded.
@@ -27,10 +26,7 @@ impl Lambda {
         context: &Context,
         input: api::CreateCodeSigningConfigRequest,
     ) -> Result<api::CreateCodeSigningConfigResponse, Failure> {
-        if let Some(tags) = &input.tags {
-            check_tags(tags)?;
-        }
-        let tags = settings::tags(input.tags);
+        let tags = tags::given(input.tags)?;
         let change = change(input.description, Some(input.allowed_publishers), input.code_signing_policies);
         let key = CodeSigningKey::of_bytes(context.scope.clone(), self.parts.dice.bytes());
         let make = |_: Option<&CodeSigningConfig>, step: catalogue::rules::Step| {

@@ -1,7 +1,10 @@
 //! What goes wrong, as AWS says it: one exhaustive match for each kind of error.
 
 pub(crate) mod code_signing;
+mod event_invoke;
 pub(crate) mod mappings;
+mod tags;
+mod urls;
 mod versions;
 
 use access::Denied;
@@ -62,7 +65,10 @@ impl From<Refusal> for Failure {
             | Refusal::TooManyLayers
             | Refusal::LayerRegion(_)
             | Refusal::UnknownLayer(_)
-            | Refusal::TooManyTags
+            | Refusal::HalfNetwork
+            | Refusal::DeadLetterService
+            | Refusal::DeadLetterRegion
+            | Refusal::DeadLetterFifo(_)
             | Refusal::DeleteAlias
             | Refusal::DeleteLatest
             | Refusal::Marker

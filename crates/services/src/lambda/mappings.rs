@@ -17,12 +17,11 @@ use catalogue::{CatalogueError, RootKey};
 use wire::lambda as api;
 
 use super::checks::mappings::{self as checks, MappingRefusal};
-use super::checks::rules::tags as check_tags;
 use super::errors::Failure;
 use super::errors::mappings::MappingFailure;
 use super::names::{NameError, Target};
 use super::pages::Page;
-use super::{Act, Lambda, settings};
+use super::{Act, Lambda, tags};
 use crate::Context;
 
 /// Most mappings on one page, whatever is asked for. Source: recorded lists.
@@ -45,9 +44,7 @@ impl Lambda {
         let target = self.mapped(context, &input.function_name, "lambda:CreateEventSourceMapping")?;
         let id = self.parts.dice.uuid().to_string();
         let (source, start, settings) = wanted(&input, &id)?;
-        if let Some(tags) = &input.tags {
-            check_tags(tags)?;
-        }
+        let tags = tags::given(input.tags.take())?;
         let function = self.existing_target(&target).await?;
         let new = NewMapping {
             key: MappingKey { scope: context.scope.clone(), id: id.into() },
@@ -56,7 +53,7 @@ impl Lambda {
             start,
             settings,
             enabled: input.enabled.unwrap_or(true),
-            tags: settings::tags(input.tags.take()),
+            tags,
         };
         let _alone = self.joint.lock().await;
         self.refuse_second(&new.key, &new.function, &new.source)?;

@@ -8,7 +8,7 @@ use catalogue::{CatalogueError, CodeUpdate, ConfigurationUpdate, Function, Funct
 use wire::lambda as api;
 
 use super::checks::{Refusal, rules};
-use super::create::{refuse_first, seconds};
+use super::create::{given, refuse_first, seconds};
 use super::errors::Failure;
 use super::names::Target;
 use super::{Lambda, settings};
@@ -150,7 +150,7 @@ fn check(input: &api::UpdateFunctionConfigurationRequest, function: &Function) -
     let files = input.file_system_configs.as_ref().is_some_and(|configs| !configs.is_empty());
     refuse_first(&[
         (files, "FileSystemConfigs"),
-        (input.image_config.is_some(), "ImageConfig"),
+        (rules::overrides_image(input.image_config.as_ref()), "ImageConfig"),
         (input.capacity_provider_config.is_some(), "CapacityProviderConfig"),
         (input.durable_config.is_some(), "DurableConfig"),
         (input.runtime_config.is_some(), "RuntimeConfig"),
@@ -164,6 +164,12 @@ fn check(input: &api::UpdateFunctionConfigurationRequest, function: &Function) -
     if let Some(variables) = input.environment.as_ref().and_then(|environment| environment.variables.as_ref())
     {
         rules::environment(variables)?;
+    }
+    if let Some(config) = &input.vpc_config {
+        rules::network(config)?;
+    }
+    if let Some(config) = &input.dead_letter_config {
+        rules::dead_letters(config, &function.key.scope.region)?;
     }
     if let Some(config) = &input.logging_config {
         rules::logging(config)?;
@@ -180,8 +186,8 @@ fn check(input: &api::UpdateFunctionConfigurationRequest, function: &Function) -
 fn code_built(input: &api::UpdateFunctionCodeRequest) -> Result<(), Refusal> {
     refuse_first(&[
         (input.publish_to.is_some(), "PublishTo"),
-        (input.source_kms_key_arn.is_some(), "SourceKMSKeyArn"),
-        (input.s3_object_storage_mode.is_some(), "S3ObjectStorageMode"),
+        (given(&input.source_kms_key_arn), "SourceKMSKeyArn"),
+        (rules::stays_in_s3(input.s3_object_storage_mode), "S3ObjectStorageMode REFERENCE"),
     ])
 }
 
