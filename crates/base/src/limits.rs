@@ -68,6 +68,9 @@ pub const FUNCTION_NAME_CHARS: usize = 64;
 /// Layers of a function. Source: Lambda quotas.
 pub const FUNCTION_LAYERS: usize = 5;
 
+/// Largest resource policy, in bytes of its document. Source: Lambda API reference, PutResourcePolicy; recorded error text.
+pub const POLICY_BYTES: usize = 20_480;
+
 /// Tags of a resource. Source: Lambda quotas; recorded refusal.
 pub const RESOURCE_TAGS: usize = 50;
 

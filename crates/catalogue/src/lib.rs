@@ -8,6 +8,7 @@ mod configuration;
 mod error;
 mod follower;
 mod function;
+mod policy;
 mod record;
 mod request;
 pub mod rules;
@@ -22,4 +23,7 @@ pub use configuration::{
 pub use error::{Busy, CatalogueError};
 pub use follower::{Event, Subscription};
 pub use function::{CodeRef, Function, FunctionKey, LastUpdate, Reason, State, Version};
+pub use policy::{
+    Condition, Effect, Grant, Grantee, Listed, Malformed, Named, Policy, Principals, Statement, Test,
+};
 pub use request::{CodeUpdate, ConfigurationUpdate, NewFunction};

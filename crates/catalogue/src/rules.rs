@@ -2,6 +2,8 @@
 //!
 //! Source: recorded answers of 2025 and 2026.
 
+pub mod policies;
+
 use std::sync::Arc;
 
 use base::arn::Qualifier;
