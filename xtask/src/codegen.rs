@@ -80,7 +80,7 @@ fn imports(text: &str) -> String {
     const OPTIONAL: &[(&str, &str)] = &[
         ("BTreeMap<", "std::collections::BTreeMap"),
         ("fmt::", "std::fmt"),
-        (": Timestamp", "base::clock::Timestamp"),
+        ("Timestamp>", "base::clock::Timestamp"),
         ("Bytes>", "bytes::Bytes"),
         ("JsonVersion::", "crate::schema::JsonVersion"),
         ("Segment::", "crate::schema::Segment"),

@@ -8,12 +8,13 @@ use base::clock::Clock;
 use base::id::{Digest, RevisionId};
 use base::limits::CATALOGUE_ATTEMPTS;
 use base::random::Dice;
-use store::{Commit, Document, Key, Require, Revision, Store, StoreError};
+use store::{Commit, Document, Require, Revision, Store, StoreError};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use crate::follower::{Follower, Shared};
-use crate::record::{self, Kind};
+use crate::record;
+use crate::root::{Differences, Root, RootKey};
 use crate::rules::{self, Numbering, Step};
 use crate::{
     Busy, CatalogueError, CodeUpdate, ConfigurationUpdate, Function, FunctionKey, NewFunction, Reason,
@@ -53,23 +54,31 @@ impl Catalogue {
         Ok(Self { inner: Arc::new(Inner { store, clock, dice, shared, reached, follower }) })
     }
 
-    /// At most `limit` functions of one account and region in the order of their names, those after `after`
-    /// if given.
-    pub fn functions(&self, scope: &Scope, after: Option<&str>, limit: usize) -> Vec<Arc<Function>> {
-        self.inner.shared.snapshot.load().list(scope, after).take(limit).cloned().collect()
+    /// At most `limit` roots of one account and region that `keep` wants, by name, those after `after` if given.
+    pub fn list<R: Root>(
+        &self,
+        scope: &Scope,
+        after: Option<&str>,
+        limit: usize,
+        keep: impl Fn(&R) -> bool,
+    ) -> Vec<Arc<R>> {
+        let snapshot = self.inner.shared.snapshot.load();
+        let kept = R::shelves(&snapshot).list(scope, after).filter(|root| keep(root));
+        kept.take(limit).cloned().collect()
     }
 
-    /// The function, as far as this process knows. Costs no I/O.
-    pub fn peek(&self, key: &FunctionKey) -> Option<Arc<Function>> {
-        self.inner.shared.snapshot.load().get(key).cloned()
+    /// What has this name, as far as this process knows. Costs no I/O.
+    pub fn peek<K: RootKey>(&self, key: &K) -> Option<Arc<K::Root>> {
+        K::Root::shelves(&self.inner.shared.snapshot.load()).get(key.scope(), key.name()).cloned()
     }
 
-    /// The function. What this process does not know yet is read from the store.
-    pub async fn get(&self, key: &FunctionKey) -> Result<Arc<Function>, CatalogueError> {
-        match self.peek(key) {
-            Some(function) => Ok(function),
-            None => Ok(self.stored(key).await?.0),
+    /// What has this name. What this process does not know yet is waited for.
+    pub async fn get<K: RootKey>(&self, key: &K) -> Result<Arc<K::Root>, CatalogueError> {
+        if let Some(root) = self.peek(key) {
+            return Ok(root);
         }
+        self.catch_up().await?;
+        self.peek(key).ok_or_else(|| K::Root::missing(key))
     }
 
     /// What an invocation of `key` runs: `$LATEST` as it was before a change that is still in progress.
@@ -97,21 +106,16 @@ impl Catalogue {
         for _ in 0..CATALOGUE_ATTEMPTS {
             let (numbering, unchanged) = self.numbering(&key).await?;
             let function = rules::create(new.clone(), numbering, self.step());
-            let document = record::key_of(Kind::Function, &key);
-            let commit = Commit {
-                require: vec![Require::Absent(document.clone()), unchanged],
-                put: vec![(document.clone(), record::write_function(&function))],
-                ..Commit::default()
-            };
-            match self.commit(commit).await {
-                Err(StoreError::Conflict(at)) if at == document => {
+            let commit = Commit { require: vec![unchanged], ..Commit::default() };
+            match self.write(&key, None, Some(&function), commit).await {
+                Err(StoreError::Conflict(at)) if at == record::key_of::<Function>(&key) => {
                     return Err(CatalogueError::AlreadyExists { name: key.name });
                 }
                 Err(StoreError::Conflict(_)) => {}
                 other => return other.map(|()| function.latest).map_err(Into::into),
             }
         }
-        Err(CatalogueError::Contended { key })
+        Err(CatalogueError::Contended { key: key.to_string() })
     }
 
     /// Begins a change of code.
@@ -120,7 +124,7 @@ impl Catalogue {
         key: &FunctionKey,
         update: CodeUpdate,
     ) -> Result<Arc<Version>, CatalogueError> {
-        self.change(key, |function, step| rules::update_code(function, update.clone(), step)).await
+        self.change_latest(key, |function, step| rules::update_code(function, update.clone(), step)).await
     }
 
     /// Begins a change of configuration.
@@ -129,12 +133,13 @@ impl Catalogue {
         key: &FunctionKey,
         update: ConfigurationUpdate,
     ) -> Result<Arc<Version>, CatalogueError> {
-        self.change(key, |function, step| rules::update_configuration(function, update.clone(), step)).await
+        self.change_latest(key, |function, step| rules::update_configuration(function, update.clone(), step))
+            .await
     }
 
     /// Brings the change of this generation into force: a new function is active, an updated one runs the update.
     pub async fn finish(&self, key: &FunctionKey, generation: u64) -> Result<Arc<Version>, CatalogueError> {
-        self.change(key, |function, step| rules::finish(function, generation, step)).await
+        self.change_latest(key, |function, step| rules::finish(function, generation, step)).await
     }
 
     /// Gives the change of this generation up. A failed update leaves what was before it running.
@@ -144,26 +149,56 @@ impl Catalogue {
         generation: u64,
         reason: Reason,
     ) -> Result<Arc<Version>, CatalogueError> {
-        self.change(key, |function, step| rules::fail(function, generation, reason.clone(), step)).await
+        self.change_latest(key, |function, step| rules::fail(function, generation, reason.clone(), step))
+            .await
     }
 
     /// Removes a function with everything that belongs to it. Only the numbers of its versions stay.
     pub async fn delete(&self, key: &FunctionKey) -> Result<(), CatalogueError> {
-        for _ in 0..CATALOGUE_ATTEMPTS {
-            let (function, at) = self.stored(key).await?;
-            let numbering = record::write_numbering(Numbering::after(&function));
-            let commit = Commit {
-                require: vec![at],
-                put: vec![(record::key_of(Kind::Numbering, key), numbering)],
-                delete: vec![record::key_of(Kind::Function, key)],
-                ..Commit::default()
-            };
-            match self.commit(commit).await {
-                Err(StoreError::Conflict(_)) => {}
-                other => return Ok(other?),
-            }
-        }
-        Err(CatalogueError::Contended { key: key.clone() })
+        self.exchange(key, |function, _| {
+            let function = function.ok_or_else(|| Function::missing(key))?;
+            let numbering = record::write_numbering(Numbering::after(function));
+            let put = vec![(record::numbering_of(key), numbering)];
+            Ok::<_, CatalogueError>((None, Commit { put, ..Commit::default() }))
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// Lets `decide` make of a root and its parts what they are to be, and stores what differs.
+    ///
+    /// `decide` is asked again when another change came between.
+    pub async fn change<K: RootKey, E: From<CatalogueError> + Send>(
+        &self,
+        key: &K,
+        decide: impl Fn(&K::Root, Step) -> Result<K::Root, E> + Send + Sync,
+    ) -> Result<Arc<K::Root>, E> {
+        self.upsert(key, |root, step| decide(root.ok_or_else(|| K::Root::missing(key))?, step)).await
+    }
+
+    /// As [`Catalogue::change`], also where there is nothing yet.
+    pub async fn upsert<K: RootKey, E: From<CatalogueError> + Send>(
+        &self,
+        key: &K,
+        decide: impl Fn(Option<&K::Root>, Step) -> Result<K::Root, E> + Send + Sync,
+    ) -> Result<Arc<K::Root>, E> {
+        let made = |root: Option<&K::Root>, step| Ok((Some(decide(root, step)?), Commit::default()));
+        let root = self.exchange::<K, E>(key, made).await?;
+        Ok(Arc::new(root.expect("what is made is there")))
+    }
+
+    /// Removes a root with its parts, if `may` it go.
+    pub async fn remove<K: RootKey, E: From<CatalogueError> + Send>(
+        &self,
+        key: &K,
+        may: impl Fn(&K::Root) -> Result<(), E> + Send + Sync,
+    ) -> Result<(), E> {
+        self.exchange::<K, E>(key, |root, _| {
+            may(root.ok_or_else(|| K::Root::missing(key))?)?;
+            Ok((None, Commit::default()))
+        })
+        .await?;
+        Ok(())
     }
 
     /// Changes that nobody has finished; at the start, those that the last process left.
@@ -172,7 +207,7 @@ impl Catalogue {
         let unfinished = |function: &Arc<Function>| {
             Some(Unfinished { version: Arc::clone(&function.latest), busy: rules::busy(function)? })
         };
-        snapshot.all().filter_map(unfinished).collect()
+        snapshot.functions.all().filter_map(unfinished).collect()
     }
 
     /// Whether any function of any account needs this package.
@@ -185,50 +220,76 @@ impl Catalogue {
         Subscription(self.inner.shared.events.subscribe())
     }
 
-    /// Lets the rules decide on the stored function and stores what they make of it, again when another change
-    /// came between.
-    async fn change(
+    /// A change of `$LATEST`; answers what became of it.
+    async fn change_latest(
         &self,
         key: &FunctionKey,
-        decide: impl Fn(&Function, Step) -> Result<Function, CatalogueError>,
+        decide: impl Fn(&Function, Step) -> Result<Function, CatalogueError> + Send + Sync,
     ) -> Result<Arc<Version>, CatalogueError> {
+        Ok(Arc::clone(&self.change(key, decide).await?.latest))
+    }
+
+    /// Stores what `decide` makes of a root, and what else it wants stored with it. It decides on what this process
+    /// knows; a refusal, and a conflict with another change, count only when that was all there is to know.
+    async fn exchange<K: RootKey, E: From<CatalogueError> + Send>(
+        &self,
+        key: &K,
+        decide: impl Fn(Option<&K::Root>, Step) -> Result<(Option<K::Root>, Commit), E> + Send + Sync,
+    ) -> Result<Option<K::Root>, E> {
         for _ in 0..CATALOGUE_ATTEMPTS {
-            let (function, at) = self.stored(key).await?;
-            let changed = decide(&function, self.step())?;
-            let commit = Commit {
-                require: vec![at],
-                put: vec![(record::key_of(Kind::Function, key), record::write_function(&changed))],
-                ..Commit::default()
+            let old = self.peek(key);
+            let (new, commit) = match decide(old.as_deref(), self.step()) {
+                Ok(decided) => decided,
+                Err(_) if self.catch_up().await? => continue,
+                Err(error) => return Err(error),
             };
-            match self.commit(commit).await {
-                Err(StoreError::Conflict(_)) => {}
-                other => return other.map(|()| changed.latest).map_err(Into::into),
+            match self.write(key, old.as_deref(), new.as_ref(), commit).await {
+                Err(StoreError::Conflict(_)) => drop(self.catch_up().await?),
+                other => return other.map(|()| new).map_err(|error| CatalogueError::from(error).into()),
             }
         }
-        Err(CatalogueError::Contended { key: key.clone() })
+        Err(CatalogueError::Contended { key: key.to_string() }.into())
+    }
+
+    /// Stores what differs between two states of a root, if the old one is still what the store has.
+    async fn write<K: RootKey>(
+        &self,
+        key: &K,
+        old: Option<&K::Root>,
+        new: Option<&K::Root>,
+        mut commit: Commit,
+    ) -> Result<(), StoreError> {
+        let document = record::key_of::<K::Root>(key);
+        commit.require.push(match old {
+            Some(old) => Require::At(document, old.stored()),
+            None => Require::Absent(document),
+        });
+        self.commit(Differences::between(key, old, new, commit)).await
+    }
+
+    /// Waits until the snapshot shows what the store has now. Whether it had to.
+    async fn catch_up(&self) -> Result<bool, CatalogueError> {
+        let revision = self.inner.store.revision().await?;
+        let behind = *self.inner.reached.borrow() < revision;
+        self.shows(revision).await?;
+        Ok(behind)
     }
 
     /// Commits, and waits until the snapshot shows it.
     async fn commit(&self, commit: Commit) -> Result<(), StoreError> {
         let revision = self.inner.store.commit(commit).await?;
+        self.shows(revision).await
+    }
+
+    async fn shows(&self, revision: Revision) -> Result<(), StoreError> {
         let mut reached = self.inner.reached.clone();
         reached.wait_for(|reached| *reached >= revision).await.map_err(|_| StoreError::Closed)?;
         Ok(())
     }
 
-    /// The function in the store, and what holds as long as nobody changes it.
-    async fn stored(&self, key: &FunctionKey) -> Result<(Arc<Function>, Require), CatalogueError> {
-        let document = record::key_of(Kind::Function, key);
-        let Some(Document { revision, body, .. }) = self.inner.store.get(&document).await? else {
-            return Err(CatalogueError::NotFound { arn: key.arn() });
-        };
-        let function = record::read_function(&document, key, &body)?;
-        Ok((function, Require::At(document, revision)))
-    }
-
     /// The numbers that go on under this name, and what holds as long as nobody changes them.
     async fn numbering(&self, key: &FunctionKey) -> Result<(Numbering, Require), CatalogueError> {
-        let document: Key = record::key_of(Kind::Numbering, key);
+        let document = record::numbering_of(key);
         Ok(match self.inner.store.get(&document).await? {
             None => (Numbering::default(), Require::Absent(document)),
             Some(Document { revision, body, .. }) => {

@@ -39,11 +39,11 @@ pub enum CatalogueError {
         /// The change.
         generation: u64,
     },
-    /// So many others changed the function at the same time that this change never came through.
+    /// So many others changed it at the same time that this change never came through.
     #[error("{key} changes too often")]
     Contended {
-        /// Which function.
-        key: FunctionKey,
+        /// What was to be changed.
+        key: String,
     },
     /// A stored record cannot be read.
     #[error("record {key}: {reason}")]

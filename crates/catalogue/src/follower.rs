@@ -1,6 +1,6 @@
 //! Keeps the snapshot current.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 
 use std::time::Duration;
@@ -11,7 +11,8 @@ use base::id::Digest;
 use store::{Change, Document, Key, Revision, Store, StoreError, Watch};
 use tokio::sync::{broadcast, watch};
 
-use crate::record::{self, Kind};
+use crate::record::{self, Place};
+use crate::root::Root;
 use crate::snapshot::Snapshot;
 use crate::{CatalogueError, Function, FunctionKey};
 
@@ -67,17 +68,21 @@ impl References {
         self.0.contains_key(digest)
     }
 
-    fn exchange(&mut self, old: Option<&Function>, new: Option<&Function>) {
+    fn exchange<R: Root>(&mut self, old: Option<&R>, new: Option<&R>) {
         // New ones first, so that what both hold is held all the time.
-        for code in new.into_iter().flat_map(Function::codes) {
-            *self.0.entry(code.digest).or_default() += 1;
+        if let Some(new) = new {
+            new.codes(&mut |code| *self.0.entry(code.digest).or_default() += 1);
         }
-        for code in old.into_iter().flat_map(Function::codes) {
-            if let Some(count) = self.0.get_mut(&code.digest) {
-                *count -= 1;
-                if *count == 0 {
-                    self.0.remove(&code.digest);
-                }
+        if let Some(old) = old {
+            old.codes(&mut |code| self.release(code.digest));
+        }
+    }
+
+    fn release(&mut self, digest: Digest) {
+        if let Some(count) = self.0.get_mut(&digest) {
+            *count -= 1;
+            if *count == 0 {
+                self.0.remove(&digest);
             }
         }
     }
@@ -89,6 +94,8 @@ pub(crate) struct Follower {
     clock: Clock,
     shared: Arc<Shared>,
     working: Snapshot,
+    /// Changes of a commit that is not complete yet.
+    commit: Vec<Change>,
     told: Vec<Event>,
     reached: watch::Sender<Revision>,
 }
@@ -105,7 +112,8 @@ impl Follower {
             events: broadcast::channel(EVENTS).0,
         });
         let (reached, reader) = watch::channel(Revision(0));
-        let mut this = Self { store, clock, shared, working: Snapshot::default(), told: Vec::new(), reached };
+        let (working, commit, told) = (Snapshot::default(), Vec::new(), Vec::new());
+        let mut this = Self { store, clock, shared, working, commit, told, reached };
         let watch = this.reload().await?;
         Ok((this, watch, reader))
     }
@@ -152,24 +160,27 @@ impl Follower {
         let revision = self.store.revision().await?;
         let watch = self.store.watch(revision).await?;
         let mut fresh = Snapshot::default();
-        let mut references = References::default();
         let mut after: Option<Key> = None;
         loop {
             let page = self.store.scan(record::PREFIX, after.as_ref(), PAGE).await?;
             let full = page.len() == PAGE;
             after = page.last().map(|document| document.key.clone());
-            for Document { key, body, .. } in page {
-                if let Some((Kind::Function, name)) = record::read_key(&key) {
-                    let function = record::read_function(&key, &name, &body)?;
-                    references.exchange(None, Some(&function));
-                    fresh.insert(function);
+            for Document { key, revision, body } in page {
+                // A root's key is the beginning of its parts', so it comes before them.
+                if let Some(place) = Place::read(&key) {
+                    take_over(&mut fresh, &place, revision, Some(&body))?;
                 }
             }
             if !full {
                 break;
             }
         }
+        let mut references = References::default();
+        for function in fresh.functions.all() {
+            references.exchange(None, Some(function.as_ref()));
+        }
         self.working = fresh;
+        self.commit.clear();
         *self.shared.references.lock().expect("nobody panics while counting references") = references;
         self.told = vec![Event::Everything];
         self.show(revision);
@@ -177,25 +188,47 @@ impl Follower {
     }
 
     fn apply(&mut self, change: Change) {
-        if let Some((Kind::Function, name)) = record::read_key(&change.key) {
-            match change.body.map(|body| record::read_function(&change.key, &name, &body)).transpose() {
-                Ok(function) => self.exchange(name, function),
-                Err(error) => tracing::error!(%error, "a changed function is not shown"),
-            }
-        }
-        if change.last {
-            self.show(change.revision);
+        let complete = change.last.then_some(change.revision);
+        self.commit.push(change);
+        if let Some(revision) = complete {
+            let commit = std::mem::take(&mut self.commit);
+            self.take_over(&commit);
+            self.show(revision);
         }
     }
 
-    fn exchange(&mut self, name: FunctionKey, function: Option<Arc<Function>>) {
-        let (old, event) = match &function {
-            Some(function) => (self.working.insert(Arc::clone(function)), Event::Changed(name)),
-            None => (self.working.remove(&name), Event::Removed(name)),
-        };
+    fn take_over(&mut self, commit: &[Change]) {
+        let places = commit.iter().filter_map(|change| Some((Place::read(&change.key)?, change)));
+        let mut roots: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for (place, change) in places {
+            let root = (place.kind, place.scope.clone(), place.name);
+            roots.entry(root).or_default().push((place, change));
+        }
+        for ((kind, ..), changes) in roots {
+            match kind {
+                Function::KIND => self.exchange::<Function>(changes),
+                _ => {}
+            }
+        }
+    }
+
+    /// Takes over what one commit changed of one root: its own document first, because parts need a root.
+    fn exchange<R: Root>(&mut self, mut changes: Vec<(Place<'_>, &Change)>) {
+        changes.sort_by_key(|(place, _)| place.part.is_some());
+        let Some((Place { scope, name, .. }, _)) = changes.first() else { return };
+        let old = R::shelves(&self.working).get(scope, name).cloned();
+        for (place, change) in &changes {
+            let shelves = R::shelves_mut(&mut self.working);
+            if let Err(error) = shelves.take_over(place, change.revision, change.body.as_deref()) {
+                tracing::error!(%error, "a change is not shown");
+            }
+        }
+        let new = R::shelves(&self.working).get(scope, name);
         let mut references = self.shared.references.lock().expect("nobody panics while counting references");
-        references.exchange(old.as_deref(), function.as_deref());
-        self.told.push(event);
+        references.exchange(old.as_deref(), new.map(Arc::as_ref));
+        if let Some(root) = new.or(old.as_ref()) {
+            self.told.extend(R::event(root.key(), new.is_none()));
+        }
     }
 
     fn show(&mut self, revision: Revision) {
@@ -205,5 +238,18 @@ impl Follower {
             // Nobody listening is no error.
             let _ = self.shared.events.send(event);
         }
+    }
+}
+
+/// Takes over a document of any kind; those of other kinds than ours stand for themselves.
+fn take_over(
+    into: &mut Snapshot,
+    place: &Place<'_>,
+    revision: Revision,
+    body: Option<&[u8]>,
+) -> Result<(), CatalogueError> {
+    match place.kind {
+        Function::KIND => into.functions.take_over(place, revision, body),
+        _ => Ok(()),
     }
 }

@@ -9,8 +9,10 @@ use base::clock::Timestamp;
 use base::id::{Digest, RevisionId};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use store::Revision;
 
-use crate::Configuration;
+use crate::{Configuration, Policy, PolicyName};
+use crate::root::RootKey;
 
 /// A function's name where it is unique.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -33,6 +35,22 @@ impl FunctionKey {
     }
 }
 
+impl RootKey for FunctionKey {
+    type Root = Function;
+
+    fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    fn name(&self) -> &str {
+        self.name.as_str()
+    }
+
+    fn parse(scope: Scope, name: &str) -> Option<Self> {
+        Some(Self::new(scope, name.parse().ok()?))
+    }
+}
+
 impl fmt::Display for FunctionKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.arn().fmt(f)
@@ -44,6 +62,8 @@ impl fmt::Display for FunctionKey {
 pub struct Function {
     /// Its name.
     pub key: FunctionKey,
+    /// The revision of its document, which moves with every change of it and of what hangs below it.
+    pub(crate) stored: Revision,
     /// `$LATEST` as the API shows it: a change is seen from the moment it was accepted.
     pub latest: Arc<Version>,
     /// `$LATEST` as it runs: while a change is being brought about, or when it failed, what was before it.
@@ -53,13 +73,10 @@ pub struct Function {
     pub next_version: u64,
     /// Tags.
     pub tags: BTreeMap<Arc<str>, Arc<str>>,
-}
-
-impl Function {
-    /// Every package that this function still needs.
-    pub fn codes(&self) -> impl Iterator<Item = &CodeRef> {
-        [&self.latest, &self.live].into_iter().map(|version| &version.code)
-    }
+    /// Its resource policies: of itself, of `$LATEST`, of versions and of aliases.
+    pub policies: BTreeMap<PolicyName, Arc<Policy>>,
+    /// Its published versions, by number.
+    pub versions: BTreeMap<u64, Arc<Version>>,
 }
 
 /// `$LATEST` or a published version: what an invocation runs.

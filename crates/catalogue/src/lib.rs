@@ -11,6 +11,7 @@ mod function;
 mod policy;
 mod record;
 mod request;
+mod root;
 pub mod rules;
 mod shelf;
 mod snapshot;
@@ -24,6 +25,6 @@ pub use error::{Busy, CatalogueError};
 pub use follower::{Event, Subscription};
 pub use function::{CodeRef, Function, FunctionKey, LastUpdate, Reason, State, Version};
 pub use policy::{
-    Condition, Effect, Grant, Grantee, Listed, Malformed, Named, Policy, Principals, Statement, Test,
+    Condition, Effect, Grant, Grantee, Listed, Malformed, Named, Policy, PolicyName, Principals, Statement, Test,
 };
 pub use request::{CodeUpdate, ConfigurationUpdate, NewFunction};

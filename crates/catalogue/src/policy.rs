@@ -6,12 +6,39 @@
 mod grant;
 mod read;
 
+use std::fmt;
 use std::sync::Arc;
 
+use base::arn::Qualifier;
 use base::id::RevisionId;
 
 pub use self::grant::{Grant, Grantee};
 pub use self::read::Malformed;
+use crate::root::PartName;
+
+/// Which resource of a function a policy is of: nothing stands for the function itself, unqualified.
+///
+/// `$LATEST` is another: what the unqualified function allows, `$LATEST` does not. Source: recorded in 2026.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PolicyName(pub Option<Qualifier>);
+
+/// How the unqualified function is called among qualifiers, none of which can be called so.
+const UNQUALIFIED: &str = "$UNQUALIFIED";
+
+impl fmt::Display for PolicyName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            None => f.write_str(UNQUALIFIED),
+            Some(qualifier) => qualifier.fmt(f),
+        }
+    }
+}
+
+impl PartName for PolicyName {
+    fn parse(text: &str) -> Option<Self> {
+        if text == UNQUALIFIED { Some(Self(None)) } else { Some(Self(Some(Qualifier::parse(text).ok()?))) }
+    }
+}
 
 /// A resource policy. Always has a statement: one without any is no policy.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,96 +1,72 @@
-//! The stored form of functions, under keys `catalogue/<account>/<region>/<kind>/<name>`.
+//! The stored form of what exists, under keys `catalogue/<account>/<region>/<kind>/<name>` for roots and
+//! `<root's key>/<part's kind>/<part's name>` for parts.
 //!
-//! These structs are what older and newer Samovars agree on: a member is never renamed and never changes its
+//! The structs below are what older and newer Samovars agree on: a member is never renamed and never changes its
 //! meaning; a new one has a default. What cannot be read so gets a new `version`.
 
 mod configuration;
+mod function;
+pub(crate) mod policy;
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
-use base::arn::{Qualifier, Scope};
-use base::clock::Timestamp;
-use base::id::{Digest, RevisionId};
+use base::arn::Scope;
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use store::Key;
 
+use crate::root::{Root, RootKey};
 use crate::rules::Numbering;
-use crate::{CatalogueError, CodeRef, Function, FunctionKey, LastUpdate, Reason, State, Version};
-
-use self::configuration::ConfigurationRecord;
+use crate::{CatalogueError, FunctionKey};
 
 /// First part of every key that the catalogue owns.
 pub(crate) const PREFIX: &str = "catalogue/";
 
+/// What the documents of the numbers are called that outlive a function.
+const NUMBERING: &str = "numbering";
+
 /// Version of all records written here.
-const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 1;
 
-/// What a document of the catalogue is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// A function and its `$LATEST`.
-    Function,
-    /// The numbers that outlive a function.
-    Numbering,
+/// The key of a root's document.
+pub(crate) fn key_of<R: Root>(key: &R::Key) -> Key {
+    root_key(key.scope(), R::KIND, key.name())
 }
 
-impl Kind {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Function => "function",
-            Self::Numbering => "numbering",
-        }
+/// The key of the numbers that outlive a function.
+pub(crate) fn numbering_of(function: &FunctionKey) -> Key {
+    root_key(&function.scope, NUMBERING, function.name.as_str())
+}
+
+fn root_key(Scope { account, region }: &Scope, kind: &str, name: &str) -> Key {
+    Key::new(format!("{PREFIX}{account}/{region}/{kind}/{name}"))
+}
+
+/// What a key of the catalogue says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place<'a> {
+    pub(crate) document: &'a Key,
+    pub(crate) scope: Scope,
+    /// Of the root.
+    pub(crate) kind: &'a str,
+    /// Of the root.
+    pub(crate) name: &'a str,
+    /// Kind and name of the part; none for the root itself.
+    pub(crate) part: Option<(&'a str, &'a str)>,
+}
+
+impl<'a> Place<'a> {
+    /// None for keys that another version of Samovar may own.
+    pub(crate) fn read(document: &'a Key) -> Option<Self> {
+        let mut words = document.as_str().strip_prefix(PREFIX)?.split('/');
+        let scope = Scope { account: words.next()?.parse().ok()?, region: words.next()?.parse().ok()? };
+        let (kind, name) = (words.next()?, words.next()?);
+        let part = match (words.next(), words.next(), words.next()) {
+            (None, None, None) => None,
+            (Some(kind), Some(name), None) => Some((kind, name)),
+            _ => return None,
+        };
+        Some(Self { document, scope, kind, name, part })
     }
-}
-
-/// The key of a function's document.
-pub(crate) fn key_of(kind: Kind, function: &FunctionKey) -> Key {
-    let Scope { account, region } = &function.scope;
-    Key::new(format!("{PREFIX}{account}/{region}/{}/{}", kind.as_str(), function.name))
-}
-
-/// What a key says; none for keys that another version of Samovar may own.
-pub(crate) fn read_key(key: &Key) -> Option<(Kind, FunctionKey)> {
-    let mut parts = key.as_str().strip_prefix(PREFIX)?.splitn(4, '/');
-    let scope = Scope { account: parts.next()?.parse().ok()?, region: parts.next()?.parse().ok()? };
-    let kind = match parts.next()? {
-        "function" => Kind::Function,
-        "numbering" => Kind::Numbering,
-        _ => return None,
-    };
-    Some((kind, FunctionKey::new(scope, parts.next()?.parse().ok()?)))
-}
-
-/// The stored form of a function.
-pub(crate) fn write_function(function: &Function) -> Bytes {
-    let live = (!Arc::ptr_eq(&function.live, &function.latest)).then(|| VersionRecord::of(&function.live));
-    encode(&FunctionRecord {
-        version: VERSION,
-        latest: VersionRecord::of(&function.latest),
-        live,
-        next_version: function.next_version,
-        tags: function.tags.clone(),
-    })
-}
-
-/// The function that is stored under `key`.
-pub(crate) fn read_function(
-    key: &Key,
-    name: &FunctionKey,
-    body: &[u8],
-) -> Result<Arc<Function>, CatalogueError> {
-    let record: FunctionRecord = decode(key, body)?;
-    let latest = Arc::new(record.latest.into_version(name));
-    let live = record.live.map(|live| Arc::new(live.into_version(name)));
-    Ok(Arc::new(Function {
-        key: name.clone(),
-        live: live.unwrap_or_else(|| Arc::clone(&latest)),
-        latest,
-        next_version: record.next_version,
-        tags: record.tags,
-    }))
 }
 
 /// The stored form of the numbers that outlive a function.
@@ -105,11 +81,13 @@ pub(crate) fn read_numbering(key: &Key, body: &[u8]) -> Result<Numbering, Catalo
     Ok(Numbering { next_version, next_generation })
 }
 
-fn encode(record: &impl Serialize) -> Bytes {
+/// A record as it is stored.
+pub(crate) fn encode(record: &impl Serialize) -> Bytes {
     serde_json::to_vec(record).expect("records have text keys and no failing members").into()
 }
 
-fn decode<T: DeserializeOwned>(key: &Key, body: &[u8]) -> Result<T, CatalogueError> {
+/// The record that is stored under `key`, if it is of this version.
+pub(crate) fn decode<T: DeserializeOwned>(key: &Key, body: &[u8]) -> Result<T, CatalogueError> {
     let corrupt = |reason| CatalogueError::Corrupt { key: key.clone(), reason };
     let Versioned { version } = serde_json::from_slice(body).map_err(|error| corrupt(error.to_string()))?;
     if version != VERSION {
@@ -128,141 +106,6 @@ struct NumberingRecord {
     version: u32,
     next_version: u64,
     next_generation: u64,
-}
-
-#[derive(Serialize, Deserialize)]
-struct FunctionRecord {
-    version: u32,
-    latest: VersionRecord,
-    /// Absent when it is the latest.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    live: Option<VersionRecord>,
-    next_version: u64,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    tags: BTreeMap<Arc<str>, Arc<str>>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct VersionRecord {
-    configuration: ConfigurationRecord,
-    code: CodeRecord,
-    state: StateRecord,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    last_update: Option<LastUpdateRecord>,
-    revision: RevisionId,
-    last_modified: Timestamp,
-    generation: u64,
-}
-
-impl VersionRecord {
-    fn of(version: &Version) -> Self {
-        Self {
-            configuration: ConfigurationRecord::of(&version.configuration),
-            code: CodeRecord {
-                digest: version.code.digest,
-                size: version.code.size,
-                unzipped: version.code.unzipped,
-            },
-            state: StateRecord::of(&version.state),
-            last_update: version.last_update.as_ref().map(LastUpdateRecord::of),
-            revision: version.revision,
-            last_modified: version.last_modified,
-            generation: version.generation,
-        }
-    }
-
-    fn into_version(self, function: &FunctionKey) -> Version {
-        let CodeRecord { digest, size, unzipped } = self.code;
-        Version {
-            arn: function.arn(),
-            qualifier: Qualifier::Latest,
-            configuration: self.configuration.into_configuration(),
-            code: CodeRef { digest, size, unzipped },
-            state: self.state.into_state(),
-            last_update: self.last_update.map(LastUpdateRecord::into_update),
-            revision: self.revision,
-            last_modified: self.last_modified,
-            generation: self.generation,
-        }
-    }
-}
-
-#[derive(Serialize, Deserialize)]
-struct CodeRecord {
-    digest: Digest,
-    size: u64,
-    unzipped: u64,
-}
-
-#[derive(Serialize, Deserialize)]
-struct ReasonRecord {
-    code: Arc<str>,
-    text: Arc<str>,
-}
-
-impl ReasonRecord {
-    fn of(reason: &Reason) -> Self {
-        Self { code: Arc::clone(&reason.code), text: Arc::clone(&reason.text) }
-    }
-
-    fn into_reason(self) -> Reason {
-        Reason { code: self.code, text: self.text }
-    }
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum StateRecord {
-    Pending(ReasonRecord),
-    Active,
-    Inactive(ReasonRecord),
-    Failed(ReasonRecord),
-}
-
-impl StateRecord {
-    fn of(state: &State) -> Self {
-        match state {
-            State::Pending(reason) => Self::Pending(ReasonRecord::of(reason)),
-            State::Active => Self::Active,
-            State::Inactive(reason) => Self::Inactive(ReasonRecord::of(reason)),
-            State::Failed(reason) => Self::Failed(ReasonRecord::of(reason)),
-        }
-    }
-
-    fn into_state(self) -> State {
-        match self {
-            Self::Pending(reason) => State::Pending(reason.into_reason()),
-            Self::Active => State::Active,
-            Self::Inactive(reason) => State::Inactive(reason.into_reason()),
-            Self::Failed(reason) => State::Failed(reason.into_reason()),
-        }
-    }
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum LastUpdateRecord {
-    Successful,
-    InProgress(ReasonRecord),
-    Failed(ReasonRecord),
-}
-
-impl LastUpdateRecord {
-    fn of(update: &LastUpdate) -> Self {
-        match update {
-            LastUpdate::Successful => Self::Successful,
-            LastUpdate::InProgress(reason) => Self::InProgress(ReasonRecord::of(reason)),
-            LastUpdate::Failed(reason) => Self::Failed(ReasonRecord::of(reason)),
-        }
-    }
-
-    fn into_update(self) -> LastUpdate {
-        match self {
-            Self::Successful => LastUpdate::Successful,
-            Self::InProgress(reason) => LastUpdate::InProgress(reason.into_reason()),
-            Self::Failed(reason) => LastUpdate::Failed(reason.into_reason()),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -4,11 +4,13 @@
 
 pub mod policies;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use base::arn::Qualifier;
 use base::clock::Timestamp;
 use base::id::RevisionId;
+use store::Revision;
 
 use crate::{
     Busy, CatalogueError, CodeUpdate, Configuration, ConfigurationUpdate, Function, FunctionKey, LastUpdate,
@@ -62,10 +64,13 @@ pub fn create(new: NewFunction, numbering: Numbering, step: Step) -> Function {
     });
     Function {
         key: new.key,
+        stored: Revision::default(),
         live: Arc::clone(&latest),
         latest,
         next_version: numbering.next_version,
         tags: new.tags,
+        policies: BTreeMap::new(),
+        versions: BTreeMap::new(),
     }
 }
 

@@ -1,43 +1,62 @@
-//! A sorted map of functions that is cheap to clone and to change afterwards.
+//! A sorted map of roots that is cheap to clone and to change afterwards.
 //!
 //! A change copies one chunk and the list of chunks, not every entry: with 10,000 functions about 250 pointers.
 
 use std::sync::Arc;
 
-use base::arn::FunctionName;
+use crate::root::{Root, RootKey};
 
-use crate::Function;
-
-/// Functions in a chunk before it is split in two.
+/// Roots in a chunk before it is split in two.
 const CHUNK: usize = 128;
 
-/// The functions of one account and region, by name.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Shelf {
+/// Roots in chunks that are shared until one of them changes.
+type Chunks<R> = Arc<Vec<Arc<Vec<Arc<R>>>>>;
+
+/// The roots of one kind, account and region, by name.
+#[derive(Debug)]
+pub(crate) struct Shelf<R> {
     /// Never empty ones; sorted within and among each other.
-    chunks: Arc<Vec<Arc<Vec<Arc<Function>>>>>,
+    chunks: Chunks<R>,
 }
 
-impl Shelf {
-    pub(crate) fn get(&self, name: &FunctionName) -> Option<&Arc<Function>> {
+impl<R> Default for Shelf<R> {
+    fn default() -> Self {
+        Self { chunks: Arc::default() }
+    }
+}
+
+impl<R> Clone for Shelf<R> {
+    fn clone(&self) -> Self {
+        Self { chunks: Arc::clone(&self.chunks) }
+    }
+}
+
+impl<R: Root> Shelf<R> {
+    pub(crate) fn get(&self, name: &str) -> Option<&Arc<R>> {
         let chunk = &self.chunks[self.chunk_of(name)?];
-        let place = chunk.binary_search_by(|function| function.key.name.cmp(name)).ok()?;
-        Some(&chunk[place])
+        Some(&chunk[place_in(chunk, name).ok()?])
     }
 
-    /// Puts `function` in its place and answers what was there.
-    pub(crate) fn insert(&mut self, function: Arc<Function>) -> Option<Arc<Function>> {
-        let index = self.chunk_of(&function.key.name);
+    /// The root's place, to change what is in it; the new one must have the same name.
+    pub(crate) fn get_mut(&mut self, name: &str) -> Option<&mut Arc<R>> {
+        let index = self.chunk_of(name)?;
+        let place = place_in(&self.chunks[index], name).ok()?;
+        Some(&mut Arc::make_mut(&mut Arc::make_mut(&mut self.chunks)[index])[place])
+    }
+
+    /// Puts `root` in its place and answers what was there.
+    pub(crate) fn insert(&mut self, root: Arc<R>) -> Option<Arc<R>> {
+        let index = self.chunk_of(root.key().name());
         let chunks = Arc::make_mut(&mut self.chunks);
         let Some(index) = index else {
-            chunks.push(Arc::new(vec![function]));
+            chunks.push(Arc::new(vec![root]));
             return None;
         };
         let chunk = Arc::make_mut(&mut chunks[index]);
-        match chunk.binary_search_by(|other| other.key.name.cmp(&function.key.name)) {
-            Ok(place) => Some(std::mem::replace(&mut chunk[place], function)),
+        match place_in(chunk, root.key().name()) {
+            Ok(place) => Some(std::mem::replace(&mut chunk[place], root)),
             Err(place) => {
-                chunk.insert(place, function);
+                chunk.insert(place, root);
                 if chunk.len() > CHUNK {
                     let upper = chunk.split_off(CHUNK / 2);
                     chunks.insert(index + 1, Arc::new(upper));
@@ -47,9 +66,9 @@ impl Shelf {
         }
     }
 
-    pub(crate) fn remove(&mut self, name: &FunctionName) -> Option<Arc<Function>> {
+    pub(crate) fn remove(&mut self, name: &str) -> Option<Arc<R>> {
         let index = self.chunk_of(name)?;
-        let place = self.chunks[index].binary_search_by(|function| function.key.name.cmp(name)).ok()?;
+        let place = place_in(&self.chunks[index], name).ok()?;
         let chunks = Arc::make_mut(&mut self.chunks);
         let chunk = Arc::make_mut(&mut chunks[index]);
         let removed = chunk.remove(place);
@@ -59,11 +78,11 @@ impl Shelf {
         Some(removed)
     }
 
-    /// Functions in the order of their names, those after `after` if given. The marker need not exist any more.
-    pub(crate) fn after<'a>(&'a self, after: Option<&'a str>) -> impl Iterator<Item = &'a Arc<Function>> {
-        let past = move |function: &Function| after.is_none_or(|after| function.key.name.as_str() > after);
+    /// Roots in the order of their names, those after `after` if given. The marker need not exist any more.
+    pub(crate) fn after<'a>(&'a self, after: Option<&'a str>) -> impl Iterator<Item = &'a Arc<R>> {
+        let past = move |root: &R| after.is_none_or(|after| root.key().name() > after);
         let first = self.chunks.partition_point(|chunk| chunk.last().is_some_and(|last| !past(last)));
-        self.chunks[first..].iter().flat_map(|chunk| chunk.iter()).skip_while(move |function| !past(function))
+        self.chunks[first..].iter().flat_map(|chunk| chunk.iter()).skip_while(move |root| !past(root))
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -71,10 +90,15 @@ impl Shelf {
     }
 
     /// The chunk that holds `name` or would; none when there is no chunk.
-    fn chunk_of(&self, name: &FunctionName) -> Option<usize> {
-        let after = self.chunks.partition_point(|chunk| chunk.first().is_some_and(|f| f.key.name <= *name));
+    fn chunk_of(&self, name: &str) -> Option<usize> {
+        let after =
+            self.chunks.partition_point(|chunk| chunk.first().is_some_and(|root| root.key().name() <= name));
         (!self.chunks.is_empty()).then(|| after.saturating_sub(1))
     }
+}
+
+fn place_in<R: Root>(chunk: &[Arc<R>], name: &str) -> Result<usize, usize> {
+    chunk.binary_search_by(|root| root.key().name().cmp(name))
 }
 
 #[cfg(test)]
@@ -84,6 +108,7 @@ mod tests {
     use base::random::Dice;
 
     use super::*;
+    use crate::Function;
     use crate::rules::tests::a_function;
 
     #[test]
@@ -95,7 +120,7 @@ mod tests {
             let name = format!("f{}", u16::from_le_bytes(dice.bytes()) % 900);
             let function = Arc::new(a_function(&name));
             if dice.bytes::<1>()[0].is_multiple_of(3) {
-                assert_eq!(shelf.remove(&function.key.name), model.remove(&name));
+                assert_eq!(shelf.remove(&name), model.remove(&name));
             } else {
                 assert_eq!(shelf.insert(Arc::clone(&function)), model.insert(name.clone(), function));
             }
@@ -107,15 +132,15 @@ mod tests {
         }
     }
 
-    fn compare(shelf: &Shelf, model: &BTreeMap<String, Arc<Function>>) {
+    fn compare(shelf: &Shelf<Function>, model: &BTreeMap<String, Arc<Function>>) {
         let listed: Vec<_> = shelf.after(None).collect();
         assert_eq!(listed, model.values().collect::<Vec<_>>());
         assert_eq!(shelf.is_empty(), model.is_empty());
         for (name, function) in model {
-            assert_eq!(shelf.get(&function.key.name), Some(function));
+            assert_eq!(shelf.get(name), Some(function));
             let next = model.range(name.clone()..).nth(1).map(|(_, next)| next);
             assert_eq!(shelf.after(Some(name)).next(), next, "after {name}");
         }
-        assert_eq!(shelf.get(&"nothing".parse().unwrap()), None);
+        assert_eq!(shelf.get("nothing"), None);
     }
 }

@@ -1,47 +1,96 @@
-//! All functions at one revision of the store.
+//! Everything at one revision of the store.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use base::arn::Scope;
+use store::Revision;
 
+use crate::record::Place;
+use crate::root::{PartChange, Root, RootKey};
 use crate::shelf::Shelf;
-use crate::{Function, FunctionKey};
+use crate::{CatalogueError, Function};
 
-/// All functions at one revision of the store. Cheap to clone and to change afterwards.
+/// Everything at one revision of the store. Cheap to clone and to change afterwards.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Snapshot {
-    scopes: HashMap<Scope, Shelf>,
+pub struct Snapshot {
+    pub(crate) functions: Shelves<Function>,
 }
 
-impl Snapshot {
-    pub(crate) fn get(&self, key: &FunctionKey) -> Option<&Arc<Function>> {
-        self.scopes.get(&key.scope)?.get(&key.name)
+/// The roots of one kind.
+#[derive(Debug, Clone)]
+pub struct Shelves<R> {
+    scopes: HashMap<Scope, Shelf<R>>,
+}
+
+impl<R> Default for Shelves<R> {
+    fn default() -> Self {
+        Self { scopes: HashMap::new() }
+    }
+}
+
+impl<R: Root> Shelves<R> {
+    pub(crate) fn get(&self, scope: &Scope, name: &str) -> Option<&Arc<R>> {
+        self.scopes.get(scope)?.get(name)
     }
 
+    /// Those after `after` if given, by name.
     pub(crate) fn list<'a>(
         &'a self,
         scope: &Scope,
         after: Option<&'a str>,
-    ) -> impl Iterator<Item = &'a Arc<Function>> {
+    ) -> impl Iterator<Item = &'a Arc<R>> {
         self.scopes.get(scope).into_iter().flat_map(move |shelf| shelf.after(after))
     }
 
-    pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Function>> {
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<R>> {
         self.scopes.values().flat_map(|shelf| shelf.after(None))
     }
 
-    /// Puts `function` in its place and answers what was there.
-    pub(crate) fn insert(&mut self, function: Arc<Function>) -> Option<Arc<Function>> {
-        self.scopes.entry(function.key.scope.clone()).or_default().insert(function)
+    /// Takes over what a document holds now. Parts of what is not there belong to something that was removed.
+    pub(crate) fn take_over(
+        &mut self,
+        place: &Place<'_>,
+        revision: Revision,
+        body: Option<&[u8]>,
+    ) -> Result<(), CatalogueError> {
+        match (place.part, body) {
+            (Some((kind, name)), body) => {
+                let Some(root) =
+                    self.scopes.get_mut(&place.scope).and_then(|shelf| shelf.get_mut(place.name))
+                else {
+                    return Ok(());
+                };
+                let change = PartChange { document: place.document, kind, name, body };
+                Arc::make_mut(root).take_over(&change)
+            }
+            (None, Some(body)) => self.renew(place, revision, body),
+            (None, None) => {
+                self.remove(&place.scope, place.name);
+                Ok(())
+            }
+        }
     }
 
-    pub(crate) fn remove(&mut self, key: &FunctionKey) -> Option<Arc<Function>> {
-        let shelf = self.scopes.get_mut(&key.scope)?;
-        let removed = shelf.remove(&key.name);
-        if shelf.is_empty() {
-            self.scopes.remove(&key.scope);
+    fn renew(&mut self, place: &Place<'_>, revision: Revision, body: &[u8]) -> Result<(), CatalogueError> {
+        let unnamed =
+            || CatalogueError::Corrupt { key: place.document.clone(), reason: "the key has no name".into() };
+        let key = R::Key::parse(place.scope.clone(), place.name).ok_or_else(unnamed)?;
+        let mut root = R::read(place.document, &key, body)?;
+        root.set_stored(revision);
+        let shelf = self.scopes.entry(key.scope().clone()).or_default();
+        match shelf.get_mut(place.name) {
+            Some(older) => *older = Arc::new(root.with_parts_of(older)),
+            None => drop(shelf.insert(Arc::new(root))),
         }
-        removed
+        Ok(())
+    }
+
+    fn remove(&mut self, scope: &Scope, name: &str) {
+        let Some(shelf) = self.scopes.get_mut(scope) else { return };
+        shelf.remove(name);
+        if shelf.is_empty() {
+            self.scopes.remove(scope);
+        }
     }
 }

@@ -1,18 +1,37 @@
 //! Lambda's control plane and the synchronous Invoke.
 
+mod account;
 mod activation;
+mod aliases;
 mod checks;
+mod code_signing;
+mod concurrency;
 mod create;
 mod errors;
+mod event_invoke;
 mod invoke;
 mod json;
+mod layer_policies;
+mod layers;
 pub mod links;
+mod mappings;
 mod names;
+mod operations;
+mod pages;
+mod policies;
+mod provisioned;
 mod read;
+mod recursion;
 mod render;
+mod runtime_management;
 pub mod runtimes;
+mod scaling;
 mod settings;
+mod streaming;
+mod tags;
 mod update;
+mod urls;
+mod versions;
 
 use std::sync::Arc;
 
@@ -24,8 +43,6 @@ use base::clock::Clock;
 use base::random::Dice;
 use catalogue::{Catalogue, Version};
 use engine::{Engine, Invocation, InvokeError, Reply};
-use wire::answer::Answer;
-use wire::error::ServiceError;
 use wire::lambda as api;
 
 use self::errors::Failure;
@@ -125,74 +142,6 @@ impl Guarded for Act {
 
     fn resource(&self) -> &FunctionArn {
         &self.resource
-    }
-}
-
-impl api::Lambda for Lambda {
-    type Context = Context;
-
-    async fn create_function(
-        &self,
-        context: &Context,
-        input: api::CreateFunctionRequest,
-    ) -> Result<Answer<api::FunctionConfiguration>, ServiceError> {
-        Ok(self.create(context, input).await?.into())
-    }
-
-    async fn delete_function(
-        &self,
-        context: &Context,
-        input: api::DeleteFunctionRequest,
-    ) -> Result<Answer<api::DeleteFunctionResponse>, ServiceError> {
-        Ok(self.delete(context, input).await?.into())
-    }
-
-    async fn get_function(
-        &self,
-        context: &Context,
-        input: api::GetFunctionRequest,
-    ) -> Result<Answer<api::GetFunctionResponse>, ServiceError> {
-        Ok(self.get(context, input).await?.into())
-    }
-
-    async fn get_function_configuration(
-        &self,
-        context: &Context,
-        input: api::GetFunctionConfigurationRequest,
-    ) -> Result<Answer<api::FunctionConfiguration>, ServiceError> {
-        Ok(self.get_configuration(context, input).await?.into())
-    }
-
-    async fn invoke(
-        &self,
-        context: &Context,
-        input: api::InvocationRequest,
-    ) -> Result<Answer<api::InvocationResponse>, ServiceError> {
-        Ok(self.run(context, input).await?)
-    }
-
-    async fn list_functions(
-        &self,
-        context: &Context,
-        input: api::ListFunctionsRequest,
-    ) -> Result<Answer<api::ListFunctionsResponse>, ServiceError> {
-        Ok(self.list(context, input)?.into())
-    }
-
-    async fn update_function_code(
-        &self,
-        context: &Context,
-        input: api::UpdateFunctionCodeRequest,
-    ) -> Result<Answer<api::FunctionConfiguration>, ServiceError> {
-        Ok(self.update_code(context, input).await?.into())
-    }
-
-    async fn update_function_configuration(
-        &self,
-        context: &Context,
-        input: api::UpdateFunctionConfigurationRequest,
-    ) -> Result<Answer<api::FunctionConfiguration>, ServiceError> {
-        Ok(self.update_configuration(context, input).await?.into())
     }
 }
 

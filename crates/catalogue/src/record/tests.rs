@@ -1,4 +1,5 @@
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use base::units::Mib;
@@ -7,6 +8,7 @@ use expect_test::expect;
 use super::*;
 use crate::configuration::*;
 use crate::rules::tests::{a_function, a_key};
+use crate::{Function, LastUpdate, Reason, State, Version};
 
 /// A function with every member set.
 fn full() -> Function {
@@ -58,10 +60,10 @@ fn full() -> Function {
 
 #[test]
 fn what_is_stored_is_read_back() {
-    let key = key_of(Kind::Function, &a_key("f"));
+    let key = key_of::<Function>(&a_key("f"));
     for function in [full(), a_function("f")] {
-        let body = write_function(&function);
-        assert_eq!(*read_function(&key, &a_key("f"), &body).unwrap(), function);
+        let body = function.write();
+        assert_eq!(Function::read(&key, &a_key("f"), &body).unwrap(), function);
     }
     let numbering = Numbering { next_version: 3, next_generation: 9 };
     assert_eq!(read_numbering(&key, &write_numbering(numbering)).unwrap(), numbering);
@@ -69,7 +71,7 @@ fn what_is_stored_is_read_back() {
 
 #[test]
 fn the_stored_form_does_not_change() {
-    let text = |function: &Function| String::from_utf8(write_function(function).to_vec()).unwrap();
+    let text = |function: &Function| String::from_utf8(function.write().to_vec()).unwrap();
     expect![[r#"{"version":1,"latest":{"configuration":{"package":"Zip","runtime":"python3.13","handler":"app.handler","role":"arn:aws:iam::000000000000:role/r","description":"","timeout_seconds":3,"memory_mib":128,"ephemeral_mib":512,"architecture":"x86_64","tracing":"PassThrough","logging":{"format":"text","group":"/aws/lambda/f"},"snap_start":"None"},"code":{"digest":"0101010101010101010101010101010101010101010101010101010101010101","size":100,"unzipped":200},"state":{"pending":{"code":"Creating","text":"The function is being created."}},"revision":"00000000-0000-0000-0000-000000000001","last_modified":1000,"generation":1},"next_version":1}"#]]
         .assert_eq(&text(&a_function("f")));
     let full = text(&full());
@@ -79,28 +81,35 @@ fn the_stored_form_does_not_change() {
 
 #[test]
 fn keys_tell_what_they_are_about() {
-    let key = key_of(Kind::Function, &a_key("f"));
-    assert_eq!(key.as_str(), "catalogue/000000000000/us-east-1/function/f");
-    assert_eq!(read_key(&key), Some((Kind::Function, a_key("f"))));
+    let root = key_of::<Function>(&a_key("f"));
+    assert_eq!(root.as_str(), "catalogue/000000000000/us-east-1/function/f");
+    let part = Key::new(format!("{root}/version/7"));
+    for (key, part) in [(&root, None), (&part, Some(("version", "7")))] {
+        let scope = a_key("f").scope;
+        let place = Place { document: key, scope, kind: "function", name: "f", part };
+        assert_eq!(Place::read(key), Some(place));
+    }
     for other in [
-        "catalogue/000000000000/us-east-1/alias/f/live",
         "catalogue/x",
         "artifact/x",
         "catalogue/0/r/function/f",
+        "catalogue/000000000000/us-east-1/function",
+        "catalogue/000000000000/us-east-1/function/f/version",
+        "catalogue/000000000000/us-east-1/function/f/version/7/x",
     ] {
-        assert_eq!(read_key(&Key::new(other)), None, "{other}");
+        assert_eq!(Place::read(&Key::new(other)), None, "{other}");
     }
 }
 
 #[test]
 fn records_of_newer_samovars_and_damaged_ones_are_refused() {
-    let key = key_of(Kind::Function, &a_key("f"));
+    let key = key_of::<Function>(&a_key("f"));
     for (body, reason) in HashMap::from([
         (&br#"{"version":2,"new":"form"}"#[..], "version 2 is not known to this samovar"),
         (br#"{"version":1}"#, "missing field"),
         (b"junk", "expected"),
     ]) {
-        let error = read_function(&key, &a_key("f"), body).unwrap_err().to_string();
+        let error = Function::read(&key, &a_key("f"), body).unwrap_err().to_string();
         assert!(error.contains(reason), "{error}");
     }
 }

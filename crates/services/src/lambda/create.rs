@@ -13,7 +13,7 @@ use super::{Lambda, settings};
 use crate::Context;
 
 impl Lambda {
-    pub(super) async fn create(
+    pub(super) async fn create_function(
         &self,
         context: &Context,
         mut input: api::CreateFunctionRequest,

@@ -29,7 +29,7 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
 );
 
 impl Lambda {
-    pub(super) async fn run(
+    pub(super) async fn invoke(
         &self,
         context: &Context,
         input: api::InvocationRequest,

@@ -3,25 +3,20 @@
 use std::sync::Arc;
 
 use base::arn::{FunctionArn, Qualifier};
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use catalogue::{CatalogueError, Function, Version};
 use wire::lambda as api;
 
-use super::checks::Refusal;
 use super::errors::Failure;
 use super::names::{NameError, Target};
+use super::pages::Page;
 use super::{Lambda, links, render};
 use crate::Context;
 
 /// Most functions on one page, whatever is asked for. Source: recorded lists.
 const PAGE: usize = 50;
 
-/// Begins every marker, so that a later form can be told from this one.
-const MARKER: &str = "1:";
-
 impl Lambda {
-    pub(super) async fn get(
+    pub(super) async fn get_function(
         &self,
         context: &Context,
         input: api::GetFunctionRequest,
@@ -43,7 +38,7 @@ impl Lambda {
         })
     }
 
-    pub(super) async fn get_configuration(
+    pub(super) async fn get_function_configuration(
         &self,
         context: &Context,
         input: api::GetFunctionConfigurationRequest,
@@ -55,23 +50,21 @@ impl Lambda {
         Ok(self.shown(&version, &arn))
     }
 
-    pub(super) fn list(
+    pub(super) async fn list_functions(
         &self,
         context: &Context,
         input: api::ListFunctionsRequest,
     ) -> Result<api::ListFunctionsResponse, Failure> {
-        let after = input.marker.as_deref().map(unmark).transpose()?;
-        let asked = input.max_items.and_then(|items| usize::try_from(items).ok()).unwrap_or(PAGE);
-        let page = asked.clamp(1, PAGE);
+        let page = Page::read(input.marker.as_deref(), input.max_items, PAGE)?;
         // Only functions replicated to other regions have a master region, and there are none.
         let replicas = input.master_region.is_some_and(|region| region != "ALL");
-        let mut functions = match replicas {
+        let functions: Vec<Arc<Function>> = match replicas {
             true => Vec::new(),
-            false => self.parts.catalogue.functions(&context.scope, after.as_deref(), page + 1),
+            false => {
+                self.parts.catalogue.list(&context.scope, page.after.as_deref(), page.look_for(), |_| true)
+            }
         };
-        let more = functions.len() > page;
-        functions.truncate(page);
-        let next_marker = functions.last().filter(|_| more).map(|last| mark(last.key.name.as_str()));
+        let (functions, next_marker) = page.cut(functions, |last| last.key.name.to_string());
         let qualified = input.function_version == Some(api::FunctionVersion::All);
         let listed = |function: &Arc<Function>| {
             let version = &function.latest;
@@ -105,14 +98,4 @@ impl Lambda {
             other => Ok(other?),
         }
     }
-}
-
-/// Where a list goes on: after this name, whatever was made or deleted meanwhile.
-fn mark(name: &str) -> String {
-    URL_SAFE_NO_PAD.encode(format!("{MARKER}{name}"))
-}
-
-fn unmark(marker: &str) -> Result<String, Refusal> {
-    let text = URL_SAFE_NO_PAD.decode(marker).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-    text.and_then(|text| text.strip_prefix(MARKER).map(str::to_owned)).ok_or(Refusal::Marker)
 }

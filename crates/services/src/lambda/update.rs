@@ -15,7 +15,7 @@ use super::{Lambda, settings};
 use crate::Context;
 
 impl Lambda {
-    pub(super) async fn update_code(
+    pub(super) async fn update_function_code(
         &self,
         context: &Context,
         mut input: api::UpdateFunctionCodeRequest,
@@ -39,7 +39,7 @@ impl Lambda {
         Ok(shown)
     }
 
-    pub(super) async fn update_configuration(
+    pub(super) async fn update_function_configuration(
         &self,
         context: &Context,
         input: api::UpdateFunctionConfigurationRequest,
@@ -56,7 +56,7 @@ impl Lambda {
         Ok(shown)
     }
 
-    pub(super) async fn delete(
+    pub(super) async fn delete_function(
         &self,
         context: &Context,
         input: api::DeleteFunctionRequest,

@@ -1,0 +1,262 @@
+//! Functions and their versions in the store.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use base::arn::Qualifier;
+use base::clock::Timestamp;
+use base::id::{Digest, RevisionId};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use store::{Key, Revision};
+
+use super::configuration::ConfigurationRecord;
+use super::{VERSION, decode, encode};
+use crate::follower::Event;
+use crate::root::{Differences, Part, PartChange, Root};
+use crate::snapshot::{Shelves, Snapshot};
+use crate::{CatalogueError, CodeRef, Function, FunctionKey, LastUpdate, Policy, Reason, State, Version};
+
+impl Root for Function {
+    const KIND: &'static str = "function";
+    type Key = FunctionKey;
+
+    fn key(&self) -> &FunctionKey {
+        &self.key
+    }
+
+    fn missing(key: &FunctionKey) -> CatalogueError {
+        CatalogueError::NotFound { arn: key.arn() }
+    }
+
+    fn stored(&self) -> Revision {
+        self.stored
+    }
+
+    fn set_stored(&mut self, revision: Revision) {
+        self.stored = revision;
+    }
+
+    fn write(&self) -> Bytes {
+        let live = (!Arc::ptr_eq(&self.live, &self.latest)).then(|| VersionRecord::of(&self.live));
+        encode(&FunctionRecord {
+            version: VERSION,
+            latest: VersionRecord::of(&self.latest),
+            live,
+            next_version: self.next_version,
+            tags: self.tags.clone(),
+        })
+    }
+
+    fn read(document: &Key, key: &FunctionKey, body: &[u8]) -> Result<Self, CatalogueError> {
+        let record: FunctionRecord = decode(document, body)?;
+        let latest = Arc::new(record.latest.into_version(key, Qualifier::Latest));
+        let live = record.live.map(|live| Arc::new(live.into_version(key, Qualifier::Latest)));
+        Ok(Self {
+            key: key.clone(),
+            stored: Revision::default(),
+            live: live.unwrap_or_else(|| Arc::clone(&latest)),
+            latest,
+            next_version: record.next_version,
+            tags: record.tags,
+            policies: BTreeMap::new(),
+            versions: BTreeMap::new(),
+        })
+    }
+
+    fn with_parts_of(self, older: &Self) -> Self {
+        Self {
+            policies: older.policies.clone(),
+            versions: older.versions.clone(),
+            // One line a kind of part.
+            ..self
+        }
+    }
+
+    fn differences(old: Option<&Self>, new: Option<&Self>, told: &mut Differences) {
+        told.add::<Policy>(old.map(|it| &it.policies), new.map(|it| &it.policies));
+        told.add::<Version>(old.map(|it| &it.versions), new.map(|it| &it.versions));
+    }
+
+    fn take_over(&mut self, part: &PartChange<'_>) -> Result<(), CatalogueError> {
+        match part.kind {
+            Policy::KIND => part.among(&self.key, &mut self.policies),
+            Version::KIND => part.among(&self.key, &mut self.versions),
+            _ => Ok(()),
+        }
+    }
+
+    fn codes(&self, each: &mut dyn FnMut(&CodeRef)) {
+        for version in [&self.latest, &self.live].into_iter().chain(self.versions.values()) {
+            each(&version.code);
+        }
+    }
+
+    fn event(key: &FunctionKey, removed: bool) -> Option<Event> {
+        Some(if removed { Event::Removed(key.clone()) } else { Event::Changed(key.clone()) })
+    }
+
+    fn shelves(snapshot: &Snapshot) -> &Shelves<Self> {
+        &snapshot.functions
+    }
+
+    fn shelves_mut(snapshot: &mut Snapshot) -> &mut Shelves<Self> {
+        &mut snapshot.functions
+    }
+}
+
+impl Part for Version {
+    const KIND: &'static str = "version";
+    type Name = u64;
+    type Owner = FunctionKey;
+
+    fn write(&self) -> Bytes {
+        encode(&PublishedRecord { version: VERSION, published: VersionRecord::of(self) })
+    }
+
+    fn read(document: &Key, owner: &FunctionKey, name: &u64, body: &[u8]) -> Result<Self, CatalogueError> {
+        let record: PublishedRecord = decode(document, body)?;
+        Ok(record.published.into_version(owner, Qualifier::Version(*name)))
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct FunctionRecord {
+    version: u32,
+    latest: VersionRecord,
+    /// Absent when it is the latest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    live: Option<VersionRecord>,
+    next_version: u64,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    tags: BTreeMap<Arc<str>, Arc<str>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct PublishedRecord {
+    version: u32,
+    published: VersionRecord,
+}
+
+#[derive(Serialize, Deserialize)]
+struct VersionRecord {
+    configuration: ConfigurationRecord,
+    code: CodeRecord,
+    state: StateRecord,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    last_update: Option<LastUpdateRecord>,
+    revision: RevisionId,
+    last_modified: Timestamp,
+    generation: u64,
+}
+
+impl VersionRecord {
+    fn of(version: &Version) -> Self {
+        Self {
+            configuration: ConfigurationRecord::of(&version.configuration),
+            code: CodeRecord {
+                digest: version.code.digest,
+                size: version.code.size,
+                unzipped: version.code.unzipped,
+            },
+            state: StateRecord::of(&version.state),
+            last_update: version.last_update.as_ref().map(LastUpdateRecord::of),
+            revision: version.revision,
+            last_modified: version.last_modified,
+            generation: version.generation,
+        }
+    }
+
+    fn into_version(self, function: &FunctionKey, qualifier: Qualifier) -> Version {
+        let CodeRecord { digest, size, unzipped } = self.code;
+        Version {
+            arn: function.arn(),
+            qualifier,
+            configuration: self.configuration.into_configuration(),
+            code: CodeRef { digest, size, unzipped },
+            state: self.state.into_state(),
+            last_update: self.last_update.map(LastUpdateRecord::into_update),
+            revision: self.revision,
+            last_modified: self.last_modified,
+            generation: self.generation,
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct CodeRecord {
+    digest: Digest,
+    size: u64,
+    unzipped: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ReasonRecord {
+    code: Arc<str>,
+    text: Arc<str>,
+}
+
+impl ReasonRecord {
+    fn of(reason: &Reason) -> Self {
+        Self { code: Arc::clone(&reason.code), text: Arc::clone(&reason.text) }
+    }
+
+    fn into_reason(self) -> Reason {
+        Reason { code: self.code, text: self.text }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum StateRecord {
+    Pending(ReasonRecord),
+    Active,
+    Inactive(ReasonRecord),
+    Failed(ReasonRecord),
+}
+
+impl StateRecord {
+    fn of(state: &State) -> Self {
+        match state {
+            State::Pending(reason) => Self::Pending(ReasonRecord::of(reason)),
+            State::Active => Self::Active,
+            State::Inactive(reason) => Self::Inactive(ReasonRecord::of(reason)),
+            State::Failed(reason) => Self::Failed(ReasonRecord::of(reason)),
+        }
+    }
+
+    fn into_state(self) -> State {
+        match self {
+            Self::Pending(reason) => State::Pending(reason.into_reason()),
+            Self::Active => State::Active,
+            Self::Inactive(reason) => State::Inactive(reason.into_reason()),
+            Self::Failed(reason) => State::Failed(reason.into_reason()),
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum LastUpdateRecord {
+    Successful,
+    InProgress(ReasonRecord),
+    Failed(ReasonRecord),
+}
+
+impl LastUpdateRecord {
+    fn of(update: &LastUpdate) -> Self {
+        match update {
+            LastUpdate::Successful => Self::Successful,
+            LastUpdate::InProgress(reason) => Self::InProgress(ReasonRecord::of(reason)),
+            LastUpdate::Failed(reason) => Self::Failed(ReasonRecord::of(reason)),
+        }
+    }
+
+    fn into_update(self) -> LastUpdate {
+        match self {
+            Self::Successful => LastUpdate::Successful,
+            Self::InProgress(reason) => LastUpdate::InProgress(reason.into_reason()),
+            Self::Failed(reason) => LastUpdate::Failed(reason.into_reason()),
+        }
+    }
+}
