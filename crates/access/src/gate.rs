@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use base::arn::{AccountId, FunctionArn, Region, Scope};
 use base::random::Dice;
-use catalogue::Policy;
+use catalogue::{Catalogue, FunctionKey, Policy, PolicyName};
 
 use crate::policy::{Asked, Ruling, UrlAuth, judge};
 use crate::principal::{FunctionIdentity, Issued, Ledger, Principal};
@@ -28,6 +28,13 @@ pub struct Gate {
 pub trait ResourcePolicies: fmt::Debug + Send + Sync {
     /// The policy of exactly this resource. Costs no I/O.
     fn policy_of(&self, resource: &FunctionArn) -> Option<Arc<Policy>>;
+}
+
+impl ResourcePolicies for Catalogue {
+    fn policy_of(&self, resource: &FunctionArn) -> Option<Arc<Policy>> {
+        let function = self.peek(&FunctionKey::new(resource.scope.clone(), resource.name.clone()))?;
+        function.policies.get(&PolicyName(resource.qualifier.clone())).cloned()
+    }
 }
 
 #[derive(Debug, Clone)]

@@ -11,8 +11,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use store::Revision;
 
-use crate::{Configuration, Policy, PolicyName};
 use crate::root::RootKey;
+use crate::{Configuration, Policy, PolicyName};
 
 /// A function's name where it is unique.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

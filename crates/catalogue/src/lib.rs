@@ -25,6 +25,7 @@ pub use error::{Busy, CatalogueError};
 pub use follower::{Event, Subscription};
 pub use function::{CodeRef, Function, FunctionKey, LastUpdate, Reason, State, Version};
 pub use policy::{
-    Condition, Effect, Grant, Grantee, Listed, Malformed, Named, Policy, PolicyName, Principals, Statement, Test,
+    Condition, Effect, Grant, Grantee, Listed, Malformed, Named, Policy, PolicyName, Principals, Statement,
+    Test,
 };
 pub use request::{CodeUpdate, ConfigurationUpdate, NewFunction};
