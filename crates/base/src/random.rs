@@ -44,6 +44,12 @@ impl Dice {
         hex::encode(self.bytes::<N>())
     }
 
+    /// A number from 0 up to but not including 1, each of 2^53 equally likely.
+    pub fn fraction(&self) -> f64 {
+        const STEPS: f64 = (1_u64 << 53) as f64;
+        (u64::from_le_bytes(self.bytes()) >> 11) as f64 / STEPS
+    }
+
     /// A random version 4 UUID.
     pub fn uuid(&self) -> uuid::Uuid {
         uuid::Builder::from_random_bytes(self.bytes()).into_uuid()
@@ -57,4 +63,23 @@ fn splitmix(state: &mut u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fractions_are_spread_from_zero_to_one_and_repeat_with_their_seed() {
+        let draw = |seed| {
+            let dice = Dice::seeded(seed);
+            std::iter::repeat_with(|| dice.fraction()).take(10_000).collect::<Vec<_>>()
+        };
+        let drawn = draw(7);
+        assert!(drawn.iter().all(|fraction| (0.0..1.0).contains(fraction)));
+        let below = drawn.iter().filter(|fraction| **fraction < 0.25).count();
+        assert!((2_300..2_700).contains(&below), "{below} of 10,000 below a quarter");
+        assert_eq!(drawn, draw(7));
+        assert_ne!(drawn, draw(8));
+    }
 }

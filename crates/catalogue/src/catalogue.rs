@@ -81,7 +81,8 @@ impl Catalogue {
         self.peek(key).ok_or_else(|| K::Root::missing(key))
     }
 
-    /// What an invocation of `key` runs: `$LATEST` as it was before a change that is still in progress.
+    /// What an invocation of `key` runs: a version, and of `$LATEST` what was before a change that is still in
+    /// progress. An alias with two versions leads to either, by weight, for each invocation anew.
     ///
     /// Its state is the caller's to judge.
     pub async fn resolve(
@@ -91,17 +92,16 @@ impl Catalogue {
     ) -> Result<Arc<Version>, CatalogueError> {
         let missing =
             || CatalogueError::NotFound { arn: FunctionArn { qualifier: qualifier.cloned(), ..key.arn() } };
-        match qualifier {
-            None | Some(Qualifier::Latest) => match self.get(key).await {
-                Err(CatalogueError::NotFound { .. }) => Err(missing()),
-                other => Ok(Arc::clone(&other?.live)),
-            },
-            Some(Qualifier::Version(_) | Qualifier::Alias(_)) => Err(missing()),
-        }
+        let function = match self.get(key).await {
+            Err(CatalogueError::NotFound { .. }) => return Err(missing()),
+            other => other?,
+        };
+        let draw = || self.inner.dice.fraction();
+        function.runs(qualifier.unwrap_or(&Qualifier::Latest), draw).cloned().ok_or_else(missing)
     }
 
     /// Makes a function, pending until [`Catalogue::finish`].
-    pub async fn create(&self, new: NewFunction) -> Result<Arc<Version>, CatalogueError> {
+    pub async fn create(&self, new: NewFunction) -> Result<Arc<Function>, CatalogueError> {
         let key = new.key.clone();
         for _ in 0..CATALOGUE_ATTEMPTS {
             let (numbering, unchanged) = self.numbering(&key).await?;
@@ -112,7 +112,7 @@ impl Catalogue {
                     return Err(CatalogueError::AlreadyExists { name: key.name });
                 }
                 Err(StoreError::Conflict(_)) => {}
-                other => return other.map(|()| function.latest).map_err(Into::into),
+                other => return other.map(|()| Arc::new(function)).map_err(Into::into),
             }
         }
         Err(CatalogueError::Contended { key: key.to_string() })
@@ -123,8 +123,8 @@ impl Catalogue {
         &self,
         key: &FunctionKey,
         update: CodeUpdate,
-    ) -> Result<Arc<Version>, CatalogueError> {
-        self.change_latest(key, |function, step| rules::update_code(function, update.clone(), step)).await
+    ) -> Result<Arc<Function>, CatalogueError> {
+        self.change(key, |function, step| rules::update_code(function, update.clone(), step)).await
     }
 
     /// Begins a change of configuration.
@@ -299,7 +299,8 @@ impl Catalogue {
     }
 
     fn step(&self) -> Step {
-        Step { now: self.inner.clock.now(), revision: RevisionId::fresh(&self.inner.dice) }
+        let fresh = || RevisionId::fresh(&self.inner.dice);
+        Step { now: self.inner.clock.now(), revision: fresh(), part: fresh() }
     }
 }
 

@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use store::Revision;
 
 use crate::root::RootKey;
-use crate::{Configuration, Policy, PolicyName};
+use crate::{Alias, Configuration, Policy, PolicyName};
 
 /// A function's name where it is unique.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -71,12 +71,25 @@ pub struct Function {
     /// The number that the next published version gets. Never used twice under one name, not even after the
     /// function was deleted and made again. Source: recorded by a third party in 2026.
     pub next_version: u64,
+    /// What the last publication made.
+    pub published: Option<Published>,
     /// Tags.
     pub tags: BTreeMap<Arc<str>, Arc<str>>,
+    /// Its aliases, by name.
+    pub aliases: BTreeMap<Arc<str>, Arc<Alias>>,
     /// Its resource policies: of itself, of `$LATEST`, of versions and of aliases.
     pub policies: BTreeMap<PolicyName, Arc<Policy>>,
     /// Its published versions, by number.
     pub versions: BTreeMap<u64, Arc<Version>>,
+}
+
+/// A version and what it was made of, which tells whether anything came after it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Published {
+    /// The version's number; the version may be deleted.
+    pub version: u64,
+    /// The generation of `$LATEST` that it was made of.
+    pub generation: u64,
 }
 
 /// `$LATEST` or a published version: what an invocation runs.

@@ -3,12 +3,14 @@
 //!
 //! Reading a function costs no I/O. A write is durable and visible in the snapshot when it answers.
 
+mod alias;
 mod catalogue;
 mod configuration;
 mod error;
 mod follower;
 mod function;
 mod policy;
+mod qualified;
 mod record;
 mod request;
 mod root;
@@ -16,6 +18,7 @@ pub mod rules;
 mod shelf;
 mod snapshot;
 
+pub use alias::{Alias, AliasUpdate, NewAlias, Routing, Weight};
 pub use catalogue::{Catalogue, Unfinished};
 pub use configuration::{
     Architecture, Configuration, FileSystem, ImageConfig, LogFormat, LogLevel, LoggingConfig, PackageType,
@@ -23,7 +26,7 @@ pub use configuration::{
 };
 pub use error::{Busy, CatalogueError};
 pub use follower::{Event, Subscription};
-pub use function::{CodeRef, Function, FunctionKey, LastUpdate, Reason, State, Version};
+pub use function::{CodeRef, Function, FunctionKey, LastUpdate, Published, Reason, State, Version};
 pub use policy::{
     Condition, Effect, Grant, Grantee, Listed, Malformed, Named, Policy, PolicyName, Principals, Statement,
     Test,

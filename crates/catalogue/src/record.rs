@@ -4,6 +4,7 @@
 //! The structs below are what older and newer Samovars agree on: a member is never renamed and never changes its
 //! meaning; a new one has a default. What cannot be read so gets a new `version`.
 
+mod alias;
 mod configuration;
 mod function;
 pub(crate) mod policy;

@@ -24,6 +24,8 @@ pub struct NewFunction {
     pub code: CodeRef,
     /// Tags.
     pub tags: BTreeMap<Arc<str>, Arc<str>>,
+    /// Whether a version of it is published as soon as it is active.
+    pub publish: bool,
 }
 
 /// A change of code.
@@ -35,6 +37,8 @@ pub struct CodeUpdate {
     pub code: CodeRef,
     /// The instruction set it is for, where given.
     pub architecture: Option<Architecture>,
+    /// Whether a version is published as soon as the change is in force.
+    pub publish: bool,
 }
 
 /// A change of configuration. What is `None` stays; where the outer is `Some` and the inner `None`, it is removed.

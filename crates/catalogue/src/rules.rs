@@ -2,7 +2,9 @@
 //!
 //! Source: recorded answers of 2025 and 2026.
 
+pub mod aliases;
 pub mod policies;
+pub mod versions;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,6 +14,8 @@ use base::clock::Timestamp;
 use base::id::RevisionId;
 use store::Revision;
 
+pub use self::aliases::AliasError;
+pub use self::versions::{Publication, VersionError};
 use crate::{
     Busy, CatalogueError, CodeUpdate, Configuration, ConfigurationUpdate, Function, FunctionKey, LastUpdate,
     NewFunction, Reason, State, Version,
@@ -22,8 +26,10 @@ use crate::{
 pub struct Step {
     /// The moment of the step.
     pub now: Timestamp,
-    /// The revision id that the function gets.
+    /// The revision id that the function or the alias gets.
     pub revision: RevisionId,
+    /// The revision id that a version gets which the same step makes or changes.
+    pub part: RevisionId,
 }
 
 /// The numbers that go on under a name after its function was deleted.
@@ -49,7 +55,7 @@ impl Numbering {
     }
 }
 
-/// A function that was just asked for: pending, without a last update.
+/// A function that was just asked for: pending, without a last update, and so is its version if it has one.
 pub fn create(new: NewFunction, numbering: Numbering, step: Step) -> Function {
     let latest = Arc::new(Version {
         arn: new.key.arn(),
@@ -62,16 +68,19 @@ pub fn create(new: NewFunction, numbering: Numbering, step: Step) -> Function {
         last_modified: step.now,
         generation: numbering.next_generation,
     });
-    Function {
+    let function = Function {
         key: new.key,
         stored: Revision::default(),
         live: Arc::clone(&latest),
         latest,
         next_version: numbering.next_version,
+        published: None,
         tags: new.tags,
+        aliases: BTreeMap::new(),
         policies: BTreeMap::new(),
         versions: BTreeMap::new(),
-    }
+    };
+    if new.publish { versions::announce(&function, step) } else { function }
 }
 
 /// The function with new code in progress, also when it is the code it has.
@@ -82,7 +91,9 @@ pub fn update_code(function: &Function, update: CodeUpdate, step: Step) -> Resul
         architecture: update.architecture.unwrap_or(latest.configuration.architecture),
         ..latest.configuration.clone()
     };
-    Ok(begin(function, Version { configuration, code: update.code, ..Version::clone(latest) }, step))
+    let changed =
+        begin(function, Version { configuration, code: update.code, ..Version::clone(latest) }, step);
+    Ok(if update.publish { versions::announce(&changed, step) } else { changed })
 }
 
 /// The function with a new configuration in progress, also when it equals the one it has.
@@ -106,7 +117,8 @@ pub fn finish(function: &Function, generation: u64, step: Step) -> Result<Functi
         revision: step.revision,
         ..Version::clone(&function.latest)
     });
-    Ok(Function { live: Arc::clone(&latest), latest, ..function.clone() })
+    let function = Function { live: Arc::clone(&latest), latest, ..function.clone() };
+    Ok(versions::into_force(function, generation, step))
 }
 
 /// The function with the change of this generation given up. A failed update leaves what was before it running.
@@ -118,14 +130,15 @@ pub fn fail(
 ) -> Result<Function, CatalogueError> {
     let busy = in_progress(function, generation)?;
     let latest = Version { revision: step.revision, ..Version::clone(&function.latest) };
+    let function = versions::given_up(function.clone(), generation, &reason, step);
     Ok(match busy {
         Busy::Creating => {
             let latest = Arc::new(Version { state: State::Failed(reason), last_update: None, ..latest });
-            Function { live: Arc::clone(&latest), latest, ..function.clone() }
+            Function { live: Arc::clone(&latest), latest, ..function }
         }
         Busy::Updating => {
             let last_update = Some(LastUpdate::Failed(reason));
-            Function { latest: Arc::new(Version { last_update, ..latest }), ..function.clone() }
+            Function { latest: Arc::new(Version { last_update, ..latest }), ..function }
         }
     })
 }

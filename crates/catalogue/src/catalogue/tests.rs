@@ -1,3 +1,5 @@
+mod versions;
+
 use base::clock::Timestamp;
 use store::Key;
 use store::memory::MemoryStore;
@@ -16,13 +18,21 @@ async fn open(store: &MemoryStore) -> Catalogue {
     Catalogue::open(Arc::new(store.clone()), clock, Dice::system()).await.unwrap()
 }
 
+async fn created(catalogue: &Catalogue, new: NewFunction) -> Arc<Version> {
+    Arc::clone(&catalogue.create(new).await.unwrap().latest)
+}
+
+async fn updated(catalogue: &Catalogue, update: CodeUpdate) -> Arc<Version> {
+    Arc::clone(&catalogue.update_code(&a_key("f"), update).await.unwrap().latest)
+}
+
 async fn active(catalogue: &Catalogue, name: &str) -> Arc<Version> {
-    let made = catalogue.create(a_new(name)).await.unwrap();
+    let made = created(catalogue, a_new(name)).await;
     catalogue.finish(&a_key(name), made.generation).await.unwrap()
 }
 
 fn to(code: CodeRef) -> CodeUpdate {
-    CodeUpdate { expected: None, code, architecture: None }
+    CodeUpdate { expected: None, code, architecture: None, publish: false }
 }
 
 fn listed(catalogue: &Catalogue, scope: &Scope, after: Option<&str>, limit: usize) -> Vec<Arc<Function>> {
@@ -37,12 +47,12 @@ fn names(functions: &[Arc<Function>]) -> Vec<&str> {
 async fn a_write_is_seen_by_the_next_read_and_after_a_restart() {
     let store = a_store();
     let catalogue = open(&store).await;
-    let made = catalogue.create(a_new("f")).await.unwrap();
+    let made = created(&catalogue, a_new("f")).await;
     assert_eq!(catalogue.peek(&a_key("f")).unwrap().latest, made);
     let error = catalogue.create(a_new("f")).await.unwrap_err();
     assert!(matches!(error, CatalogueError::AlreadyExists { .. }), "{error}");
     catalogue.finish(&a_key("f"), made.generation).await.unwrap();
-    let updated = catalogue.update_code(&a_key("f"), to(code(2))).await.unwrap();
+    let updated = updated(&catalogue, to(code(2))).await;
     assert!(matches!(updated.last_update, Some(LastUpdate::InProgress(_))));
     assert_eq!(catalogue.resolve(&a_key("f"), None).await.unwrap().code, code(1), "the old one runs");
 
@@ -106,7 +116,7 @@ async fn of_fifty_writers_at_one_revision_one_wins() {
     let mut won = Vec::new();
     for writer in writers {
         match writer.await.unwrap() {
-            Ok(version) => won.push(version),
+            Ok(function) => won.push(function),
             Err(error) => assert!(
                 matches!(error, CatalogueError::Busy { .. } | CatalogueError::RevisionMismatch),
                 "{error}"
@@ -114,7 +124,7 @@ async fn of_fifty_writers_at_one_revision_one_wins() {
         }
     }
     assert_eq!(won.len(), 1);
-    assert_eq!(catalogue.peek(&a_key("f")).unwrap().latest, won[0]);
+    assert_eq!(catalogue.peek(&a_key("f")).unwrap().latest, won[0].latest);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -139,13 +149,13 @@ async fn generations_go_on_after_a_function_was_deleted() {
     let first = active(&catalogue, "f").await;
     catalogue.delete(&a_key("f")).await.unwrap();
     assert_eq!(catalogue.peek(&a_key("f")), None);
-    let second = catalogue.create(a_new("f")).await.unwrap();
+    let second = created(&catalogue, a_new("f")).await;
     assert!(second.generation > first.generation);
     assert!(matches!(second.state, State::Pending(_)));
     let error = catalogue.finish(&a_key("f"), first.generation).await.unwrap_err();
     assert!(matches!(error, CatalogueError::Stale { .. }), "{error}");
     catalogue.delete(&a_key("f")).await.unwrap();
-    assert!(catalogue.create(a_new("f")).await.unwrap().generation > second.generation);
+    assert!(created(&catalogue, a_new("f")).await.generation > second.generation);
 }
 
 #[tokio::test]
@@ -154,7 +164,7 @@ async fn a_package_is_held_while_anything_runs_or_shows_it() {
     let held = |id| catalogue.holds(&code(id).digest);
     active(&catalogue, "f").await;
     active(&catalogue, "g").await;
-    let updated = catalogue.update_code(&a_key("f"), to(code(2))).await.unwrap();
+    let updated = updated(&catalogue, to(code(2))).await;
     catalogue.delete(&a_key("g")).await.unwrap();
     assert!(held(1) && held(2), "the old one runs until the update is finished");
     catalogue.finish(&a_key("f"), updated.generation).await.unwrap();
@@ -194,13 +204,13 @@ async fn two_catalogues_on_one_store_follow_each_other() {
     let store = a_store();
     let (one, two) = (open(&store).await, open(&store).await);
     let mut events = two.subscribe();
-    let made = one.create(a_new("f")).await.unwrap();
+    let made = created(&one, a_new("f")).await;
     // Before the second has followed, it reads through.
     assert_eq!(two.get(&a_key("f")).await.unwrap().latest, made);
     assert_eq!(events.next().await, Some(Event::Changed(a_key("f"))));
     assert_eq!(two.peek(&a_key("f")).unwrap().latest, made);
     two.finish(&a_key("f"), made.generation).await.unwrap();
-    let updated = one.update_code(&a_key("f"), to(code(2))).await.unwrap();
+    let updated = updated(&one, to(code(2))).await;
     assert!(matches!(updated.last_update, Some(LastUpdate::InProgress(_))));
 }
 
@@ -215,7 +225,7 @@ async fn a_follower_that_fell_behind_loads_everything_again() {
         store.commit(Commit { put, ..Commit::default() }).await.unwrap();
     }
     assert_eq!(events.next().await, Some(Event::Everything));
-    let made = one.create(a_new("f")).await.unwrap();
+    let made = created(&one, a_new("f")).await;
     assert_eq!(events.next().await, Some(Event::Changed(a_key("f"))));
     assert_eq!(two.peek(&a_key("f")).unwrap().latest, made);
     assert!(two.holds(&made.code.digest));
@@ -230,7 +240,7 @@ async fn a_cleared_store_empties_the_catalogue() {
     store.clear().await.unwrap();
     assert_eq!(events.next().await, Some(Event::Removed(a_key("f"))));
     assert_eq!(catalogue.peek(&a_key("f")), None);
-    assert_eq!(catalogue.create(a_new("f")).await.unwrap().generation, 1);
+    assert_eq!(created(&catalogue, a_new("f")).await.generation, 1);
 }
 
 #[tokio::test]

@@ -15,7 +15,10 @@ use super::{VERSION, decode, encode};
 use crate::follower::Event;
 use crate::root::{Differences, Part, PartChange, Root};
 use crate::snapshot::{Shelves, Snapshot};
-use crate::{CatalogueError, CodeRef, Function, FunctionKey, LastUpdate, Policy, Reason, State, Version};
+use crate::{
+    Alias, CatalogueError, CodeRef, Function, FunctionKey, LastUpdate, Policy, Published, Reason, State,
+    Version,
+};
 
 impl Root for Function {
     const KIND: &'static str = "function";
@@ -44,6 +47,7 @@ impl Root for Function {
             latest: VersionRecord::of(&self.latest),
             live,
             next_version: self.next_version,
+            published: self.published.map(PublicationRecord::of),
             tags: self.tags.clone(),
         })
     }
@@ -58,7 +62,9 @@ impl Root for Function {
             live: live.unwrap_or_else(|| Arc::clone(&latest)),
             latest,
             next_version: record.next_version,
+            published: record.published.map(PublicationRecord::into_published),
             tags: record.tags,
+            aliases: BTreeMap::new(),
             policies: BTreeMap::new(),
             versions: BTreeMap::new(),
         })
@@ -66,6 +72,7 @@ impl Root for Function {
 
     fn with_parts_of(self, older: &Self) -> Self {
         Self {
+            aliases: older.aliases.clone(),
             policies: older.policies.clone(),
             versions: older.versions.clone(),
             // One line a kind of part.
@@ -74,12 +81,14 @@ impl Root for Function {
     }
 
     fn differences(old: Option<&Self>, new: Option<&Self>, told: &mut Differences) {
+        told.add::<Alias>(old.map(|it| &it.aliases), new.map(|it| &it.aliases));
         told.add::<Policy>(old.map(|it| &it.policies), new.map(|it| &it.policies));
         told.add::<Version>(old.map(|it| &it.versions), new.map(|it| &it.versions));
     }
 
     fn take_over(&mut self, part: &PartChange<'_>) -> Result<(), CatalogueError> {
         match part.kind {
+            Alias::KIND => part.among(&self.key, &mut self.aliases),
             Policy::KIND => part.among(&self.key, &mut self.policies),
             Version::KIND => part.among(&self.key, &mut self.versions),
             _ => Ok(()),
@@ -128,8 +137,27 @@ struct FunctionRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     live: Option<VersionRecord>,
     next_version: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    published: Option<PublicationRecord>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     tags: BTreeMap<Arc<str>, Arc<str>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct PublicationRecord {
+    number: u64,
+    generation: u64,
+}
+
+impl PublicationRecord {
+    fn of(published: Published) -> Self {
+        let Published { version, generation } = published;
+        Self { number: version, generation }
+    }
+
+    fn into_published(self) -> Published {
+        Published { version: self.number, generation: self.generation }
+    }
 }
 
 #[derive(Serialize, Deserialize)]

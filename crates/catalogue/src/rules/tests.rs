@@ -20,20 +20,21 @@ pub(crate) fn code(id: u8) -> CodeRef {
 pub(crate) fn a_new(name: &str) -> NewFunction {
     let role = "arn:aws:iam::000000000000:role/r";
     let configuration = Configuration::zip(name, "python3.13", "app.handler", role);
-    NewFunction { key: a_key(name), configuration, code: code(1), tags: BTreeMap::new() }
+    NewFunction { key: a_key(name), configuration, code: code(1), tags: BTreeMap::new(), publish: false }
 }
 
 pub(crate) fn a_function(name: &str) -> Function {
     create(a_new(name), Numbering::default(), step(1))
 }
 
-fn step(n: u128) -> Step {
+pub(crate) fn step(n: u128) -> Step {
     let now = Timestamp::from_millis(i64::try_from(n).unwrap());
-    Step { now, revision: RevisionId(uuid::Uuid::from_u128(n)) }
+    let revision = |n| RevisionId(uuid::Uuid::from_u128(n));
+    Step { now, revision: revision(n), part: revision(1000 + n) }
 }
 
 fn to_code(id: u8) -> CodeUpdate {
-    CodeUpdate { expected: None, code: code(id), architecture: None }
+    CodeUpdate { expected: None, code: code(id), architecture: None, publish: false }
 }
 
 /// Plays `script` on a new function; one line tells what each step made of it.

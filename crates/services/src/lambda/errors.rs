@@ -77,8 +77,10 @@ impl From<NameError> for Failure {
     fn from(error: NameError) -> Self {
         let words = error.to_string();
         Self(match error {
-            NameError::Unknown(_) | NameError::Region { .. } => exception::RESOURCE_NOT_FOUND.with(words),
-            NameError::TwoQualifiers => exception::INVALID_PARAMETER_VALUE.with(words),
+            NameError::NoAlias(_) | NameError::Region { .. } | NameError::Unknown(_) => {
+                exception::RESOURCE_NOT_FOUND.with(words)
+            }
+            NameError::Qualified | NameError::TwoQualifiers => exception::INVALID_PARAMETER_VALUE.with(words),
         })
     }
 }

@@ -26,6 +26,15 @@ pub(crate) enum NameError {
         /// The region of the request.
         ours: String,
     },
+    /// There is no such alias.
+    #[error("Cannot find alias arn: {0}")]
+    NoAlias(String),
+    /// A qualifier where only whole functions have something.
+    #[error(
+        "This operation is permitted on Lambda functions only. Aliases and versions do not support this operation. \
+         Please specify either a function name or an unqualified function ARN."
+    )]
+    Qualified,
     /// One qualifier in the name and another beside it.
     #[error("The derived qualifier from the function name does not match the specified qualifier.")]
     TwoQualifiers,
@@ -71,6 +80,24 @@ impl Target {
         }
     }
 
+    /// The function of an operation that works on whole functions only: no qualifier may be given, not even
+    /// `$LATEST`.
+    pub(crate) fn unqualified(self) -> Result<FunctionArn, NameError> {
+        match self.qualifier {
+            None => Ok(self.function),
+            Some(_) => Err(NameError::Qualified),
+        }
+    }
+
+    /// The function of an operation that works on `$LATEST` or on the whole function: another qualifier is not
+    /// found.
+    pub(crate) fn latest(&self) -> Result<FunctionKey, NameError> {
+        match self.qualifier() {
+            Some(Qualifier::Latest) => Ok(self.key()),
+            _ => Err(self.unknown()),
+        }
+    }
+
     /// That there is no such function: the ARN as requested.
     pub(crate) fn unknown(&self) -> NameError {
         NameError::Unknown(self.to_string())
@@ -80,6 +107,14 @@ impl Target {
     pub(crate) fn unknown_to_invoke(&self) -> NameError {
         let qualifier = self.qualifier.as_deref().unwrap_or("$LATEST");
         NameError::Unknown(format!("{}:{qualifier}", self.function))
+    }
+
+    /// The same in the words of operations on what a version or alias has, which speak of aliases as such.
+    pub(crate) fn unknown_part(&self) -> NameError {
+        match self.qualifier() {
+            Some(Qualifier::Alias(_)) => NameError::NoAlias(self.to_string()),
+            _ => self.unknown(),
+        }
     }
 
     /// The same in the words of DeleteFunction, which never names a qualifier.
@@ -159,16 +194,29 @@ mod tests {
 
     #[test]
     fn what_is_not_found_is_named_as_each_operation_names_it() {
-        for (name, others, invoke, delete) in [
-            ("f", "ARNF:f", "ARNF:f:$LATEST", "ARNF:f"),
-            ("f:live", "ARNF:f:live", "ARNF:f:live", "ARNF:f"),
-            ("f:$latest", "ARNF:f:$latest", "ARNF:f:$latest", "ARNF:f"),
+        for (name, others, invoke, delete, part) in [
+            ("f", "ARNF:f", "ARNF:f:$LATEST", "ARNF:f", "Function not found: ARNF:f"),
+            ("f:live", "ARNF:f:live", "ARNF:f:live", "ARNF:f", "Cannot find alias arn: ARNF:f:live"),
+            ("f:42", "ARNF:f:42", "ARNF:f:42", "ARNF:f", "Function not found: ARNF:f:42"),
+            ("f:$latest", "ARNF:f:$latest", "ARNF:f:$latest", "ARNF:f", "Function not found: ARNF:f:$latest"),
         ] {
             let target = Target::read(&scope(), name, None).unwrap();
             let words = |error: NameError| error.to_string().replace(ARN, "ARNF");
             assert_eq!(words(target.unknown()), format!("Function not found: {others}"));
             assert_eq!(words(target.unknown_to_invoke()), format!("Function not found: {invoke}"));
             assert_eq!(words(target.unknown_function()), format!("Function not found: {delete}"));
+            assert_eq!(words(target.unknown_part()), part);
+        }
+    }
+
+    #[test]
+    fn some_operations_take_no_qualifier_and_some_only_latest() {
+        for (name, whole, latest) in
+            [("f", true, true), ("f:$LATEST", false, true), ("f:1", false, false), ("f:live", false, false)]
+        {
+            let target = Target::read(&scope(), name, None).unwrap();
+            assert_eq!(target.latest().is_ok(), latest, "{name}");
+            assert_eq!(target.unqualified() == Err(NameError::Qualified), !whole, "{name}");
         }
     }
 

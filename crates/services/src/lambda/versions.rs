@@ -1,26 +1,63 @@
-//! Versions.
+//! PublishVersion and ListVersionsByFunction.
 
-use wire::error::ServiceError;
+use std::sync::Arc;
+
+use base::arn::Qualifier;
+use catalogue::rules::{self, Publication};
+use catalogue::{Function, Version};
 use wire::lambda as api;
 
-use super::Lambda;
+use super::checks::Refusal;
+use super::create::refuse_first;
 use super::errors::Failure;
+use super::pages::Page;
+use super::update::revision;
+use super::{Lambda, render};
 use crate::Context;
+
+/// Most versions on one page, whatever is asked for. Source: recorded lists.
+const PAGE: usize = 50;
 
 impl Lambda {
     pub(super) async fn publish_version(
         &self,
-        _: &Context,
-        _: api::PublishVersionRequest,
+        context: &Context,
+        input: api::PublishVersionRequest,
     ) -> Result<api::FunctionConfiguration, Failure> {
-        Err(Failure(ServiceError::not_built("PublishVersion")))
+        let target = self.target(context, &input.function_name, None, "lambda:PublishVersion")?;
+        let key = target.latest()?;
+        self.existing(&target, target.unknown()).await?;
+        refuse_first(&[(input.publish_to.is_some(), "PublishTo")])?;
+        let asked = Publication {
+            expected: revision(input.revision_id.as_deref())?,
+            code_sha256: input.code_sha256.map(Into::into),
+            description: input.description.map(Into::into),
+        };
+        let publish = |function: &Function, step| rules::versions::publish(function, &asked, step);
+        let function = self.parts.catalogue.change(&key, publish).await?;
+        let published = function.published.and_then(|published| function.versions.get(&published.version));
+        let version = published.expect("what was published is there");
+        Ok(self.shown(version, &version.qualified_arn()))
     }
 
     pub(super) async fn list_versions_by_function(
         &self,
-        _: &Context,
-        _: api::ListVersionsByFunctionRequest,
+        context: &Context,
+        input: api::ListVersionsByFunctionRequest,
     ) -> Result<api::ListVersionsByFunctionResponse, Failure> {
-        Err(Failure(ServiceError::not_built("ListVersionsByFunction")))
+        let target = self.target(context, &input.function_name, None, "lambda:ListVersionsByFunction")?;
+        target.latest()?;
+        let function = self.existing(&target, target.unknown()).await?;
+        let page = Page::read(input.marker.as_deref(), input.max_items, PAGE)?;
+        let after = page.after.as_deref().map(Qualifier::parse).transpose().map_err(|_| Refusal::Marker)?;
+        let found = function.versions_after(after.as_ref());
+        let (versions, next_marker) = page.cut(found, |last| last.qualifier.to_string());
+        let versions = versions.into_iter().map(|version| self.listed_qualified(version)).collect();
+        Ok(api::ListVersionsByFunctionResponse { next_marker, versions: Some(versions) })
+    }
+
+    /// A version as lists of versions show it.
+    pub(super) fn listed_qualified(&self, version: &Arc<Version>) -> api::FunctionConfiguration {
+        render::listed(version, version.qualified_arn().to_string(), self.environment(version))
     }
 }

@@ -1,0 +1,128 @@
+//! What an alias may lead to, and what goes with it.
+//!
+//! Source: recorded answers of 2023 to 2026, and the Lambda Developer Guide, "Lambda function aliases".
+
+use std::sync::Arc;
+
+use base::arn::{FunctionArn, Qualifier};
+
+use super::Step;
+use crate::{Alias, AliasUpdate, CatalogueError, Function, NewAlias, Routing, Version};
+
+/// Why an alias is not made or changed.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum AliasError {
+    /// The name is taken.
+    #[error("alias {0} exists")]
+    Exists(FunctionArn),
+    /// There is no such alias.
+    #[error("there is no alias {0}")]
+    Unknown(FunctionArn),
+    /// It leads to one version twice.
+    #[error("version {0} has a part of its own")]
+    SameVersion(u64),
+    /// It leads to `$LATEST` and to another version.
+    #[error("$LATEST shares invocations with no other version")]
+    SharedLatest,
+    /// Its two versions have not the same role.
+    #[error("two versions have different execution roles")]
+    Roles,
+    /// Its two versions have not the same dead-letter queue.
+    #[error("two versions have different dead-letter queues")]
+    DeadLetters,
+    /// It leads to a version that is not there, and the catalogue's other reasons.
+    #[error(transparent)]
+    Catalogue(#[from] CatalogueError),
+}
+
+/// The function with one more alias.
+pub fn create(function: &Function, new: &NewAlias, step: Step) -> Result<Function, AliasError> {
+    let alias = Alias {
+        name: Arc::clone(&new.name),
+        version: new.version.clone(),
+        routing: new.routing,
+        description: Arc::clone(&new.description),
+        revision: step.revision,
+    };
+    // A version that is not there is told before a name that is taken. Source: recorded answers.
+    exists(function, &alias.version)?;
+    if function.aliases.contains_key(&alias.name) {
+        return Err(AliasError::Exists(arn_of(function, Qualifier::Alias(alias.name))));
+    }
+    with(function, alias)
+}
+
+/// The function with one alias changed. Its revision changes even when nothing else does.
+pub fn update(
+    function: &Function,
+    name: &str,
+    update: &AliasUpdate,
+    step: Step,
+) -> Result<Function, AliasError> {
+    let unknown = || AliasError::Unknown(arn_of(function, Qualifier::Alias(name.into())));
+    let old = function.aliases.get(name).ok_or_else(unknown)?;
+    if update.expected.is_some_and(|expected| expected != old.revision) {
+        return Err(CatalogueError::RevisionMismatch.into());
+    }
+    let old = Alias::clone(old);
+    with(
+        function,
+        Alias {
+            version: update.version.clone().unwrap_or(old.version),
+            routing: update.routing.unwrap_or(old.routing),
+            description: update.description.clone().unwrap_or(old.description),
+            revision: step.revision,
+            name: old.name,
+        },
+    )
+}
+
+/// The function without an alias, which need not have been there, and without what hangs on it.
+pub fn delete(function: &Function, name: &str) -> Function {
+    let mut function = function.clone();
+    if function.aliases.remove(name).is_some() {
+        function.forget(&Qualifier::Alias(name.into()));
+    }
+    function
+}
+
+fn with(function: &Function, alias: Alias) -> Result<Function, AliasError> {
+    let first = exists(function, &alias.version)?;
+    if let Some(Routing { version, .. }) = alias.routing {
+        if alias.version == Qualifier::Latest {
+            return Err(AliasError::SharedLatest);
+        }
+        if alias.version == Qualifier::Version(version) {
+            return Err(AliasError::SameVersion(version));
+        }
+        may_share(first, exists(function, &Qualifier::Version(version))?)?;
+    }
+    let mut function = function.clone();
+    function.aliases.insert(Arc::clone(&alias.name), Arc::new(alias));
+    Ok(function)
+}
+
+fn exists<'a>(function: &'a Function, version: &Qualifier) -> Result<&'a Version, CatalogueError> {
+    let found = function.shown(version).filter(|_| !matches!(version, Qualifier::Alias(_)));
+    let arn = || arn_of(function, version.clone());
+    found.map(Arc::as_ref).ok_or_else(|| CatalogueError::NotFound { arn: arn() })
+}
+
+fn arn_of(function: &Function, qualifier: Qualifier) -> FunctionArn {
+    function.key.arn().qualified(qualifier)
+}
+
+/// Two versions share an alias's invocations only if nobody can tell them apart by what they may do or where
+/// their failed events go.
+fn may_share(one: &Version, other: &Version) -> Result<(), AliasError> {
+    if one.configuration.role != other.configuration.role {
+        return Err(AliasError::Roles);
+    }
+    if one.configuration.dead_letter != other.configuration.dead_letter {
+        return Err(AliasError::DeadLetters);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
