@@ -1,4 +1,4 @@
-//! What grants and revocations make of a resource policy.
+//! What grants and revocations make of a resource policy. Layer versions have the same policies as functions.
 //!
 //! A statement id that is taken, or unknown, is told before a revision that is not the latest. Source: recorded
 //! in 2026.
@@ -8,10 +8,10 @@ use std::sync::Arc;
 use base::id::RevisionId;
 use base::limits::POLICY_BYTES;
 
-use crate::{Policy, Statement};
+use crate::{CatalogueError, Function, Policy, PolicyName, Statement};
 
 /// Why a policy is not changed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum PolicyError {
     /// There is none to take a statement from.
     #[error("there is no policy")]
@@ -31,6 +31,28 @@ pub enum PolicyError {
         /// Its length in bytes.
         size: usize,
     },
+    /// What the policy is to be of is not there, and the catalogue's other reasons.
+    #[error(transparent)]
+    Catalogue(#[from] CatalogueError),
+}
+
+/// The function with what `decide` makes of the policy of one of its resources; its own revision stays.
+pub fn of_function(
+    function: &Function,
+    name: &PolicyName,
+    decide: impl FnOnce(Option<&Policy>) -> Result<Option<Policy>, PolicyError>,
+) -> Result<Function, PolicyError> {
+    if let Some(missing) = name.0.as_ref().filter(|qualifier| !function.has(qualifier)) {
+        let arn = function.key.arn().qualified(missing.clone());
+        return Err(CatalogueError::NotFound { arn }.into());
+    }
+    let decided = decide(function.policies.get(name).map(Arc::as_ref))?;
+    let mut function = function.clone();
+    match decided {
+        Some(policy) => drop(function.policies.insert(name.clone(), Arc::new(policy))),
+        None => drop(function.policies.remove(name)),
+    }
+    Ok(function)
 }
 
 /// The policy with one statement more; the first one makes it.

@@ -1,5 +1,7 @@
 //! What goes wrong, as AWS says it: one exhaustive match for each kind of error.
 
+mod policies;
+
 use access::Denied;
 use artifact::ArtifactError;
 use base::limits;
@@ -11,6 +13,7 @@ use http::StatusCode;
 use wire::error::ServiceError;
 use wire::lambda::exception;
 
+pub(crate) use self::policies::PolicyRefusal;
 use super::checks::Refusal;
 use super::names::NameError;
 

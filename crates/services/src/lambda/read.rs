@@ -91,7 +91,7 @@ impl Lambda {
     pub(super) async fn existing(
         &self,
         target: &Target,
-        missing: NameError,
+        missing: impl Into<Failure>,
     ) -> Result<Arc<Function>, Failure> {
         match self.parts.catalogue.get(&target.key()).await {
             Err(CatalogueError::NotFound { .. }) => Err(missing.into()),
