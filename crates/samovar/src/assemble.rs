@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::{AccessKey, Gate, Secret, Vault};
+use access::{Gate, Vault};
 use anyhow::{Context, Result};
 use artifact::Artifacts;
 use base::clock::Clock;
@@ -86,12 +86,12 @@ impl House {
         let data = side.data_dir.as_path();
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&data.join("store"), clock)?);
         let vault = Vault::open(&key_file(data)?, dice.clone())?;
-        let gate = gate(config);
         let unpacker = Arc::new(ConfinedUnpacker(side.client.clone()));
         let blobs = Blobs::local(&data.join("blobs"))?;
         let artifacts =
             Artifacts::open(store.clone(), blobs, unpacker, &data.join("code"), clock, dice.clone()).await?;
         let catalogue = Catalogue::open(store.clone(), clock, dice.clone()).await?;
+        let gate = gate(config, &catalogue);
         let logs = Logs::open_within(store.clone(), clock, dice.clone(), config.log_limits).await?;
         let inside = Arc::new(LateEndpoints::default());
         let engine = Engine::new(EngineSetup {
@@ -163,17 +163,14 @@ fn key_file(data: &Path) -> Result<std::path::PathBuf> {
     Ok(directory.join("master.key"))
 }
 
-fn gate(config: &Config) -> Gate {
-    let key = |(id, secret): &(String, String)| AccessKey {
-        id: id.clone(),
-        secret: Secret::new(secret.as_str()),
-        account: None,
-    };
+fn gate(config: &Config, catalogue: &Catalogue) -> Gate {
     let gate = match &config.keys {
         None => Gate::open(config.account.clone()),
-        Some(keys) => Gate::closed(config.account.clone(), keys.iter().map(key)),
+        Some(keys) => Gate::closed(config.account.clone(), keys.iter().cloned()),
     };
     gate.with_region(config.region.clone())
+        .with_organization(config.organization.as_deref())
+        .with_policies(catalogue.clone())
 }
 
 /// Removes packages some time after their last reference went.

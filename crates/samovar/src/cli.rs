@@ -81,7 +81,7 @@ Examples:
   samovar serve --data-dir /srv/samovar --region eu-central-1
   samovar serve --config /etc/samovar.toml
   samovar serve --isolation none                  without root: functions run as your own processes, without walls
-  SAMOVAR_KEYS=AKIDEXAMPLE:secret samovar serve --listen 0.0.0.0:4566
+  SAMOVAR_KEYS=AKIDEXAMPLE:secret,111111111111/AKIDOTHER:secret2 samovar serve --listen 0.0.0.0:4566
 
 The configuration file has the same names, with _ for -:
   listen = \"127.0.0.1:4566\"
