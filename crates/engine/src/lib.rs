@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use access::{Gate, Vault};
 use artifact::Artifacts;
-use base::arn::Scope;
+use base::arn::{Qualifier, Scope};
 use base::clock::Clock;
 use base::random::Dice;
 use base::task::Insistent;
@@ -160,5 +160,6 @@ fn concerns(event: &Event, pool: &PoolKey) -> bool {
 fn is_outdated(catalogue: &Catalogue, pool: &PoolKey) -> bool {
     let key = FunctionKey::new(pool.version.scope.clone(), pool.version.name.clone());
     let Some(function) = catalogue.peek(&key) else { return true };
-    function.live.generation != pool.generation || function.live.qualified_arn() != pool.version
+    let version = pool.version.qualifier.as_ref().unwrap_or(&Qualifier::Latest);
+    !function.still_runs(version, pool.generation)
 }

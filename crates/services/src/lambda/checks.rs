@@ -92,6 +92,9 @@ pub(crate) enum Refusal {
     /// `$LATEST` lives as long as its function.
     #[error("$LATEST version cannot be deleted without deleting the function.")]
     DeleteLatest,
+    /// An alias shares its invocations with one other version at most.
+    #[error("Number of items in AdditionalVersionWeights cannot be greater than 1")]
+    TwoWeights,
     /// A list cannot go on from there. Ours.
     #[error("Invalid Marker")]
     Marker,

@@ -1,5 +1,6 @@
 //! CreateFunction.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use base::limits::ZIP_BYTES;
@@ -25,12 +26,19 @@ impl Lambda {
             return Err(CatalogueError::AlreadyExists { name: key.name }.into());
         }
         let archive = input.code.zip_file.take().unwrap_or_default();
+        let publish = input.publish == Some(true);
         let tags = settings::tags(input.tags.take());
         let configuration = self.configuration(&key, input)?;
         let code = self.take_in(archive).await?;
-        let version = self.parts.catalogue.create(NewFunction { key, configuration, code, tags }).await?;
-        let shown = self.shown(&version, &version.arn);
-        self.activate(version);
+        let new = NewFunction { key, configuration, code, tags, publish };
+        let function = self.parts.catalogue.create(new).await?;
+        let latest = &function.latest;
+        let mut shown = self.shown(latest, &latest.arn);
+        if let Some(number) = function.versions.keys().next_back() {
+            // The number is the version's, the ARN the function's. Source: recorded answers.
+            shown.version = Some(number.to_string());
+        }
+        self.activate(Arc::clone(latest));
         Ok(shown)
     }
 
@@ -121,10 +129,9 @@ fn check(input: &api::CreateFunctionRequest, key: &FunctionKey) -> Result<(), Re
 
 /// What Lambda has and Samovar has not is refused, and not silently left out.
 fn built(input: &api::CreateFunctionRequest) -> Result<(), Refusal> {
-    let publish = input.publish == Some(true) || input.publish_to.is_some();
     let files = input.file_system_configs.as_ref().is_some_and(|configs| !configs.is_empty());
     refuse_first(&[
-        (publish, "PublishVersion, which Publish asks for"),
+        (input.publish_to.is_some(), "PublishTo"),
         (files, "FileSystemConfigs"),
         (input.code_signing_config_arn.is_some(), "CodeSigningConfigArn"),
         (input.image_config.is_some(), "ImageConfig"),

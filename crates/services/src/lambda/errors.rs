@@ -1,6 +1,7 @@
 //! What goes wrong, as AWS says it: one exhaustive match for each kind of error.
 
 mod policies;
+mod versions;
 
 use access::Denied;
 use artifact::ArtifactError;
@@ -65,7 +66,8 @@ impl From<Refusal> for Failure {
             | Refusal::DeleteAlias
             | Refusal::DeleteLatest
             | Refusal::Marker
-            | Refusal::Tenant => exception::INVALID_PARAMETER_VALUE.with(words),
+            | Refusal::Tenant
+            | Refusal::TwoWeights => exception::INVALID_PARAMETER_VALUE.with(words),
             Refusal::ClientContext | Refusal::LargeClientContext | Refusal::Payload(_) => {
                 exception::INVALID_REQUEST_CONTENT.with(words)
             }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use base::arn::{FunctionArn, Qualifier};
-use catalogue::{CatalogueError, Function, Version};
+use base::arn::{FunctionArn, Qualifier, Scope};
+use catalogue::{CatalogueError, Function, FunctionKey, Version};
 use wire::lambda as api;
 
 use super::errors::Failure;
@@ -58,33 +58,52 @@ impl Lambda {
         let page = Page::read(input.marker.as_deref(), input.max_items, PAGE)?;
         // Only functions replicated to other regions have a master region, and there are none.
         let replicas = input.master_region.is_some_and(|region| region != "ALL");
-        let functions: Vec<Arc<Function>> = match replicas {
-            true => Vec::new(),
-            false => {
-                self.parts.catalogue.list(&context.scope, page.after.as_deref(), page.look_for(), |_| true)
-            }
+        let (functions, next_marker) = match (replicas, input.function_version) {
+            (true, _) => (Vec::new(), None),
+            (false, None) => self.functions(&context.scope, &page),
+            (false, Some(api::FunctionVersion::All)) => self.versions(&context.scope, &page),
         };
-        let (functions, next_marker) = page.cut(functions, |last| last.key.name.to_string());
-        let qualified = input.function_version == Some(api::FunctionVersion::All);
+        Ok(api::ListFunctionsResponse { next_marker, functions: Some(functions) })
+    }
+
+    /// A page of functions, each shown by its `$LATEST`.
+    fn functions(&self, scope: &Scope, page: &Page) -> (Vec<api::FunctionConfiguration>, Option<String>) {
+        let found = self.parts.catalogue.list(scope, page.after.as_deref(), page.look_for(), |_| true);
+        let (found, next) = page.cut(found, |last: &Arc<Function>| last.key.name.to_string());
         let listed = |function: &Arc<Function>| {
             let version = &function.latest;
-            let arn = if qualified { version.qualified_arn() } else { version.arn.clone() };
-            render::listed(version, arn.to_string(), self.environment(version))
+            render::listed(version, version.arn.to_string(), self.environment(version))
         };
-        Ok(api::ListFunctionsResponse {
-            next_marker,
-            functions: Some(functions.iter().map(listed).collect()),
-        })
+        (found.iter().map(listed).collect(), next)
+    }
+
+    /// A page of all functions' versions. Its marker names a function and one of its versions, and neither need
+    /// exist any more.
+    fn versions(&self, scope: &Scope, page: &Page) -> (Vec<api::FunctionConfiguration>, Option<String>) {
+        let after = page.after.as_deref();
+        let (name, qualifier) = after.map_or((None, None), |after| match after.split_once(':') {
+            Some((name, qualifier)) => (Some(name), Qualifier::parse(qualifier).ok()),
+            None => (Some(after), None),
+        });
+        let begun = name.zip(qualifier.as_ref()).and_then(|(name, _)| {
+            self.parts.catalogue.peek(&FunctionKey::new(scope.clone(), name.parse().ok()?))
+        });
+        let rest = self.parts.catalogue.list(scope, name, page.look_for(), |_| true);
+        let begun = begun.iter().flat_map(|function| function.versions_after(qualifier.as_ref()));
+        let found =
+            begun.chain(rest.iter().flat_map(|function: &Arc<Function>| function.versions_after(None)));
+        let (found, next) = page.cut(found, |last| format!("{}:{}", last.arn.name, last.qualifier));
+        (found.into_iter().map(|version| self.listed_qualified(version)).collect(), next)
     }
 
     /// The function, the version meant, and the ARN under which the answer shows it.
     async fn found(&self, target: &Target) -> Result<(Arc<Function>, Arc<Version>, FunctionArn), Failure> {
-        let (Some(Qualifier::Latest), Some(arn)) = (target.qualifier(), target.arn()) else {
+        let (Some(qualifier), Some(arn)) = (target.qualifier(), target.arn()) else {
             return Err(target.unknown().into());
         };
         let function = self.existing(target, target.unknown()).await?;
-        let latest = Arc::clone(&function.latest);
-        Ok((function, latest, arn))
+        let version = function.shown(&qualifier).cloned().ok_or_else(|| target.unknown())?;
+        Ok((function, version, arn))
     }
 
     /// The function, or what the operation says when there is none.

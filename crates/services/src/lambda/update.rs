@@ -32,11 +32,14 @@ impl Lambda {
             return Ok(self.shown(&function.latest, &function.latest.arn));
         }
         let architecture = input.architectures.as_deref().and_then(settings::architecture);
-        let update = CodeUpdate { expected, code, architecture };
-        let version = self.parts.catalogue.update_code(&function.key, update).await?;
-        let shown = self.shown(&version, &version.arn);
-        self.activate(version);
-        Ok(shown)
+        let publish = input.publish == Some(true);
+        let update = CodeUpdate { expected, code, architecture, publish };
+        let function = self.parts.catalogue.update_code(&function.key, update).await?;
+        self.activate(Arc::clone(&function.latest));
+        Ok(match function.versions.values().next_back().filter(|_| publish) {
+            Some(version) => self.shown(version, &version.qualified_arn()),
+            None => self.shown(&function.latest, &function.latest.arn),
+        })
     }
 
     pub(super) async fn update_function_configuration(
@@ -68,8 +71,7 @@ impl Lambda {
             Some(_) => match target.qualifier() {
                 Some(Qualifier::Latest) => return Err(Refusal::DeleteLatest.into()),
                 Some(Qualifier::Alias(_)) | None => return Err(Refusal::DeleteAlias.into()),
-                // A version that does not exist is deleted without complaint, if its function exists.
-                Some(Qualifier::Version(_)) => drop(self.existing(&target, target.unknown_function()).await?),
+                Some(Qualifier::Version(number)) => self.remove_version(&target, number).await?,
             },
         }
         Ok(api::DeleteFunctionResponse { status_code: Some(204) })
@@ -83,12 +85,18 @@ impl Lambda {
         }
     }
 
+    /// A version that does not exist is deleted without complaint, if its function exists.
+    async fn remove_version(&self, target: &Target, number: u64) -> Result<(), Failure> {
+        let function = self.existing(target, target.unknown_function()).await?;
+        let delete = |function: &Function, _| catalogue::rules::versions::delete(function, number);
+        self.parts.catalogue.change(&function.key, delete).await?;
+        Ok(())
+    }
+
     /// The function of an update, which changes `$LATEST` only.
     async fn changeable(&self, target: &Target) -> Result<Arc<Function>, Failure> {
-        match target.qualifier() {
-            Some(Qualifier::Latest) => self.existing(target, target.unknown()).await,
-            _ => Err(target.unknown().into()),
-        }
+        target.latest()?;
+        self.existing(target, target.unknown()).await
     }
 
     /// What a request that was checked changes.
@@ -164,16 +172,15 @@ fn check(input: &api::UpdateFunctionConfigurationRequest, function: &Function) -
 }
 
 fn code_built(input: &api::UpdateFunctionCodeRequest) -> Result<(), Refusal> {
-    let publish = input.publish == Some(true) || input.publish_to.is_some();
     refuse_first(&[
-        (publish, "PublishVersion, which Publish asks for"),
+        (input.publish_to.is_some(), "PublishTo"),
         (input.source_kms_key_arn.is_some(), "SourceKMSKeyArn"),
         (input.s3_object_storage_mode.is_some(), "S3ObjectStorageMode"),
     ])
 }
 
 /// The revision that the caller last saw. What is none is not the latest either.
-fn revision(text: Option<&str>) -> Result<Option<RevisionId>, CatalogueError> {
+pub(super) fn revision(text: Option<&str>) -> Result<Option<RevisionId>, CatalogueError> {
     let read = |text: &str| text.parse().map(RevisionId).map_err(|_| CatalogueError::RevisionMismatch);
     text.map(read).transpose()
 }

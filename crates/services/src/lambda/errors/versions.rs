@@ -44,7 +44,9 @@ impl From<AliasError> for Failure {
                 ..invalid("$LATEST is not supported for an alias pointing to more than 1 version")
             },
             // Source: a deployment tool's report of 2018.
-            AliasError::Roles => invalid("Specified versions must be associated with the same execution role"),
+            AliasError::Roles => {
+                invalid("Specified versions must be associated with the same execution role")
+            }
             // Ours, after the one above: the rule is documented, its words are not recorded.
             AliasError::DeadLetters => {
                 invalid("Specified versions must be associated with the same dead letter queue")

@@ -179,6 +179,7 @@ async fn a_function_that_is_not_active_is_not_run() {
         ),
         code: catalogue::CodeRef { digest: base::id::Digest([1; 32]), size: 1, unzipped: 1 },
         tags: Default::default(),
+        publish: false,
     };
     bench.catalogue.create(function).await.unwrap();
     expect![[r#"

@@ -427,7 +427,7 @@ async fn lists_are_pages_that_survive_inserts_and_deletes() {
               "Version": "$LATEST"
             }
           ],
-          "NextMarker": "MTphLW5ld2NvbWVy"
+          "NextMarker": "MTphLW5ld2NvbWVyOiRMQVRFU1Q"
         }"#]]
     .assert_eq(&one);
     assert_eq!(
@@ -469,6 +469,7 @@ async fn what_an_earlier_process_left_is_finished() {
         ),
         code: CodeRef { digest, size: 1, unzipped: 1 },
         tags: BTreeMap::new(),
+        publish: false,
     };
     bench.catalogue.create(new("whole", package.digest)).await.unwrap();
     bench.catalogue.create(new("lost", Digest([7; 32]))).await.unwrap();

@@ -51,8 +51,8 @@ async fn what_create_refuses() {
             "501 NotImplementedException: Samovar does not implement functions from container images".to_owned(),
         ),
         (
-            json!({ "Publish": true }),
-            "501 NotImplementedException: Samovar does not implement PublishVersion, which Publish asks for".to_owned(),
+            json!({ "PublishTo": "LATEST_PUBLISHED" }),
+            "501 NotImplementedException: Samovar does not implement PublishTo".to_owned(),
         ),
         (
             json!({ "Handler": null }),
@@ -233,6 +233,7 @@ async fn a_change_under_way_keeps_others_out() {
         ),
         code: catalogue::CodeRef { digest: package.digest, size: 1, unzipped: 1 },
         tags: Default::default(),
+        publish: false,
     };
     let pending = bench.catalogue.create(function).await.unwrap();
     let address = format!("{FUNCTIONS}/f/configuration");
@@ -244,7 +245,7 @@ async fn a_change_under_way_keeps_others_out() {
              currently in the following state: 'Pending'. StateReasonCode: 'Creating'"
         )
     );
-    bench.catalogue.finish(&Bench::key("f"), pending.generation).await.unwrap();
+    bench.catalogue.finish(&Bench::key("f"), pending.latest.generation).await.unwrap();
     let update = catalogue::ConfigurationUpdate::default();
     bench.catalogue.update_configuration(&Bench::key("f"), update).await.unwrap();
     let told = words(&bench.ask("PUT", &address, json!({ "Timeout": 9 })).await);
