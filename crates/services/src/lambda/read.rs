@@ -7,7 +7,7 @@ use catalogue::{CatalogueError, Function, FunctionKey, Version};
 use wire::lambda as api;
 
 use super::errors::Failure;
-use super::names::{NameError, Target};
+use super::names::Target;
 use super::pages::Page;
 use super::{Lambda, links, render};
 use crate::Context;
