@@ -12,4 +12,4 @@ pub use gate::{
 pub use policy::UrlAuth;
 pub use principal::{FunctionIdentity, Issued, Principal, ServiceCall};
 pub use secret::Secret;
-pub use vault::{LinkError, OpenError, Vault, VaultError};
+pub use vault::{KeyFile, KeyId, LinkError, OpenError, Vault, VaultError};

@@ -67,6 +67,11 @@ impl Catalogue {
         kept.take(limit).cloned().collect()
     }
 
+    /// Every root of one kind, of all accounts and regions.
+    pub fn everything<R: Root>(&self) -> Vec<Arc<R>> {
+        R::shelves(&self.inner.shared.snapshot.load()).all().cloned().collect()
+    }
+
     /// What has this name, as far as this process knows. Costs no I/O.
     pub fn peek<K: RootKey>(&self, key: &K) -> Option<Arc<K::Root>> {
         K::Root::shelves(&self.inner.shared.snapshot.load()).get(key.scope(), key.name()).cloned()

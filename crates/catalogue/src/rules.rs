@@ -4,6 +4,7 @@
 
 pub mod aliases;
 pub mod policies;
+pub mod secrets;
 pub mod versions;
 
 use std::collections::BTreeMap;

@@ -6,7 +6,7 @@ mod unpacker;
 
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +32,9 @@ use self::inside::LateEndpoints;
 use self::reset::Resettable;
 use self::unpacker::ConfinedUnpacker;
 use crate::config::{Config, Match};
+
+/// The directory of the master keys, below the data directory.
+const KEYS: &str = "keys";
 
 /// How often packages that nothing refers to any more are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
@@ -85,7 +88,8 @@ impl House {
         let (clock, dice) = (Clock::system(), Dice::system());
         let data = side.data_dir.as_path();
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&data.join("store"), clock)?);
-        let vault = Vault::open(&key_file(data)?, dice.clone())?;
+        make_key_directory(data)?;
+        let vault = Vault::open(&key_file(data), dice.clone())?;
         let unpacker = Arc::new(ConfinedUnpacker(side.client.clone()));
         let blobs = Blobs::local(&data.join("blobs"))?;
         let artifacts =
@@ -156,11 +160,14 @@ impl House {
 }
 
 /// The master key's file, in a directory of its own so that a backup can leave it out.
-fn key_file(data: &Path) -> Result<std::path::PathBuf> {
-    let directory = data.join("keys");
+pub fn key_file(data: &Path) -> PathBuf {
+    data.join(KEYS).join("master.key")
+}
+
+fn make_key_directory(data: &Path) -> Result<()> {
+    let directory = data.join(KEYS);
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory);
-    made.with_context(|| format!("cannot make {}", directory.display()))?;
-    Ok(directory.join("master.key"))
+    made.with_context(|| format!("cannot make {}", directory.display()))
 }
 
 fn gate(config: &Config, catalogue: &Catalogue) -> Gate {
