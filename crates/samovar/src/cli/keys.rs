@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use access::{Vault, VaultError};
+use access::{KeyFile, Vault, VaultError};
 use anyhow::{Context, Result, bail};
 use base::clock::Clock;
 use base::random::Dice;
@@ -74,6 +74,8 @@ fn in_place(side: &ServerSide, shown: &Path) -> Result<ExitCode> {
 /// What a rotation did.
 struct Rotated {
     vault: Vault,
+    /// Keys that seal nothing any more.
+    retired: Vec<KeyFile>,
     /// Whether it only finished an earlier one.
     finished: bool,
     /// Functions whose variables were sealed anew.
@@ -84,7 +86,7 @@ struct Rotated {
 
 impl Rotated {
     fn text(&self, data_dir: &Path) -> Result<String> {
-        let Self { vault, finished, resealed, lost } = self;
+        let Self { vault, retired, finished, resealed, lost } = self;
         let mut text = String::new();
         if *finished {
             writeln!(text, "an earlier rotation had been interrupted; this finished it")?;
@@ -93,13 +95,11 @@ impl Rotated {
         for function in lost {
             writeln!(text, "the variables of {function} open with none of the keys; they stay as they are")?;
         }
-        for key in Vault::list(&key_file(data_dir)).unwrap_or_default().iter().skip(1) {
-            let file = key.path.display();
-            writeln!(
-                text,
-                "key {} opens nothing here any more: remove {file} once no backup needs it",
-                key.id
-            )?;
+        for KeyFile { id, path } in retired {
+            // The server sees the directory at another place than people do.
+            let seen = key_file(data_dir).with_file_name(path.file_name().unwrap_or_default());
+            let seen = seen.display();
+            writeln!(text, "key {id} opens nothing here any more: remove {seen} once no backup needs it")?;
         }
         Ok(text)
     }
@@ -125,7 +125,8 @@ async fn rotated(data: &Path) -> Result<Rotated> {
     if !finished {
         vault = vault.rotate(&key_file).context("no new key was made")?;
     }
-    let mut rotated = Rotated { vault, finished, resealed: 0, lost: Vec::new() };
+    let retired = Vault::list(&key_file)?.split_off(1);
+    let mut rotated = Rotated { vault, retired, finished, resealed: 0, lost: Vec::new() };
     for function in functions {
         match reseal(&catalogue, &function, &rotated.vault).await {
             Ok(changed) => rotated.resealed += usize::from(changed),
