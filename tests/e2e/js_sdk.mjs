@@ -23,6 +23,12 @@ seen.log = Buffer.from(answer.LogResult, "base64").toString();
 const failed = await lambda.invoke({ FunctionName, Payload: JSON.stringify({ fail: true }) });
 seen.error = failed.FunctionError;
 seen.errorPayload = JSON.parse(text(failed.Payload));
+const streamed = await lambda.invokeWithResponseStream({ FunctionName, Payload: "{}", LogType: "Tail" });
+seen.streamed = "";
+for await (const { PayloadChunk, InvokeComplete } of streamed.EventStream) {
+  if (PayloadChunk) seen.streamed += text(PayloadChunk.Payload);
+  if (InvokeComplete) seen.streamedLog = Buffer.from(InvokeComplete.LogResult, "base64").toString();
+}
 const page = await logs.filterLogEvents({ logGroupName: `/aws/lambda/${FunctionName}` });
 seen.events = page.events.map((event) => event.message);
 await lambda.deleteFunction({ FunctionName });

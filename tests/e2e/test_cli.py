@@ -55,6 +55,46 @@ def test_the_aws_cli_creates_waits_invokes_and_deletes(server, name, tmp_path, v
     assert missing.returncode != 0 and "ResourceNotFoundException" in missing.stderr
 
 
+@pytest.mark.parametrize("version", ["v1", "v2"])
+def test_every_wait_of_the_aws_cli_ends(server, lam, name, tmp_path, version):
+    def run(*command):
+        done = aws(server, "lambda", *command, version=version)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout) if done.stdout.strip() else None
+
+    package = tmp_path / "f.zip"
+    package.write_bytes(zip_of({"index.py": "def handler(e, c):\n    return e\n"}))
+    function = ["--function-name", name]
+    run("create-function", *function, "--runtime", PYTHON, "--handler", "index.handler", "--role", ROLE,
+        "--zip-file", f"fileb://{package}", "--publish")
+    for wait in ("function-exists", "function-active", "function-active-v2", "function-updated"):
+        run("wait", wait, *function)
+    run("update-function-code", *function, "--zip-file", f"fileb://{package}")
+    run("wait", "function-updated-v2", *function)
+    published = run("publish-version", *function)["Version"]
+    assert published == "2"
+    run("wait", "published-version-active", *function, "--qualifier", published)
+    run("create-alias", *function, "--name", "live", "--function-version", published,
+        "--routing-config", "AdditionalVersionWeights={1=0.5}")
+    run("wait", "function-exists", *function, "--qualifier", "live")
+    run("delete-function", *function)
+
+
+def test_payloads_of_the_aws_cli_are_base64_unless_said_otherwise(server, echo, tmp_path):
+    out, event = tmp_path / "out.json", '{"tea": "\u00e9"}'
+    encoded = base64.b64encode(event.encode()).decode()
+    for arguments in (
+        ["--cli-binary-format", "raw-in-base64-out", "--payload", event],
+        ["--cli-binary-format", "base64", "--payload", encoded],
+    ):
+        command = ["/usr/bin/aws", "--endpoint-url", server.endpoint, "lambda", "invoke", "--function-name", echo]
+        done = subprocess.run(
+            [*command, *arguments, str(out)], env=server.cli_env(), capture_output=True, text=True, timeout=120
+        )
+        assert done.returncode == 0, done.stderr
+        assert json.loads(out.read_text()) == json.loads(event)
+
+
 def test_the_aws_cli_follows_a_log_while_the_handler_sleeps(server, lam, logs, name):
     create(lam, name, "import time\ndef handler(e, c):\n    print('still here')\n    time.sleep(12)\n", Timeout=30)
     running = threading.Thread(target=invoke, args=(lam, name))

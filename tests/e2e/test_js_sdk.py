@@ -24,4 +24,5 @@ def test_the_javascript_sdk_goes_all_the_way(server, name, tmp_path):
     assert seen["created"] == "Pending" and seen["payload"] == {"got": {"a": 1}}
     assert seen["error"] == "Unhandled" and seen["errorPayload"]["errorType"] == "RangeError"
     assert "START RequestId" in seen["log"] and seen["missing"] == "ResourceNotFoundException"
+    assert json.loads(seen["streamed"]) == {"got": {}} and "REPORT RequestId" in seen["streamedLog"]
     assert any("INFO\tjs" in line for line in seen["events"])

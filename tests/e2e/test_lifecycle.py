@@ -306,8 +306,8 @@ def test_a_deleted_function_is_gone_and_its_name_is_free(lam, name):
 
 def test_what_is_not_built_says_so(lam, name):
     create(lam, name, ECHO)
-    code, message, status = refusal(lam.list_aliases, FunctionName=name)
-    assert status == 501 and "ListAliases" in message
+    code, message, status = refusal(lam.list_capacity_providers)
+    assert status == 501 and "ListCapacityProviders" in message
     assert refusal(lam.invoke, FunctionName=name, InvocationType="Event")[2] == 501
 
 

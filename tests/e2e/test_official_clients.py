@@ -1,5 +1,7 @@
 """The official runtime interface clients, unmodified, as `provided` payloads."""
 
+import base64
+import json
 import os
 import pathlib
 import shutil
@@ -42,6 +44,28 @@ def test_aws_lambda_ric(lam, name):
     assert answer["payload"] == [{"a": 1}, answer["ResponseMetadata"]["RequestId"]]
     failed = invoke(lam, name, {"fail": 1})
     assert failed["FunctionError"] == "Unhandled" and failed["payload"]["errorType"] == "TypeError"
+
+
+def test_aws_lambda_ric_streams(lam, name):
+    files = tree(f"{RIC}/node_modules", "node_modules/")
+    files["app.js"] = (
+        b"exports.handler = awslambda.streamifyResponse(async (e, s) => {\n"
+        b"  s = awslambda.HttpResponseStream.from(s, { statusCode: 201 });\n"
+        b"  s.write('one'); await new Promise(setImmediate); s.write('two');\n"
+        b"  if (e.fail) throw new TypeError('gone');\n"
+        b"  s.end(); await s.finished?.();\n"
+        b"})"
+    )
+    files["bootstrap"] = b'#!/bin/sh\nexec node node_modules/aws-lambda-ric/bin/index.mjs app.handler\n'
+    create(lam, name, files, runtime="provided.al2023", handler="app.handler", modes=executable(files), Timeout=15, MemorySize=512)
+    for event in ({}, {"fail": 1}, {}):
+        answer = lam.invoke_with_response_stream(FunctionName=name, Payload=json.dumps(event), LogType="Tail")
+        *chunks, last = answer["EventStream"]
+        response = b"".join(chunk["PayloadChunk"]["Payload"] for chunk in chunks)
+        assert response == b'{"statusCode":201}' + bytes(8) + b"onetwo"
+        log = base64.b64decode(last["InvokeComplete"].pop("LogResult")).decode()
+        assert last == {"InvokeComplete": {}} and ("TypeError" in log) == bool(event)
+    assert invoke(lam, name, {})["raw"] == response
 
 
 def test_the_rust_runtime(lam, name):

@@ -13,6 +13,9 @@ const PYTHON_CLIENTS: &[&str] = &["boto3==1.44.5", "awscli==1.46.2", "pytest==8.
 /// The AWS SDK for JavaScript v3: what the tests call with.
 const NODE_CLIENTS: &[&str] =
     &["@aws-sdk/client-lambda@3.1162.0", "@aws-sdk/client-cloudwatch-logs@3.1162.0"];
+/// Deployment tools that work without the parts of AWS that are not here yet.
+const PYTHON_TOOLS: &[&str] = &["chalice==1.34.0", "zappa==0.63.0"];
+const NODE_TOOLS: &[&str] = &["claudia@5.14.1"];
 /// The official runtime interface clients. 3.3.0 is the newest for Node 20 and older.
 const PYTHON_RIC: &str = "awslambdaric==4.2.2";
 const NODE_RIC: &str = "aws-lambda-ric@3.3.0";
@@ -84,6 +87,19 @@ pub fn node_clients() -> Result<PathBuf> {
     node()?;
     let dir = cache().join("node-clients");
     once(&dir, &NODE_CLIENTS.join("\n"), "installing the JavaScript SDK", |dir| npm(dir, NODE_CLIENTS))?;
+    Ok(dir)
+}
+
+/// Deployment tools: `bin/` of a virtual environment and `node_modules/`.
+pub fn deployment_tools() -> Result<PathBuf> {
+    node()?;
+    let dir = cache().join("tools");
+    let pins = [PYTHON_TOOLS, NODE_TOOLS].concat().join("\n");
+    once(&dir, &pins, "installing Chalice, Zappa and claudia", |dir| {
+        quiet(Command::new("/usr/bin/python3").args(["-m", "venv"]).arg(dir))?;
+        quiet(pip(&dir.join("bin/python")).args(PYTHON_TOOLS))?;
+        npm(dir, NODE_TOOLS)
+    })?;
     Ok(dir)
 }
 

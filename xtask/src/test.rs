@@ -56,6 +56,7 @@ fn clients(arguments: &[String]) -> Result<()> {
     let sdk = setup::sdk(&binary)?;
     let node = setup::node_clients()?;
     let official = setup::official_clients()?;
+    let tools = setup::deployment_tools()?;
     step("tests of the runtime clients");
     show(Command::new(&clients.python).current_dir(root()).args([
         "-m",
@@ -76,6 +77,7 @@ fn clients(arguments: &[String]) -> Result<()> {
             .env("SAMOVAR_TEST_SDK", sdk)
             .env("SAMOVAR_TEST_AWS", clients.aws)
             .env("SAMOVAR_TEST_NODE_MODULES", node)
-            .env("SAMOVAR_TEST_RIC", official),
+            .env("SAMOVAR_TEST_RIC", official)
+            .env("SAMOVAR_TEST_TOOLS", tools),
     )
 }

@@ -106,13 +106,15 @@ pub enum Qualifier {
 }
 
 impl Qualifier {
-    /// Reads a qualifier as requests carry it; all digits mean a version.
+    /// Reads a qualifier as requests carry it; all digits mean a version, and no version is written with a leading
+    /// zero: one version has one name.
     pub fn parse(text: &str) -> Result<Self, NameError> {
         let error = || NameError::Function(text.into());
         if text == "$LATEST" {
             Ok(Self::Latest)
         } else if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
-            text.parse().map(Self::Version).map_err(|_| error())
+            let number = text.parse().ok().filter(|_| !text.starts_with('0'));
+            number.map(Self::Version).ok_or_else(error)
         } else if is_word(text) && text.len() <= 128 {
             Ok(Self::Alias(text.into()))
         } else {
@@ -214,6 +216,25 @@ impl FromStr for FunctionRef {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn qualifiers_are_latest_numbers_and_names() {
+        for (text, expected) in [
+            ("$LATEST", Some(Qualifier::Latest)),
+            ("1", Some(Qualifier::Version(1))),
+            ("10", Some(Qualifier::Version(10))),
+            ("live", Some(Qualifier::Alias("live".into()))),
+            ("1a", Some(Qualifier::Alias("1a".into()))),
+            ("0", None),
+            ("01", None),
+            ("99999999999999999999", None),
+            ("$latest", None),
+            ("a.b", None),
+            ("", None),
+        ] {
+            assert_eq!(Qualifier::parse(text).ok(), expected, "{text}");
+        }
+    }
 
     #[test]
     fn every_form_of_a_function_name_is_read() {

@@ -12,6 +12,14 @@ pub const SYNC_REQUEST_BYTES: usize = 6 * 1024 * 1024;
 /// Source: runtime interface emulator, `MaxPayloadSize`; recorded in error texts.
 pub const SYNC_RESPONSE_BYTES: usize = 6 * 1024 * 1024 + 100;
 
+/// Bytes of a streamed response that reach the caller: 200 MiB and one byte. What the function sends beyond is read
+/// and thrown away. Source: Lambda quotas; recorded.
+pub const STREAM_RESPONSE_BYTES: usize = 200 * 1024 * 1024 + 1;
+
+/// Pieces of a streamed response that wait for a slow caller, each of at most [`RUNTIME_API_READ_BYTES`]; then its
+/// function waits. Ours: half a megabyte for each stream under way.
+pub const STREAM_PIECES: usize = 4;
+
 /// Largest asynchronous request payload, in bytes. Source: Lambda quotas, since October 2025.
 pub const ASYNC_REQUEST_BYTES: usize = 1024 * 1024;
 

@@ -115,9 +115,9 @@ where
     }
 
     /// Performs an operation so that a client that goes away stops nothing half-way, and a panic is an answer: in a
-    /// task of its own, but for Invoke, of which the engine holds everything that must go on without its caller.
+    /// task of its own, but for invocations, of which the engine holds everything that must go on without its caller.
     async fn perform(self: &Arc<Self>, call: Call) -> Result<Answer<Value>, ServiceError> {
-        if call.route.operation.name == "Invoke" {
+        if matches!(call.route.operation.name, "Invoke" | "InvokeWithResponseStream") {
             let performed = AssertUnwindSafe(self.dispatch(call)).catch_unwind().await;
             return performed.unwrap_or_else(|_| Err(broken(&"it panicked")));
         }

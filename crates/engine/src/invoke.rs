@@ -8,14 +8,19 @@ use base::id::RequestId;
 use base::limits;
 use bytes::Bytes;
 use catalogue::Version;
+use http::HeaderValue;
 use tokio::sync::oneshot;
 use tracing::Span;
 
 use crate::Engine;
 use crate::admission::{AdmitError, Permit};
-use crate::outcome::{Answer, Fault};
+use crate::flow::{Flow, Sink, flow};
+use crate::outcome::{Answer, Fault, UNNAMED};
 use crate::starter::StartError;
 use crate::trace::TraceHeader;
+
+/// What an error is that is told in the place of a response.
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// One request to run a function.
 #[derive(Debug, Clone)]
@@ -48,15 +53,15 @@ impl Guarded for Invocation {
     }
 }
 
-/// What the caller gets, as soon as the function answered.
+/// What the caller gets: the payload as soon as the function answered, or a [`Flow`] as soon as it began to.
 #[derive(Debug)]
-pub struct Reply {
+pub struct Reply<P = Bytes> {
     /// The version that ran.
     pub executed_version: Qualifier,
-    /// Present when the function failed.
+    /// Present when the function failed, and had not begun to answer.
     pub function_error: Option<FunctionError>,
     /// The function's result, or its error as JSON.
-    pub payload: Bytes,
+    pub payload: P,
     /// The trace header.
     pub trace: String,
     /// Resolves when log and report are written. An environment that broke drops it.
@@ -143,17 +148,38 @@ pub struct Job {
     /// The invocation's span.
     pub span: Span,
     permit: Permit,
-    reply: Option<oneshot::Sender<Result<Reply, InvokeError>>>,
+    caller: Option<Caller>,
     end: Option<oneshot::Sender<Ended>>,
 }
 
+/// Where the caller waits for its reply, until it has one.
+#[derive(Debug)]
+enum Caller {
+    /// It takes the response whole.
+    Whole(Asked<Bytes>),
+    /// It takes the response as it comes.
+    Flowing(Asked<Flow>),
+}
+
+type Asked<P> = oneshot::Sender<Result<Reply<P>, InvokeError>>;
+
 /// Where the caller waits.
-pub type Answered = oneshot::Receiver<Result<Reply, InvokeError>>;
+pub type Answered<P = Bytes> = oneshot::Receiver<Result<Reply<P>, InvokeError>>;
 
 impl Job {
     /// An admitted invocation and the place where its caller waits.
     pub fn new(invocation: Invocation, permit: Permit) -> (Box<Self>, Answered) {
         let (sender, answered) = oneshot::channel();
+        (Self::of(invocation, permit, Caller::Whole(sender)), answered)
+    }
+
+    /// The same for a caller that takes the response as it comes.
+    pub fn streaming(invocation: Invocation, permit: Permit) -> (Box<Self>, Answered<Flow>) {
+        let (sender, answered) = oneshot::channel();
+        (Self::of(invocation, permit, Caller::Flowing(sender)), answered)
+    }
+
+    fn of(invocation: Invocation, permit: Permit, caller: Caller) -> Box<Self> {
         let span = tracing::debug_span!(
             "invoke",
             request_id = %invocation.id,
@@ -161,35 +187,55 @@ impl Job {
             version = %invocation.version.qualifier,
             environment = tracing::field::Empty,
         );
-        (Box::new(Self { invocation, span, permit, reply: Some(sender), end: None }), answered)
+        Box::new(Self { invocation, span, permit, caller: Some(caller), end: None })
+    }
+
+    /// Whether the caller waits for a whole response.
+    pub const fn is_whole(&self) -> bool {
+        matches!(self.caller, Some(Caller::Whole(_)))
     }
 
     /// Tells the caller that the function will not run.
     pub fn refuse(mut self: Box<Self>, error: InvokeError) {
-        if let Some(reply) = self.reply.take() {
-            // A caller that went away needs no answer.
-            let _ = reply.send(Err(error));
+        // A caller that went away needs no answer.
+        match self.caller.take() {
+            Some(Caller::Whole(asked)) => drop(asked.send(Err(error))),
+            Some(Caller::Flowing(asked)) => drop(asked.send(Err(error))),
+            None => {}
         }
     }
 
     /// Answers the caller; only the first answer counts.
     pub fn reply(&mut self, answer: Answer) {
-        let Some(reply) = self.reply.take() else { return };
-        let Invocation { id, version, trace, .. } = &self.invocation;
-        let (end, ended) = oneshot::channel();
-        let (payload, function_error) = match answer {
-            Answer::Response(payload) => (payload, None),
-            Answer::Error { body, .. } => (body, Some(FunctionError::Unhandled)),
-            Answer::Fault(fault) => (fault.payload(*id), Some(FunctionError::Unhandled)),
+        let Some(caller) = self.caller.take() else { return };
+        let (content_type, payload, error) = match answer {
+            Answer::Response { content_type, body } => (content_type.unwrap_or(UNNAMED), body, None),
+            Answer::Error { body, .. } => (JSON, body, Some(FunctionError::Unhandled)),
+            Answer::Fault(fault) => (JSON, fault.payload(self.invocation.id), Some(FunctionError::Unhandled)),
         };
+        match caller {
+            Caller::Whole(asked) => self.send(asked, payload, error),
+            Caller::Flowing(asked) => self.send(asked, Flow::whole(content_type, payload), error),
+        }
+    }
+
+    /// Answers a caller that takes the response as it comes; what is then put into the sink is what it gets.
+    pub fn begin(&mut self, content_type: Option<HeaderValue>) -> Sink {
+        let (sink, flow) = flow(content_type.unwrap_or(UNNAMED));
+        if let Some(Caller::Flowing(asked)) =
+            self.caller.take_if(|caller| matches!(caller, Caller::Flowing(_)))
+        {
+            self.send(asked, flow, None);
+        }
+        sink
+    }
+
+    fn send<P>(&mut self, asked: Asked<P>, payload: P, function_error: Option<FunctionError>) {
+        let Invocation { version, trace, .. } = &self.invocation;
+        let (executed_version, trace) = (version.qualifier.clone(), trace.to_string());
+        let (end, ended) = oneshot::channel();
         self.end = Some(end);
-        let _ = reply.send(Ok(Reply {
-            executed_version: version.qualifier.clone(),
-            function_error,
-            payload,
-            trace: trace.to_string(),
-            end: ended,
-        }));
+        let _ = asked.send(Ok(Reply { executed_version, function_error, payload, trace, end: ended }));
     }
 
     /// Gives the permit back and tells whoever waits that log and report are written.
@@ -209,13 +255,28 @@ impl Engine {
     ///
     /// Dropping the returned future changes nothing for the function once it was admitted.
     pub async fn invoke(&self, invocation: Authorized<Invocation>) -> Result<Reply, InvokeError> {
+        self.run(invocation, Job::new).await
+    }
+
+    /// Runs a function and answers as soon as its response begins, or is there where it does not stream.
+    ///
+    /// Neither dropping the returned future nor the reply changes anything for the function once it was admitted.
+    pub async fn stream(&self, invocation: Authorized<Invocation>) -> Result<Reply<Flow>, InvokeError> {
+        self.run(invocation, Job::streaming).await
+    }
+
+    async fn run<P>(
+        &self,
+        invocation: Authorized<Invocation>,
+        job: impl FnOnce(Invocation, Permit) -> (Box<Job>, Answered<P>),
+    ) -> Result<Reply<P>, InvokeError> {
         let invocation = invocation.into_inner();
         let size = invocation.payload.len();
         if size > limits::SYNC_REQUEST_BYTES {
             return Err(InvokeError::TooLarge { size });
         }
         let permit = self.admission.admit(&invocation.version.arn.scope)?;
-        let (job, answered) = Job::new(invocation, permit);
+        let (job, answered) = job(invocation, permit);
         self.pools.run(job);
         // The pool drops a job without an answer only when its environment was torn down.
         answered.await.unwrap_or(Err(InvokeError::ShuttingDown))

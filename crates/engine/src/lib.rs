@@ -1,11 +1,13 @@
 //! Runs one invocation: [`Engine::invoke`] admits it, finds or starts an environment, and answers.
 //!
 //! The path is a chain of types: [`Invocation`], `Authorized`, `Permit`, `Lease`, [`Reply`] and at last [`Ended`].
+//! [`Engine::stream`] takes the same path to a [`Reply`] whose [`Flow`] brings bytes while the function writes them.
 //! Permit and lease live in the environment's own task; callers hold only receivers, so one that goes away stops
 //! nothing and frees nothing.
 
 pub mod admission;
 mod environment;
+mod flow;
 pub mod host;
 mod invoke;
 mod outcome;
@@ -35,6 +37,7 @@ use self::admission::Admission;
 use self::admission::budget::Budget;
 use self::environment::driver;
 use self::environment::recipe::{Kit, Pantry};
+pub use self::flow::Flow;
 pub use self::host::EndpointHost;
 use self::host::dns::NameServer;
 pub use self::invoke::{Ended, FunctionError, Invocation, InvokeError, Reply};

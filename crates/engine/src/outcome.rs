@@ -5,7 +5,11 @@ use std::time::Duration;
 use base::id::RequestId;
 use base::limits;
 use bytes::Bytes;
+use http::HeaderValue;
 use serde::Serialize;
+
+/// What a response is whose runtime does not say. Source: AWS's runtime interface emulator.
+pub const UNNAMED: HeaderValue = HeaderValue::from_static("application/octet-stream");
 
 /// How the runtime's process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +52,12 @@ pub enum Fault {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     /// The function's result.
-    Response(Bytes),
+    Response {
+        /// What the runtime says it is.
+        content_type: Option<HeaderValue>,
+        /// The result itself.
+        body: Bytes,
+    },
     /// An error that the runtime posted; its body is relayed as it is.
     Error {
         /// The sanitised error type.
@@ -135,7 +144,7 @@ impl Answer {
     /// Bytes that the runtime sent, when it answered.
     pub fn size(&self) -> Option<u64> {
         match self {
-            Self::Response(body) | Self::Error { body, .. } => Some(body.len() as u64),
+            Self::Response { body, .. } | Self::Error { body, .. } => Some(body.len() as u64),
             Self::Fault(_) => None,
         }
     }
@@ -143,7 +152,7 @@ impl Answer {
     /// The type that reports and traces carry.
     pub fn error_type(&self) -> String {
         match self {
-            Self::Response(_) => String::new(),
+            Self::Response { .. } => String::new(),
             Self::Error { kind, .. } => kind.clone(),
             Self::Fault(fault) => fault.error_type().to_owned(),
         }

@@ -30,6 +30,7 @@ use crate::Engine;
 use crate::admission::budget::{Budget, Place};
 use crate::environment::output::LogPlan;
 use crate::environment::recipe::{Kit, Recipe, Recipes};
+use crate::flow::Flow;
 use crate::host::dns::NameServer;
 use crate::invoke::{Invocation, InvokeError, Reply};
 use crate::starter::{Command, Control, Meter, Order, Sandbox, StartError, Starter, Told};
@@ -139,6 +140,27 @@ impl Runtime {
         self.call("POST", &format!("invocation/{id}/error"), body).await;
     }
 
+    /// Begins to stream a response.
+    pub async fn begin(&mut self, id: &str, content_type: &str) {
+        let path = format!("invocation/{id}/response");
+        let headers = format!(
+            "Lambda-Runtime-Function-Response-Mode: streaming\r\nContent-Type: {content_type}\r\n\
+             Transfer-Encoding: chunked\r\n"
+        );
+        self.send(&format!("POST /2018-06-01/runtime/{path} HTTP/1.1\r\nHost: x\r\n{headers}\r\n")).await;
+    }
+
+    /// Sends a piece of it.
+    pub async fn stream(&mut self, piece: &str) {
+        self.send(&format!("{:x}\r\n{piece}\r\n", piece.len())).await;
+    }
+
+    /// Ends it, with these trailers.
+    pub async fn end(&mut self, trailers: &str) -> String {
+        self.send(&format!("0\r\n{trailers}\r\n")).await;
+        self.hear().await.0
+    }
+
     /// Reports that it cannot initialise.
     pub async fn init_error(&mut self, body: &str) {
         self.call("POST", "init/error", body).await;
@@ -158,16 +180,28 @@ impl Runtime {
     }
 
     async fn call(&mut self, method: &str, path: &str, body: &str) -> (String, String) {
-        let mut connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => BufReader::new(TcpStream::connect(self.address).await.expect("a listener")),
-        };
         let kind = "Lambda-Runtime-Function-Error-Type: Function.Boom\r\n";
         let head = format!(
             "{method} /2018-06-01/runtime/{path} HTTP/1.1\r\nHost: x\r\n{kind}Content-Length: {}\r\n\r\n{body}",
             body.len()
         );
-        connection.get_mut().write_all(head.as_bytes()).await.expect("a server");
+        self.send(&head).await;
+        self.hear().await
+    }
+
+    async fn send(&mut self, text: &str) {
+        if self.connection.is_none() {
+            let stream = TcpStream::connect(self.address).await.expect("a listener");
+            // A piece that waited for the last one's acknowledgement would come after a driven clock has moved on.
+            stream.set_nodelay(true).expect("a socket");
+            self.connection = Some(BufReader::new(stream));
+        }
+        let connection = self.connection.as_mut().expect("it is there now");
+        connection.get_mut().write_all(text.as_bytes()).await.expect("a server");
+    }
+
+    async fn hear(&mut self) -> (String, String) {
+        let connection = self.connection.as_mut().expect("something was sent");
         let (mut head, mut length) = (String::new(), 0);
         loop {
             let mut line = String::new();
@@ -183,7 +217,6 @@ impl Runtime {
         }
         let mut body = vec![0; length];
         connection.read_exact(&mut body).await.expect("a body");
-        self.connection = Some(connection);
         (head, String::from_utf8(body).expect("text"))
     }
 }
@@ -403,12 +436,19 @@ impl House {
 
     /// Invokes a version.
     pub async fn invoke(&self, version: &Arc<Version>, payload: &str) -> Result<Reply, InvokeError> {
-        let id = {
-            let mut ids = self.ids.lock().expect("no test panics with it");
-            *ids += 1;
-            *ids
-        };
-        self.engine.invoke(authorized(invocation(version, id, payload))).await
+        self.engine.invoke(authorized(invocation(version, self.id(), payload))).await
+    }
+
+    /// Invokes a version for a caller that takes its response as it comes.
+    pub async fn stream(&self, version: &Arc<Version>, payload: &str) -> Reply<Flow> {
+        let invocation = authorized(invocation(version, self.id(), payload));
+        self.engine.stream(invocation).await.expect("it runs")
+    }
+
+    fn id(&self) -> u128 {
+        let mut ids = self.ids.lock().expect("no test panics with it");
+        *ids += 1;
+        *ids
     }
 
     /// Invokes a version; its answer and the end of its log.

@@ -42,7 +42,7 @@ use base::arn::FunctionArn;
 use base::clock::Clock;
 use base::random::Dice;
 use catalogue::{Catalogue, Version};
-use engine::{Engine, Invocation, InvokeError, Reply};
+use engine::{Engine, Flow, Invocation, InvokeError, Reply};
 use wire::lambda as api;
 
 use self::errors::Failure;
@@ -54,12 +54,19 @@ use crate::Context;
 pub trait Runner: Send + Sync + 'static {
     /// Runs one and answers as soon as the function did.
     async fn invoke(&self, invocation: access::Authorized<Invocation>) -> Result<Reply, InvokeError>;
+
+    /// Runs one and answers as soon as its response begins.
+    async fn stream(&self, invocation: access::Authorized<Invocation>) -> Result<Reply<Flow>, InvokeError>;
 }
 
 #[async_trait]
 impl Runner for Engine {
     async fn invoke(&self, invocation: access::Authorized<Invocation>) -> Result<Reply, InvokeError> {
         Engine::invoke(self, invocation).await
+    }
+
+    async fn stream(&self, invocation: access::Authorized<Invocation>) -> Result<Reply<Flow>, InvokeError> {
+        Engine::stream(self, invocation).await
     }
 }
 

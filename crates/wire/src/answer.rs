@@ -71,6 +71,12 @@ impl<T, E: Into<Event> + 'static> Streaming<T, E> {
         Self { answer: Answer { events: Some(events), ..Answer::from(output) }, carries: PhantomData }
     }
 
+    /// With one more header.
+    #[must_use]
+    pub fn header(self, name: HeaderName, value: HeaderValue) -> Self {
+        Self { answer: self.answer.header(name, value), carries: PhantomData }
+    }
+
     /// The same, without what the stream's type says.
     pub fn into_answer(self) -> Answer<T> {
         self.answer

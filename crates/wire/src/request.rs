@@ -36,7 +36,7 @@ pub fn too_large(operation: &str, limit: usize) -> ServiceError {
     };
     match operation {
         // Recorded: the text has the older name, and the key is spelled `Message`.
-        "Invoke" => refusal("InvokeFunction").upper(),
+        "Invoke" | "InvokeWithResponseStream" => refusal("InvokeFunction").upper(),
         _ => refusal(operation),
     }
 }

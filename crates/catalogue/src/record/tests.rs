@@ -2,13 +2,16 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use base::arn::Qualifier;
+use base::id::RevisionId;
 use base::units::Mib;
 use expect_test::expect;
 
 use super::*;
 use crate::configuration::*;
+use crate::root::Part;
 use crate::rules::tests::{a_function, a_key};
-use crate::{Function, LastUpdate, Reason, State, Version};
+use crate::{Alias, Function, LastUpdate, Published, Reason, Routing, State, Version, Weight};
 
 /// A function with every member set.
 fn full() -> Function {
@@ -54,6 +57,7 @@ fn full() -> Function {
         ..Version::clone(&function.latest)
     });
     function.next_version = 7;
+    function.published = Some(Published { version: 6, generation: 5 });
     function.tags = BTreeMap::from([("k".into(), "v".into())]);
     function
 }
@@ -69,6 +73,43 @@ fn what_is_stored_is_read_back() {
     assert_eq!(read_numbering(&key, &write_numbering(numbering)).unwrap(), numbering);
 }
 
+fn an_alias(routing: Option<Routing>) -> Alias {
+    Alias {
+        name: "live".into(),
+        version: Qualifier::Version(1),
+        routing,
+        description: "ä".into(),
+        revision: RevisionId(uuid::Uuid::from_u128(7)),
+    }
+}
+
+#[test]
+fn parts_are_read_back_and_their_stored_form_does_not_change() {
+    let key = Key::new("catalogue/000000000000/us-east-1/function/f/alias/live");
+    let shared = Routing { version: 2, weight: Weight::new(0.1).unwrap() };
+    for routing in [None, Some(shared)] {
+        let alias = an_alias(routing);
+        assert_eq!(Alias::read(&key, &a_key("f"), &alias.name, &alias.write()).unwrap(), alias);
+    }
+    expect![[r#"{"version":1,"function_version":"1","routing":{"version":2,"weight":0.1},"description":"ä","revision":"00000000-0000-0000-0000-000000000007"}"#]].assert_eq(std::str::from_utf8(&an_alias(Some(shared)).write()).unwrap());
+    let version = Version { qualifier: Qualifier::Version(3), ..Version::clone(&full().latest) };
+    assert_eq!(Version::read(&key, &a_key("f"), &3, &version.write()).unwrap(), version);
+}
+
+#[test]
+fn aliases_that_lead_nowhere_are_refused() {
+    let key = Key::new("catalogue/000000000000/us-east-1/function/f/alias/live");
+    let stored = String::from_utf8(an_alias(None).write().to_vec()).unwrap();
+    let shared = r#""routing":{"version":2,"weight":1.5},"description""#;
+    for (damaged, reason) in [
+        (stored.replace(r#""function_version":"1""#, r#""function_version":"other""#), "leads to no version"),
+        (stored.replace(r#""description""#, shared), "a weight is not from 0 to 1"),
+    ] {
+        let error = Alias::read(&key, &a_key("f"), &"live".into(), damaged.as_bytes()).unwrap_err();
+        assert!(error.to_string().contains(reason), "{error}");
+    }
+}
+
 #[test]
 fn the_stored_form_does_not_change() {
     let text = |function: &Function| String::from_utf8(function.write().to_vec()).unwrap();
@@ -76,6 +117,7 @@ fn the_stored_form_does_not_change() {
         .assert_eq(&text(&a_function("f")));
     let full = text(&full());
     assert!(full.contains(r#""environment":"AP8K""#), "{full}");
+    assert!(full.contains(r#""next_version":7,"published":{"number":6,"generation":5}"#), "{full}");
     assert!(full.contains(r#""format":{"json":{"application":"FATAL","system":"WARN"}}"#), "{full}");
 }
 

@@ -9,15 +9,18 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use base::clock::{Clock, Timestamp};
+use base::id::RequestId;
 use base::units::Mib;
 use catalogue::Version;
+use http::HeaderValue;
 use tokio::sync::{mpsc, oneshot};
 
 use super::alarm::Alarm;
 use super::output::{Figures, Output};
 use super::recipe::{Kit, Recipe};
 use super::rules::{Action, Environment, Event, Limits, Refusal, RuntimeState, Status};
-use crate::host::runtime::{Call, NextReply, Posted, RuntimeApi, Verdict, Work};
+use crate::flow::Sink;
+use crate::host::runtime::{Call, NextReply, Passage, Posted, RuntimeApi, Verdict, Work};
 use crate::invoke::{Ended, Invocation, Job};
 use crate::outcome::{Exit, Fault};
 use crate::pool::{Assignment, Command, Lease, Membership, Newcomer, Next};
@@ -87,6 +90,7 @@ async fn live(
         run: None,
         ended: None,
         asker: None,
+        sink: None,
         parked: None,
         turns: VecDeque::from([Event::Built]),
     };
@@ -123,6 +127,8 @@ struct Driver {
     ended: Option<Lease>,
     /// The call of the runtime that is being decided on.
     asker: Option<Asker>,
+    /// What took the response that has just ended. The caller learns of the end when it is dropped.
+    sink: Option<Sink>,
     /// The runtime's `/next`, while there is no work.
     parked: Option<oneshot::Sender<NextReply>>,
     /// Events that actions raised.
@@ -139,6 +145,7 @@ struct Run {
 
 enum Asker {
     Next(oneshot::Sender<NextReply>),
+    Stream(Option<HeaderValue>, oneshot::Sender<Passage>),
     Post(oneshot::Sender<Verdict>),
 }
 
@@ -191,6 +198,7 @@ impl Driver {
                 self.asker = Some(Asker::Next(asker));
                 Some(Event::Next)
             }
+            Happened::Call(Call::Stream(id, content_type, asker)) => self.streams(id, content_type, asker),
             Happened::Call(Call::Post(posted, asker)) => {
                 self.asker = Some(Asker::Post(asker));
                 self.posted(posted)
@@ -210,8 +218,30 @@ impl Driver {
         Event::Called(id)
     }
 
+    /// A caller that waits for the whole response has the runtime post it when all of it is there.
+    fn streams(
+        &mut self,
+        id: Option<RequestId>,
+        content_type: Option<HeaderValue>,
+        asker: oneshot::Sender<Passage>,
+    ) -> Option<Event> {
+        if self.run.as_ref().is_some_and(|run| run.job.is_whole()) {
+            let _ = asker.send(Passage::Whole);
+            return None;
+        }
+        self.asker = Some(Asker::Stream(content_type, asker));
+        if id.is_none() {
+            self.refuse(Refusal::RequestId);
+        }
+        id.map(Event::Begun)
+    }
+
     fn posted(&mut self, posted: Posted) -> Option<Event> {
         match posted {
+            Posted::Streamed(id, sink, fault) => {
+                self.sink = Some(sink);
+                Some(Event::Streamed(id, fault))
+            }
             Posted::Answer(Some(id), answer) => Some(Event::Answered(id, answer)),
             Posted::Answer(None, _) => {
                 self.refuse(Refusal::RequestId);
@@ -260,6 +290,7 @@ impl Driver {
         }
         // Every call was decided on; one that fell through is answered by its dropped sender.
         self.asker = None;
+        self.sink = None;
     }
 
     async fn perform(&mut self, action: Action) {
@@ -301,6 +332,13 @@ impl Driver {
                 if let Some(run) = &mut self.run {
                     run.produced = answer.size();
                     run.job.reply(answer);
+                    run.lease.answered();
+                }
+            }
+            Action::Flow => self.flow(),
+            Action::Flowed => {
+                if let Some(run) = &mut self.run {
+                    run.produced = self.sink.as_ref().map(Sink::taken);
                     run.lease.answered();
                 }
             }
@@ -375,9 +413,21 @@ impl Driver {
         let _ = parked.send(NextReply::Work(Box::new(work)));
     }
 
+    /// A runtime whose connection broke meanwhile ends its response here.
+    fn flow(&mut self) {
+        let (Some(run), Some(Asker::Stream(content_type, asker))) = (&mut self.run, self.asker.take()) else {
+            return;
+        };
+        let (id, sink) = (run.job.invocation.id, run.job.begin(content_type));
+        if asker.send(Passage::Flowing(id, sink)).is_err() {
+            self.turns.push_back(Event::Streamed(id, Some(Fault::TruncatedResponse)));
+        }
+    }
+
     fn refuse(&mut self, refusal: Refusal) {
         match self.asker.take() {
             Some(Asker::Next(asker)) => drop(asker.send(NextReply::Refused(refusal))),
+            Some(Asker::Stream(_, asker)) => drop(asker.send(Passage::Refused(refusal))),
             Some(Asker::Post(asker)) => drop(asker.send(Err(refusal))),
             None => {}
         }

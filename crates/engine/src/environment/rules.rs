@@ -6,12 +6,16 @@
 //! Sources: Lambda Developer Guide, "execution environment lifecycle"; the state names and their allowed
 //! transitions are those of AWS's published runtime interface emulator.
 
+mod refusal;
+
 use std::time::Duration;
 
 use base::clock::Timestamp;
 use base::id::RequestId;
 use base::limits::{INIT_ERROR_GRACE, INIT_TIMEOUT, RESET_TIME};
 
+pub use self::refusal::{Refusal, RuntimeState};
+use self::refusal::{leads_to, misplaced, refuse, verdict_on, without_runtime};
 use crate::outcome::{Answer, Exit, Fault};
 
 /// Time limits of one version's environments.
@@ -67,6 +71,10 @@ pub enum Event {
     Next,
     /// The runtime answered this request.
     Answered(RequestId, Answer),
+    /// The runtime begins to stream its response to this request, to a caller that takes it so.
+    Begun(RequestId),
+    /// That response ended, and the fault when it ended early.
+    Streamed(RequestId, Option<Fault>),
     /// The runtime could not initialise.
     InitFailed(Answer),
     /// The runtime's process ended.
@@ -112,51 +120,16 @@ pub enum Action {
     FaultLine(Fault),
     /// Answer the caller.
     Reply(Answer),
+    /// Let the runtime's response flow to the caller.
+    Flow,
+    /// The caller has all that it will get.
+    Flowed,
     /// Read the log to its end, write END and REPORT, give the permit back.
     Finish(Duration, Option<Duration>, Status),
     /// Tell the pool that the environment can take a call.
     Offer,
     /// Tear the sandbox down.
     Destroy,
-}
-
-/// Why a call of the runtime is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
-    /// The id is not the current invocation's.
-    RequestId,
-    /// The runtime is in a state in which the call has no place.
-    Transition {
-        /// The state it is in.
-        from: RuntimeState,
-        /// The state the call would lead to.
-        to: RuntimeState,
-    },
-    /// The response is larger than the limit.
-    TooLarge,
-    /// The body ended before its announced end.
-    Truncated,
-    /// The response mode is not one we know.
-    ResponseMode,
-}
-
-/// A runtime's state, by the names that error messages carry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RuntimeState {
-    /// Started, has not asked for work.
-    Started,
-    /// Reported that it could not initialise.
-    InitError,
-    /// Asked for work.
-    Ready,
-    /// Has work.
-    Running,
-    /// Posts a response.
-    InvocationResponse,
-    /// Posts an error.
-    InvocationErrorResponse,
-    /// Answered; has not asked for work again.
-    ResponseSent,
 }
 
 /// One environment's state. Feed it with [`Environment::on`].
@@ -178,6 +151,8 @@ enum State {
     Stopped,
     /// The runtime has the call.
     Running(Call),
+    /// The response flows from the runtime to the caller.
+    Flowing(Call),
     /// The caller has its answer; the runtime has not asked for work again.
     Responded(Call, Status),
     /// Everything in the sandbox is being killed.
@@ -240,7 +215,7 @@ impl Environment {
     /// The call that a runtime has or is started for.
     pub const fn call(&self) -> Option<&Call> {
         match &self.state {
-            State::Running(call) | State::Responded(call, _) => Some(call),
+            State::Running(call) | State::Flowing(call) | State::Responded(call, _) => Some(call),
             State::Init(Init { call, .. }) => call.as_ref(),
             _ => None,
         }
@@ -250,10 +225,7 @@ impl Environment {
     pub fn on(self, now: Timestamp, event: Event) -> (Self, Vec<Action>) {
         let limits = self.limits;
         let (state, actions) = match (self.state, event) {
-            (State::Closed, Event::Next | Event::Answered(..) | Event::InitFailed(_)) => {
-                (State::Closed, vec![Action::Refuse(Refusal::RequestId)])
-            }
-            (State::Closed, _) => (State::Closed, vec![]),
+            (State::Closed, event) => (State::Closed, without_runtime(&event)),
             (state, Event::SandboxLost) => lost(now, state),
             (_, Event::Close) => (State::Closed, vec![Action::Destroy]),
             (State::Building, Event::Built) => begin_init(limits, now, None),
@@ -266,6 +238,7 @@ impl Environment {
             }
             (State::Stopped, event) => (State::Stopped, without_runtime(&event)),
             (State::Running(call), event) => while_running(limits, now, call, event),
+            (State::Flowing(call), event) => while_flowing(limits, now, call, event),
             (State::Responded(call, status), event) => after_response(limits, now, call, status, event),
             (State::Resetting(then), event) => while_resetting(limits, now, then, event),
         };
@@ -300,9 +273,9 @@ fn during_init(limits: Limits, now: Timestamp, init: Init, event: Event) -> (Sta
             let until = deadline.unwrap_or(init.began + limits.init).min(now + INIT_ERROR_GRACE);
             (State::Init(Init { error: Some(error), ..init }), vec![Action::Accept, Action::Timer(until)])
         }
-        Event::Answered(_, answer) => {
+        Event::Answered(..) | Event::Begun(_) => {
             let from = if init.error.is_some() { RuntimeState::InitError } else { RuntimeState::Started };
-            (State::Init(init), vec![refuse(from, leads_to(&answer))])
+            (State::Init(init), vec![refuse(from, leads_to(&event))])
         }
         Event::Exited(exit) => init_failed(limits, now, init, Some(Fault::Exit(exit))),
         Event::StartFailed(fault) => init_failed(limits, now, init, Some(fault)),
@@ -355,7 +328,9 @@ fn while_idle(limits: Limits, now: Timestamp, init: Option<Duration>, event: Eve
             let actions = vec![Action::Reset, Action::Timer(now + RESET_TIME)];
             (State::Resetting(Then::Rest(None)), actions)
         }
-        Event::Answered(..) => (State::Idle { init }, vec![Action::Refuse(Refusal::RequestId)]),
+        Event::Answered(..) | Event::Begun(_) => {
+            (State::Idle { init }, vec![Action::Refuse(Refusal::RequestId)])
+        }
         Event::InitFailed(_) => {
             (State::Idle { init }, vec![refuse(RuntimeState::Ready, RuntimeState::InitError)])
         }
@@ -365,9 +340,10 @@ fn while_idle(limits: Limits, now: Timestamp, init: Option<Duration>, event: Eve
 
 fn while_running(limits: Limits, now: Timestamp, call: Call, event: Event) -> (State, Vec<Action>) {
     match event {
-        Event::Answered(id, _) if id != call.id => {
+        Event::Answered(id, _) | Event::Begun(id) if id != call.id => {
             (State::Running(call), vec![Action::Refuse(Refusal::RequestId)])
         }
+        Event::Begun(_) => (State::Flowing(call), vec![Action::Flow]),
         Event::Answered(_, answer) => {
             let status = status_of(&answer);
             let verdict = verdict_on(&answer);
@@ -378,9 +354,29 @@ fn while_running(limits: Limits, now: Timestamp, call: Call, event: Event) -> (S
         Event::InitFailed(_) => {
             (State::Running(call), vec![refuse(RuntimeState::Running, RuntimeState::InitError)])
         }
-        Event::Exited(exit) => fail(limits, now, call, Some(Fault::Exit(exit)), false),
-        Event::TimeUp => fail(limits, now, call, None, false),
+        Event::Exited(exit) => fail(limits, now, call, Some(Fault::Exit(exit)), Told::Nothing),
+        Event::TimeUp => fail(limits, now, call, None, Told::Nothing),
         _ => (State::Running(call), vec![]),
+    }
+}
+
+fn while_flowing(limits: Limits, now: Timestamp, call: Call, event: Event) -> (State, Vec<Action>) {
+    let state = RuntimeState::InvocationResponse;
+    match event {
+        Event::Streamed(id, fault) if id == call.id => {
+            let (status, verdict) = match fault {
+                Some(fault) => (failed(&fault), Action::Refuse(Refusal::Truncated)),
+                None => (Status::Success, Action::Accept),
+            };
+            (State::Responded(call, status), vec![Action::Flowed, verdict])
+        }
+        Event::Exited(exit) => fail(limits, now, call, Some(Fault::Exit(exit)), Told::InPart),
+        Event::TimeUp => fail(limits, now, call, None, Told::InPart),
+        Event::Next => (State::Flowing(call), vec![refuse(state, RuntimeState::Ready)]),
+        event => {
+            let refusal = misplaced(&call, state, &event);
+            (State::Flowing(call), refusal)
+        }
     }
 }
 
@@ -396,20 +392,22 @@ fn after_response(
             let finish = Action::Finish(now.since(call.began), call.init, status);
             (State::Idle { init: None }, vec![Action::Park, Action::NoTimer, finish, Action::Offer])
         }
-        Event::Exited(exit) => fail(limits, now, call, Some(Fault::Exit(exit)), true),
-        Event::TimeUp => fail(limits, now, call, None, true),
-        Event::Answered(id, _) if id != call.id => {
-            (State::Responded(call, status), vec![Action::Refuse(Refusal::RequestId)])
+        Event::Exited(exit) => fail(limits, now, call, Some(Fault::Exit(exit)), Told::All),
+        Event::TimeUp => fail(limits, now, call, None, Told::All),
+        event => {
+            let refusal = misplaced(&call, RuntimeState::ResponseSent, &event);
+            (State::Responded(call, status), refusal)
         }
-        Event::Answered(_, answer) => {
-            (State::Responded(call, status), vec![refuse(RuntimeState::ResponseSent, leads_to(&answer))])
-        }
-        Event::InitFailed(_) => {
-            let refusal = refuse(RuntimeState::ResponseSent, RuntimeState::InitError);
-            (State::Responded(call, status), vec![refusal])
-        }
-        _ => (State::Responded(call, status), vec![]),
     }
+}
+
+/// What the caller of an invocation knows that fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    Nothing,
+    /// A response that ends here.
+    InPart,
+    All,
 }
 
 /// The runtime ended, or `fault` is `None` and its time did. What was in the sandbox is killed; /tmp stays.
@@ -418,17 +416,13 @@ fn fail(
     now: Timestamp,
     call: Call,
     fault: Option<Fault>,
-    replied: bool,
+    told: Told,
 ) -> (State, Vec<Action>) {
     let (took, status) = match &fault {
-        Some(fault) => (now.since(call.began), Status::Error(fault.error_type().to_owned())),
+        Some(fault) => (now.since(call.began), failed(fault)),
         None => (limits.timeout, Status::Timeout),
     };
-    let mut actions = vec![];
-    if !replied {
-        let fault = fault.clone().unwrap_or(Fault::Timeout(limits.timeout));
-        actions.push(Action::Reply(Answer::Fault(fault)));
-    }
+    let mut actions = told.end(fault.clone().unwrap_or(Fault::Timeout(limits.timeout)));
     actions.extend([Action::Reset, Action::Timer(now + RESET_TIME)]);
     (State::Resetting(Then::Ended(End { call, took, status, fault })), actions)
 }
@@ -470,7 +464,7 @@ fn reports(now: Timestamp, then: Then) -> (Vec<Action>, bool) {
     match then {
         Then::Rest(None) => (vec![], true),
         Then::Rest(Some(call)) => {
-            let mut actions = broken(now, call, true);
+            let mut actions = broken(now, call, Told::Nothing);
             actions.insert(1, Action::StartLine);
             (actions, false)
         }
@@ -497,8 +491,9 @@ impl End {
 /// The sandbox broke: whoever waits gets an answer, and everything ends.
 fn lost(now: Timestamp, state: State) -> (State, Vec<Action>) {
     let mut actions = match state {
-        State::Running(call) => broken(now, call, true),
-        State::Responded(call, _) => broken(now, call, false),
+        State::Running(call) => broken(now, call, Told::Nothing),
+        State::Flowing(call) => broken(now, call, Told::InPart),
+        State::Responded(call, _) => broken(now, call, Told::All),
         State::Init(Init { call, .. }) => reports(now, Then::Rest(call)).0,
         State::Resetting(then) => reports(now, then).0,
         _ => vec![],
@@ -508,48 +503,31 @@ fn lost(now: Timestamp, state: State) -> (State, Vec<Action>) {
 }
 
 /// The end of a call whose sandbox broke.
-fn broken(now: Timestamp, call: Call, waiting: bool) -> Vec<Action> {
-    let status = Status::Error(Fault::Sandbox.error_type().to_owned());
-    let finish = Action::Finish(now.since(call.began), call.init, status);
-    let reply = waiting.then_some(Action::Reply(Answer::Fault(Fault::Sandbox)));
-    reply.into_iter().chain([finish]).collect()
+fn broken(now: Timestamp, call: Call, told: Told) -> Vec<Action> {
+    let finish = Action::Finish(now.since(call.began), call.init, failed(&Fault::Sandbox));
+    told.end(Fault::Sandbox).into_iter().chain([finish]).collect()
+}
+
+impl Told {
+    /// Tells the caller the rest.
+    fn end(self, fault: Fault) -> Vec<Action> {
+        match self {
+            Self::Nothing => vec![Action::Reply(Answer::Fault(fault))],
+            Self::InPart => vec![Action::Flowed],
+            Self::All => vec![],
+        }
+    }
 }
 
 fn status_of(answer: &Answer) -> Status {
     match answer {
-        Answer::Fault(fault) => Status::Error(fault.error_type().to_owned()),
-        Answer::Response(_) | Answer::Error { .. } => Status::Success,
+        Answer::Fault(fault) => failed(fault),
+        Answer::Response { .. } | Answer::Error { .. } => Status::Success,
     }
 }
 
-const fn verdict_on(answer: &Answer) -> Action {
-    match answer {
-        Answer::Fault(Fault::ResponseTooLarge) => Action::Refuse(Refusal::TooLarge),
-        Answer::Fault(Fault::TruncatedResponse) => Action::Refuse(Refusal::Truncated),
-        Answer::Fault(Fault::ResponseMode) => Action::Refuse(Refusal::ResponseMode),
-        _ => Action::Accept,
-    }
-}
-
-const fn leads_to(answer: &Answer) -> RuntimeState {
-    match answer {
-        Answer::Error { .. } => RuntimeState::InvocationErrorResponse,
-        Answer::Response(_) | Answer::Fault(_) => RuntimeState::InvocationResponse,
-    }
-}
-
-const fn refuse(from: RuntimeState, to: RuntimeState) -> Action {
-    Action::Refuse(Refusal::Transition { from, to })
-}
-
-/// A call over a connection whose process is being killed has no one to answer to.
-fn without_runtime(event: &Event) -> Vec<Action> {
-    match event {
-        Event::Next | Event::Answered(..) | Event::InitFailed(_) => {
-            vec![Action::Refuse(Refusal::RequestId)]
-        }
-        _ => vec![],
-    }
+fn failed(fault: &Fault) -> Status {
+    Status::Error(fault.error_type().to_owned())
 }
 
 impl Default for Limits {

@@ -11,6 +11,7 @@ mod bodies;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+mod streams;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -27,7 +28,8 @@ use base::limits::{
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use http::{HeaderMap, Method, Request, Response};
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -41,6 +43,7 @@ use tokio::time::Sleep;
 use self::bodies::Body;
 use super::peer;
 use crate::environment::rules::Refusal;
+use crate::flow::Sink;
 use crate::outcome::{Answer, Fault, sanitise};
 
 /// What the runtime asks for.
@@ -48,6 +51,8 @@ use crate::outcome::{Answer, Fault, sanitise};
 pub enum Call {
     /// Work; answered when there is some.
     Next(oneshot::Sender<NextReply>),
+    /// A way for the response to this invocation, which it streams; `None` when the path held no id at all.
+    Stream(Option<RequestId>, Option<HeaderValue>, oneshot::Sender<Passage>),
     /// To take this.
     Post(Posted, oneshot::Sender<Verdict>),
 }
@@ -57,8 +62,21 @@ pub enum Call {
 pub enum Posted {
     /// The answer to an invocation; `None` when the path held no id at all.
     Answer(Option<RequestId>, Answer),
+    /// That the response which this sink took has ended, and the fault when it ended early.
+    Streamed(RequestId, Sink, Option<Fault>),
     /// That it cannot initialise.
     InitError(Answer),
+}
+
+/// How a streamed response goes to its caller.
+#[derive(Debug)]
+pub enum Passage {
+    /// In one piece: it is posted when all of it is there.
+    Whole,
+    /// As it comes, to the caller of this invocation.
+    Flowing(RequestId, Sink),
+    /// Not at all.
+    Refused(Refusal),
 }
 
 /// The answer to a post: taken, or why not.
@@ -244,10 +262,7 @@ impl Shared {
         match route(&head.method, head.uri.path()) {
             Route::Ping => answers::pong(),
             Route::Next => self.next().await,
-            Route::Response(id) => {
-                let answer = self.response(&head.headers, body).await;
-                self.post(Posted::Answer(id.parse().ok().map(RequestId), answer)).await
-            }
+            Route::Response(id) => self.response(id.parse().ok().map(RequestId), &head.headers, body).await,
             Route::Error(id) => {
                 let answer = self.error(&head.headers, body).await;
                 self.post(Posted::Answer(id.parse().ok().map(RequestId), answer)).await
@@ -285,20 +300,35 @@ impl Shared {
         }
     }
 
-    async fn response(&self, headers: &HeaderMap, body: Incoming) -> Answer {
+    async fn response(
+        &self,
+        id: Option<RequestId>,
+        headers: &HeaderMap,
+        body: Incoming,
+    ) -> Response<Full<Bytes>> {
+        let content_type = headers.get(CONTENT_TYPE).cloned();
         let streaming = match headers.get("lambda-runtime-function-response-mode") {
             None => false,
             Some(mode) if mode.as_bytes().eq_ignore_ascii_case(b"streaming") => true,
             Some(_) => {
                 let _ = self.read(body).await;
-                return Answer::Fault(Fault::ResponseMode);
+                return self.post(Posted::Answer(id, Answer::Fault(Fault::ResponseMode))).await;
             }
         };
+        if streaming {
+            return self.streamed(id, content_type, body).await;
+        }
+        let answer = self.whole(content_type, false, body).await;
+        self.post(Posted::Answer(id, answer)).await
+    }
+
+    /// Reads a response to its end. The trailers of one that is streamed may make it an error.
+    async fn whole(&self, content_type: Option<HeaderValue>, streaming: bool, body: Incoming) -> Answer {
         match self.read(body).await {
-            Body::Whole(_, Some(trailers)) if streaming && bodies::trailing_error(&trailers).is_some() => {
-                bodies::trailing_error(&trailers).unwrap_or(Answer::Fault(Fault::TruncatedResponse))
-            }
-            Body::Whole(bytes, _) => Answer::Response(bytes),
+            Body::Whole(body, trailers) => trailers
+                .filter(|_| streaming)
+                .and_then(|trailers| bodies::trailing_error(&trailers))
+                .unwrap_or(Answer::Response { content_type, body }),
             Body::TooLarge => Answer::Fault(Fault::ResponseTooLarge),
             Body::Truncated => Answer::Fault(Fault::TruncatedResponse),
         }

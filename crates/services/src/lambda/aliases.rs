@@ -12,7 +12,7 @@ use wire::lambda as api;
 use super::Lambda;
 use super::checks::Refusal;
 use super::errors::Failure;
-use super::names::{NameError, Target};
+use super::names::Target;
 use super::pages::Page;
 use super::update::revision;
 use crate::Context;
@@ -29,7 +29,7 @@ impl Lambda {
         let target = self.target(context, &input.function_name, None, "lambda:CreateAlias")?;
         let key = target.latest()?;
         // An unknown function is told by the version that the alias was to lead to.
-        let missing = || NameError::Unknown(format!("{}:{}", target.function, input.function_version));
+        let missing = || target.with(&input.function_version).unknown();
         self.existing(&target, missing()).await?;
         let new = NewAlias {
             name: input.name.into(),
@@ -49,7 +49,7 @@ impl Lambda {
     ) -> Result<api::AliasConfiguration, Failure> {
         let target = self.target(context, &input.function_name, None, "lambda:GetAlias")?;
         target.latest()?;
-        let missing = || NameError::NoAlias(format!("{}:{}", target.function, input.name));
+        let missing = || target.with(&input.name).unknown_part();
         let function = self.existing(&target, missing()).await?;
         let alias = function.aliases.get(&*input.name).ok_or_else(missing)?;
         Ok(shown(&function.key, alias))
@@ -71,10 +71,7 @@ impl Lambda {
         if !function.aliases.contains_key(&name) {
             return Err(unknown().into());
         }
-        let to = |text: String| {
-            let missing = NameError::Unknown(format!("{}:{text}", target.function));
-            version(&text).ok_or(missing)
-        };
+        let to = |text: String| version(&text).ok_or_else(|| target.with(&text).unknown());
         let update = AliasUpdate {
             expected: revision(input.revision_id.as_deref())?,
             version: input.function_version.map(to).transpose()?,
@@ -132,8 +129,9 @@ fn routing(target: &Target, config: api::AliasRoutingConfiguration) -> Result<Op
         return Err(Refusal::TwoWeights.into());
     }
     let Some((text, weight)) = weights.into_iter().next() else { return Ok(None) };
-    let missing = || NameError::Unknown(format!("{}:{text}", target.function));
-    let version = text.parse().map_err(|_| missing())?;
+    let Ok(Qualifier::Version(version)) = Qualifier::parse(&text) else {
+        return Err(target.with(&text).unknown().into());
+    };
     // The front end has made sure that it is from 0 to 1.
     Ok(Weight::new(weight).map(|weight| Routing { version, weight }))
 }

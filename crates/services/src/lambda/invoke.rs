@@ -1,15 +1,20 @@
 //! Invoke: one run, awaited.
 
+use std::sync::Arc;
+
+use access::Authorized;
+use base::arn::FunctionArn;
 use base::limits::{CLIENT_CONTEXT_BYTES, INLINE_BYTES, SYNC_REQUEST_BYTES};
 use base64::Engine;
 use base64::alphabet::STANDARD as ALPHABET;
 use base64::engine::general_purpose::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use bytes::Bytes;
-use catalogue::{CatalogueError, State};
-use engine::{Invocation, Reply, TraceHeader};
+use catalogue::{CatalogueError, State, Version};
+use engine::{Ended, Invocation, Reply, TraceHeader};
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use serde::de::IgnoredAny;
+use tokio::sync::oneshot;
 use wire::answer::Answer;
 use wire::lambda as api;
 
@@ -19,7 +24,7 @@ use super::errors::{Failure, fault, not_now};
 use super::{Lambda, json};
 use crate::Context;
 
-const TRACE: HeaderName = HeaderName::from_static("x-amzn-trace-id");
+pub(super) const TRACE: HeaderName = HeaderName::from_static("x-amzn-trace-id");
 const REMAPPED_LENGTH: HeaderName = HeaderName::from_static("x-amzn-remapped-content-length");
 
 /// SDKs in other languages leave base64's padding out.
@@ -27,6 +32,22 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
     &ALPHABET,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
+
+/// A version that may be run, and the function as the caller named it.
+pub(super) struct Runnable {
+    version: Arc<Version>,
+    requested: FunctionArn,
+}
+
+/// What a function is to be run with.
+pub(super) struct Event {
+    /// The body of the request.
+    pub(super) payload: Option<Bytes>,
+    /// In base64.
+    pub(super) client_context: Option<String>,
+    /// Whether the caller wants the end of the log.
+    pub(super) tail: bool,
+}
 
 impl Lambda {
     pub(super) async fn invoke(
@@ -38,8 +59,26 @@ impl Lambda {
             (input.invocation_type == Some(api::InvocationType::Event), "Invoke with InvocationType Event"),
             (input.durable_execution_name.is_some(), "durable executions"),
         ])?;
-        let target =
-            self.target(context, &input.function_name, input.qualifier.as_deref(), "lambda:InvokeFunction")?;
+        let (name, qualifier) = (&input.function_name, input.qualifier.as_deref());
+        let runnable = self.runnable(context, name, qualifier, input.tenant_id.as_deref()).await?;
+        if input.invocation_type == Some(api::InvocationType::DryRun) {
+            return Ok(api::InvocationResponse { status_code: Some(204), ..Default::default() }.into());
+        }
+        let tail = input.log_type == Some(api::LogType::Tail);
+        let event = Event { payload: input.payload, client_context: input.client_context, tail };
+        let invocation = self.invocation(context, runnable, event).await?;
+        answer(self.parts.runner.invoke(invocation).await?, tail).await
+    }
+
+    /// What a request to run a function names.
+    pub(super) async fn runnable(
+        &self,
+        context: &Context,
+        name: &str,
+        qualifier: Option<&str>,
+        tenant: Option<&str>,
+    ) -> Result<Runnable, Failure> {
+        let target = self.target(context, name, qualifier, "lambda:InvokeFunction")?;
         let (Some(qualifier), Some(requested)) = (target.qualifier(), target.arn()) else {
             return Err(target.unknown_to_invoke().into());
         };
@@ -47,18 +86,24 @@ impl Lambda {
             Err(CatalogueError::NotFound { .. }) => return Err(target.unknown_to_invoke().into()),
             other => other?,
         };
-        if input.tenant_id.is_some() {
+        if tenant.is_some() {
             return Err(Refusal::Tenant.into());
         }
-        if input.invocation_type == Some(api::InvocationType::DryRun) {
-            return Ok(api::InvocationResponse { status_code: Some(204), ..Default::default() }.into());
-        }
-        let payload = payload(input.payload).await?;
-        let client_context = input.client_context.as_deref().map(client_context).transpose()?;
+        Ok(Runnable { version, requested })
+    }
+
+    /// One run of it, if its caller may make it.
+    pub(super) async fn invocation(
+        &self,
+        context: &Context,
+        Runnable { version, requested }: Runnable,
+        Event { payload: body, client_context: text, tail }: Event,
+    ) -> Result<Authorized<Invocation>, Failure> {
+        let payload = payload(body).await?;
+        let client_context = text.as_deref().map(client_context).transpose()?;
         if version.state != State::Active {
             return Err(Failure(not_now(version.state.as_str())));
         }
-        let tail = input.log_type == Some(api::LogType::Tail);
         let now = self.parts.clock.now();
         let trace = TraceHeader::of_invoke(context.trace.as_deref(), &version.arn, now, &self.parts.dice);
         let invocation = Invocation {
@@ -71,8 +116,7 @@ impl Lambda {
             cognito_identity: None,
             tail,
         };
-        let invocation = self.parts.gate.authorize(&context.principal, invocation)?;
-        answer(self.parts.runner.invoke(invocation).await?, tail).await
+        Ok(self.parts.gate.authorize(&context.principal, invocation)?)
     }
 }
 
@@ -108,8 +152,7 @@ fn client_context(text: &str) -> Result<String, Refusal> {
 }
 
 async fn answer(reply: Reply, tail: bool) -> Result<Answer<api::InvocationResponse>, Failure> {
-    // An environment that broke has no tail; its caller still gets the function's answer.
-    let log = if tail { reply.end.await.ok().map(|ended| STANDARD.encode(&ended.tail)) } else { None };
+    let log = if tail { log_result(reply.end).await } else { None };
     let output = api::InvocationResponse {
         status_code: Some(200),
         function_error: reply.function_error.map(|error| error.as_str().to_owned()),
@@ -125,4 +168,9 @@ async fn answer(reply: Reply, tail: bool) -> Result<Answer<api::InvocationRespon
         answer = answer.header(TRACE, trace);
     }
     Ok(answer)
+}
+
+/// The end of the log. An environment that broke has none; its caller still gets the function's answer.
+pub(super) async fn log_result(end: oneshot::Receiver<Ended>) -> Option<String> {
+    end.await.ok().map(|ended| STANDARD.encode(&ended.tail))
 }

@@ -80,11 +80,16 @@ impl Target {
         }
     }
 
+    /// The same function with this qualifier in place of its own.
+    pub(crate) fn with(&self, qualifier: &str) -> Self {
+        Self { function: self.function.clone(), qualifier: Some(qualifier.into()) }
+    }
+
     /// The function of an operation that works on whole functions only: no qualifier may be given, not even
     /// `$LATEST`.
-    pub(crate) fn unqualified(self) -> Result<FunctionArn, NameError> {
+    pub(crate) fn unqualified(&self) -> Result<FunctionKey, NameError> {
         match self.qualifier {
-            None => Ok(self.function),
+            None => Ok(self.key()),
             Some(_) => Err(NameError::Qualified),
         }
     }

@@ -3,6 +3,7 @@
 mod invoking;
 mod life;
 mod refusals;
+mod streaming;
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -18,7 +19,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use catalogue::{Catalogue, FunctionKey};
-use engine::{Ended, FunctionError, Invocation, InvokeError, Reply};
+use engine::{Ended, Flow, FunctionError, Invocation, InvokeError, Reply};
 use serde_json::{Value, json};
 use store::Blobs;
 use store::memory::MemoryStore;
@@ -64,6 +65,12 @@ impl Runner for Script {
         let executed_version = invocation.version.qualifier.clone();
         self.seen.lock().unwrap().push(invocation);
         Ok(Reply { executed_version, function_error, payload, trace, end: ended })
+    }
+
+    async fn stream(&self, invocation: Authorized<Invocation>) -> Result<Reply<Flow>, InvokeError> {
+        let Reply { executed_version, function_error, payload, trace, end } = self.invoke(invocation).await?;
+        let payload = Flow::whole(http::HeaderValue::from_static("text/tea"), payload);
+        Ok(Reply { executed_version, function_error, payload, trace, end })
     }
 }
 
@@ -186,6 +193,19 @@ fn archive(path: &str, content: &[u8]) -> Vec<u8> {
     zip.start_file(path, zip::write::SimpleFileOptions::default()).unwrap();
     zip.write_all(content).unwrap();
     zip.finish().unwrap().into_inner()
+}
+
+/// Status and headers of an answer, these in order of their names and without those that no two answers share.
+fn head(response: &Response) -> Vec<String> {
+    let mut lines: Vec<String> = response
+        .headers()
+        .iter()
+        .filter(|(name, _)| *name != "x-amzn-requestid" && *name != "x-amzn-trace-id")
+        .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
+        .collect();
+    lines.sort();
+    lines.insert(0, response.status().as_u16().to_string());
+    lines
 }
 
 /// Status, error type and body of an answer.

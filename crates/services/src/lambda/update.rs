@@ -68,8 +68,10 @@ impl Lambda {
             self.target(context, &input.function_name, input.qualifier.as_deref(), "lambda:DeleteFunction")?;
         match &target.qualifier {
             None => self.remove(&target).await?,
-            Some(_) => match target.qualifier() {
+            Some(qualifier) => match target.qualifier() {
                 Some(Qualifier::Latest) => return Err(Refusal::DeleteLatest.into()),
+                // A number that no version can have.
+                None if digits(qualifier) => drop(self.existing(&target, target.unknown_function()).await?),
                 Some(Qualifier::Alias(_)) | None => return Err(Refusal::DeleteAlias.into()),
                 Some(Qualifier::Version(number)) => self.remove_version(&target, number).await?,
             },
@@ -177,6 +179,10 @@ fn code_built(input: &api::UpdateFunctionCodeRequest) -> Result<(), Refusal> {
         (input.source_kms_key_arn.is_some(), "SourceKMSKeyArn"),
         (input.s3_object_storage_mode.is_some(), "S3ObjectStorageMode"),
     ])
+}
+
+fn digits(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// The revision that the caller last saw. What is none is not the latest either.

@@ -5110,7 +5110,7 @@ pub struct InvokeWithResponseStreamRequest {
     pub qualifier: Option<String>,
     pub payload: Option<Bytes>,
     pub tenant_id: Option<String>,
-    pub invocation_type: Option<ResponseStreamingInvocationType>,
+    pub invocation_type: Option<String>,
 }
 
 impl fmt::Debug for InvokeWithResponseStreamRequest {
@@ -6614,36 +6614,6 @@ impl IntoValue for ResolvedS3Object {
                 .with_some(1, self.s3_key)
                 .with_some(2, self.s3_object_version),
         )
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ResponseStreamingInvocationType {
-    RequestResponse,
-    DryRun,
-}
-
-impl ResponseStreamingInvocationType {
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::RequestResponse => "RequestResponse",
-            Self::DryRun => "DryRun",
-        }
-    }
-
-    pub fn parse(text: &str) -> Option<Self> {
-        Some(match text {
-            "RequestResponse" => Self::RequestResponse,
-            "DryRun" => Self::DryRun,
-            _ => return None,
-        })
-    }
-}
-
-impl FromValue for ResponseStreamingInvocationType {
-    fn from_value(value: Value) -> Result<Self, Mismatch> {
-        let text = String::from_value(value)?;
-        Self::parse(&text).ok_or(Mismatch { expected: "ResponseStreamingInvocationType" })
     }
 }
 
@@ -9874,8 +9844,7 @@ pub mod shapes {
         .pattern(r"(arn:(aws[a-zA-Z-]*)?:[a-z0-9-.]+:.*)|()");
     pub static RESOURCE_POLICY: Shape =
         Shape::string("ResourcePolicy").min(1.0).max(20480.0).pattern(r"[\s\S]+");
-    pub static RESPONSE_STREAMING_INVOCATION_TYPE: Shape =
-        Shape::enumeration("ResponseStreamingInvocationType", &["RequestResponse", "DryRun"]);
+    pub static RESPONSE_STREAMING_INVOCATION_TYPE: Shape = Shape::string("ResponseStreamingInvocationType");
     pub static RESUME_DURABLE_EXECUTION_REQUEST: Shape = Shape::structure(
         "ResumeDurableExecutionRequest",
         &[

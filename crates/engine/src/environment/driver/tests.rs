@@ -1,5 +1,7 @@
 //! Environments with scripted runtimes: what callers get, and what stands in the log.
 
+mod streaming;
+
 use std::time::Duration;
 
 use expect_test::{Expect, expect};

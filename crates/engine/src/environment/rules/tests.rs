@@ -21,7 +21,13 @@ fn event(words: &[&str]) -> Event {
         ["next"] => Event::Next,
         ["call", number] => Event::Called(id(number.parse().expect("a number"))),
         ["response", number] => {
-            Event::Answered(id(number.parse().expect("a number")), Answer::Response("1".into()))
+            let response = Answer::Response { content_type: None, body: "1".into() };
+            Event::Answered(id(number.parse().expect("a number")), response)
+        }
+        ["begun", number] => Event::Begun(id(number.parse().expect("a number"))),
+        ["streamed", number] => Event::Streamed(id(number.parse().expect("a number")), None),
+        ["broken", number] => {
+            Event::Streamed(id(number.parse().expect("a number")), Some(Fault::TruncatedResponse))
         }
         ["error", number] => Event::Answered(id(number.parse().expect("a number")), error("Function.Boom")),
         ["oversize", number] => {
@@ -47,7 +53,7 @@ fn shown(action: &Action) -> String {
             format!("init-report({phase:?} {} {status:?})", took.as_millis())
         }
         Action::FaultLine(fault) => format!("fault-line({})", fault.cause()),
-        Action::Reply(Answer::Response(_)) => "reply(result)".into(),
+        Action::Reply(Answer::Response { .. }) => "reply(result)".into(),
         Action::Reply(Answer::Error { kind, .. }) => format!("reply(error {kind})"),
         Action::Reply(Answer::Fault(fault)) => format!("reply(fault {})", fault.error_type()),
         Action::Finish(took, init, status) => {
@@ -363,6 +369,113 @@ fn an_environment_that_is_closed_does_nothing_more() {
 }
 
 #[test]
+fn a_streamed_response_ends_before_its_call_does() {
+    check(
+        "0 built; 100 next; 100 call 1; 200 begun 1; 300 streamed 1; 301 next",
+        &expect![[r#"
+        0 built: initstart(init), start, timer@10000
+        100 next: park, notimer, init-report(Init 100 Success), offer
+        100 call 1: startline, deliver, timer@3100
+        200 begun 1: flow
+        300 streamed 1: flowed, accept
+        301 next: park, notimer, finish(201 init 100 Success), offer
+    "#]],
+    );
+    check(
+        "0 built; 100 next; 100 call 1; 200 begun 1; 300 broken 1; 301 next",
+        &expect![[r#"
+        0 built: initstart(init), start, timer@10000
+        100 next: park, notimer, init-report(Init 100 Success), offer
+        100 call 1: startline, deliver, timer@3100
+        200 begun 1: flow
+        300 broken 1: flowed, refuse(truncated)
+        301 next: park, notimer, finish(201 init 100 Error("Runtime.TruncatedResponse")), offer
+    "#]],
+    );
+}
+
+#[test]
+fn a_fault_while_a_response_streams_cuts_it() {
+    check(
+        "0 built; 100 next; 100 call 1; 200 begun 1; 3100 time; 3101 streamed 1; 3110 reset",
+        &expect![[r#"
+            0 built: initstart(init), start, timer@10000
+            100 next: park, notimer, init-report(Init 100 Success), offer
+            100 call 1: startline, deliver, timer@3100
+            200 begun 1: flow
+            3100 time: flowed, reset, timer@8100
+            3101 streamed 1: 
+            3110 reset: finish(3000 init 100 Timeout), notimer, offer
+        "#]],
+    );
+    check(
+        "0 built; 100 next; 100 call 1; 200 begun 1; 300 broken 1; 301 exit 1; 310 reset",
+        &expect![[r#"
+            0 built: initstart(init), start, timer@10000
+            100 next: park, notimer, init-report(Init 100 Success), offer
+            100 call 1: startline, deliver, timer@3100
+            200 begun 1: flow
+            300 broken 1: flowed, refuse(truncated)
+            301 exit 1: reset, timer@5301
+            310 reset: fault-line(Runtime exited with error: exit status 1), finish(201 init 100 Error("Runtime.ExitError")), notimer, offer
+        "#]],
+    );
+    check(
+        "0 built; 100 next; 100 call 1; 200 begun 1; 300 oom; 310 reset",
+        &expect![[r#"
+        0 built: initstart(init), start, timer@10000
+        100 next: park, notimer, init-report(Init 100 Success), offer
+        100 call 1: startline, deliver, timer@3100
+        200 begun 1: flow
+        300 oom: flowed, reset, timer@5300
+        310 reset: fault-line(Runtime exited with error: signal: killed), finish(200 init 100 Error("Runtime.OutOfMemory")), notimer, offer
+    "#]],
+    );
+    check(
+        "0 built; 100 next; 100 call 1; 200 begun 1; 300 lost",
+        &expect![[r#"
+        0 built: initstart(init), start, timer@10000
+        100 next: park, notimer, init-report(Init 100 Success), offer
+        100 call 1: startline, deliver, timer@3100
+        200 begun 1: flow
+        300 lost: flowed, finish(200 init 100 Error("Sandbox.Failure")), destroy
+    "#]],
+    );
+}
+
+#[test]
+fn a_response_streams_in_its_place_only() {
+    check(
+        "0 built; 1 begun 1; 3 next; 4 begun 1; 6 call 1; 7 begun 2; 8 begun 1; 9 begun 1; 10 begun 2; \
+         11 response 1; 12 error 1; 13 init-error; 14 next; 15 streamed 2; 16 streamed 1; 17 begun 1; 18 streamed 1; \
+         19 next; 20 begun 1; 21 close; 22 begun 1",
+        &expect![[r#"
+            0 built: initstart(init), start, timer@10000
+            1 begun 1: refuse(Started to InvocationResponse)
+            3 next: park, notimer, init-report(Init 3 Success), offer
+            4 begun 1: refuse(requestid)
+            6 call 1: startline, deliver, timer@3006
+            7 begun 2: refuse(requestid)
+            8 begun 1: flow
+            9 begun 1: refuse(InvocationResponse to InvocationResponse)
+            10 begun 2: refuse(requestid)
+            11 response 1: refuse(InvocationResponse to InvocationResponse)
+            12 error 1: refuse(InvocationResponse to InvocationErrorResponse)
+            13 init-error: refuse(InvocationResponse to InitError)
+            14 next: refuse(InvocationResponse to Ready)
+            15 streamed 2: 
+            16 streamed 1: flowed, accept
+            17 begun 1: refuse(ResponseSent to InvocationResponse)
+            18 streamed 1: 
+            19 next: park, notimer, finish(13 init 3 Success), offer
+            20 begun 1: refuse(requestid)
+            21 close: destroy
+            22 begun 1: refuse(requestid)
+        "#]],
+    );
+}
+
+#[test]
 fn random_lives_never_lose_or_double_an_answer() {
     let events = [
         "next",
@@ -371,6 +484,9 @@ fn random_lives_never_lose_or_double_an_answer() {
         "response 1",
         "response 1",
         "error 1",
+        "begun 1",
+        "streamed 1",
+        "broken 1",
         "oversize 1",
         "init-error",
         "exit 0",
@@ -386,7 +502,7 @@ fn random_lives_never_lose_or_double_an_answer() {
     for seed in 0..20_000_u64 {
         let dice = base::random::Dice::seeded(seed);
         let mut environment = Environment::new(LIMITS);
-        let (mut running, mut replied, mut free, mut now) = (false, false, false, 0_i64);
+        let (mut running, mut replied, mut flows, mut free, mut now) = (false, false, false, false, 0_i64);
         let mut step = vec!["built"];
         for _ in 0..60 {
             now += i64::from(dice.bytes::<1>()[0]);
@@ -402,9 +518,17 @@ fn random_lives_never_lose_or_double_an_answer() {
                         assert!(running && !replied, "seed {seed}: nobody waits for a reply");
                         replied = true;
                     }
+                    Action::Flow => {
+                        assert!(running && !replied, "seed {seed}: nobody waits for a response");
+                        (replied, flows) = (true, true);
+                    }
+                    Action::Flowed => {
+                        assert!(flows, "seed {seed}: nothing flows");
+                        flows = false;
+                    }
                     Action::Deliver | Action::StartLine => assert!(running, "seed {seed}: {action:?}"),
                     Action::Finish(..) => {
-                        assert!(running && replied, "seed {seed}: finished without a reply");
+                        assert!(running && replied && !flows, "seed {seed}: finished without a reply");
                         (running, replied) = (false, false);
                     }
                     _ => {}

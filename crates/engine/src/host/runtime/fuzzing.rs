@@ -11,9 +11,10 @@ use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use super::{Call, NextReply, Posted, Shared, Verdict, Work, converse};
+use super::{Call, NextReply, Passage, Posted, Shared, Verdict, Work, converse};
 use crate::environment::rules::{Action, Environment, Event, Limits, Refusal};
-use crate::outcome::Answer;
+use crate::flow::{Flow, flow};
+use crate::outcome::{Answer, UNNAMED};
 
 /// Holds whatever one input can be answered with.
 const PIPE: usize = 16 << 20;
@@ -21,7 +22,8 @@ const PIPE: usize = 16 << 20;
 /// Sends `bytes` over one connection, as much of them as the API takes; what it answered, and how many invocations
 /// their callers had an answer for.
 ///
-/// The function is invoked again whenever its environment is free, with the ids 1, 2, 3, ...
+/// The function is invoked again whenever its environment is free, with the ids 1, 2, 3, ... Callers with even ids take
+/// responses as they come.
 ///
 /// # Panics
 ///
@@ -45,7 +47,7 @@ pub fn exchange(bytes: &[u8]) -> (Vec<u8>, u128) {
         }
         match calls.poll_recv(&mut cx) {
             Poll::Ready(Some(call)) => played.hear(call),
-            _ if read => {}
+            _ if read || played.takes(&mut cx) => {}
             _ if is_open => {
                 let _ = Pin::new(&mut client).poll_shutdown(&mut cx);
                 is_open = false;
@@ -72,10 +74,13 @@ struct Played {
     replies: u128,
     asker: Option<Asker>,
     parked: Option<oneshot::Sender<NextReply>>,
+    /// What the last caller gets that takes its response as it comes.
+    flow: Option<Flow>,
 }
 
 enum Asker {
     Next(oneshot::Sender<NextReply>),
+    Stream(oneshot::Sender<Passage>),
     Post(oneshot::Sender<Verdict>),
 }
 
@@ -89,6 +94,7 @@ impl Played {
             replies: 0,
             asker: None,
             parked: None,
+            flow: None,
         };
         played.on(Event::Built);
         played
@@ -100,9 +106,20 @@ impl Played {
                 self.asker = Some(Asker::Next(asker));
                 Event::Next
             }
+            Call::Stream(_, _, asker) if !self.is_answered() && self.called % 2 == 1 => {
+                return drop(asker.send(Passage::Whole));
+            }
+            Call::Stream(id, _, asker) => {
+                self.asker = Some(Asker::Stream(asker));
+                match id {
+                    Some(id) => Event::Begun(id),
+                    None => return self.refuse(Refusal::RequestId),
+                }
+            }
             Call::Post(posted, asker) => {
                 self.asker = Some(Asker::Post(asker));
                 match posted {
+                    Posted::Streamed(id, _, fault) => Event::Streamed(id, fault),
                     Posted::Answer(Some(id), answer) => Event::Answered(id, answer),
                     Posted::Answer(None, _) => return self.refuse(Refusal::RequestId),
                     Posted::InitError(answer) => Event::InitFailed(answer),
@@ -137,10 +154,18 @@ impl Played {
             },
             Action::Refuse(refusal) => self.refuse(refusal),
             Action::Reply(answer) => {
-                self.replies += 1;
-                assert_eq!(self.replies, self.called, "every invocation is answered once");
-                if let Answer::Response(body) | Answer::Error { body, .. } = answer {
+                self.replied();
+                if let Answer::Response { body, .. } | Answer::Error { body, .. } = answer {
                     assert!(body.len() <= SYNC_RESPONSE_BYTES);
+                }
+            }
+            Action::Flow => {
+                self.replied();
+                let (sink, flow) = flow(UNNAMED);
+                self.flow = Some(flow);
+                match self.asker.take() {
+                    Some(Asker::Stream(asker)) => drop(asker.send(Passage::Flowing(id(self.called), sink))),
+                    _ => panic!("what flows is a response"),
                 }
             }
             Action::Finish(..) => assert_eq!(self.replies, self.called, "what ends has been answered"),
@@ -156,10 +181,26 @@ impl Played {
         }
     }
 
+    fn replied(&mut self) {
+        self.replies += 1;
+        assert_eq!(self.replies, self.called, "every invocation is answered once");
+    }
+
+    fn is_answered(&self) -> bool {
+        self.replies == self.called
+    }
+
+    /// Takes what has come of a streamed response; whether there was any.
+    fn takes(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(flow) = &mut self.flow else { return false };
+        let taken = pin!(flow.next()).poll(cx).map(|piece| piece.is_some());
+        taken == Poll::Ready(true)
+    }
+
     fn park(&mut self) {
         match self.asker.take() {
             Some(Asker::Next(asker)) => self.parked = Some(asker),
-            Some(Asker::Post(_)) => panic!("what is parked is a call for work"),
+            Some(Asker::Stream(_) | Asker::Post(_)) => panic!("what is parked is a call for work"),
             None => {}
         }
     }
@@ -167,6 +208,7 @@ impl Played {
     fn refuse(&mut self, refusal: Refusal) {
         match self.asker.take().expect("what is refused was asked") {
             Asker::Next(asker) => drop(asker.send(NextReply::Refused(refusal))),
+            Asker::Stream(asker) => drop(asker.send(Passage::Refused(refusal))),
             Asker::Post(asker) => drop(asker.send(Err(refusal))),
         }
     }

@@ -41,6 +41,7 @@ async fn api(
 fn willing(call: Call) {
     match call {
         Call::Next(asker) => drop(asker.send(NextReply::Work(Box::new(work())))),
+        Call::Stream(_, _, asker) => drop(asker.send(Passage::Whole)),
         Call::Post(Posted::Answer(None, _), asker) => drop(asker.send(Err(Refusal::RequestId))),
         Call::Post(Posted::Answer(_, Answer::Fault(Fault::ResponseTooLarge)), asker) => {
             let _ = asker.send(Err(Refusal::TooLarge));
@@ -195,8 +196,10 @@ async fn a_transition_out_of_place_names_both_states() {
 /// What the environment was told by a post.
 async fn told(request: Vec<u8>) -> Posted {
     let (sender, mut posts) = mpsc::unbounded_channel();
-    let (address, _task) = api(move |call| {
-        if let Call::Post(posted, asker) = call {
+    let (address, _task) = api(move |call| match call {
+        Call::Next(_) => {}
+        Call::Stream(_, _, asker) => drop(asker.send(Passage::Whole)),
+        Call::Post(posted, asker) => {
             let _ = asker.send(Ok(()));
             let _ = sender.send(posted);
         }
@@ -215,6 +218,7 @@ fn answer_of(posted: Posted) -> Answer {
             answer
         }
         Posted::InitError(answer) => answer,
+        Posted::Streamed(..) => panic!("nothing here flows"),
     }
 }
 
@@ -249,13 +253,14 @@ async fn errors_keep_their_body_and_have_their_type_sanitised() {
 }
 
 #[tokio::test]
-async fn a_streamed_response_is_one_response_and_its_trailers_may_make_it_an_error() {
+async fn a_streamed_response_is_one_to_a_caller_that_waits_for_it_and_its_trailers_may_make_it_an_error() {
     let head = format!(
         "POST /2018-06-01/runtime/invocation/{ID}/response HTTP/1.1\r\nhost: x\r\n\
          lambda-runtime-function-response-mode: streaming\r\ntransfer-encoding: chunked\r\n\
          trailer: Lambda-Runtime-Function-Error-Type, Lambda-Runtime-Function-Error-Body\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n"
     );
-    assert_eq!(answer_of(told(format!("{head}\r\n").into()).await), Answer::Response("abcde".into()));
+    let whole = Answer::Response { content_type: None, body: "abcde".into() };
+    assert_eq!(answer_of(told(format!("{head}\r\n").into()).await), whole);
     let trailers = "Lambda-Runtime-Function-Error-Type: Function.Late\r\n\
                     Lambda-Runtime-Function-Error-Body: eyJhIjoxfQ==\r\n\r\n";
     assert_eq!(
@@ -268,7 +273,7 @@ async fn a_streamed_response_is_one_response_and_its_trailers_may_make_it_an_err
 async fn responses_are_bounded() {
     let limit = base::limits::SYNC_RESPONSE_BYTES;
     let whole = answer_of(told(post("response", "", &vec![b'x'; limit])).await);
-    assert!(matches!(whole, Answer::Response(body) if body.len() == limit));
+    assert!(matches!(whole, Answer::Response { body, .. } if body.len() == limit));
     let more = answer_of(told(post("response", "", &vec![b'x'; limit + 1])).await);
     assert_eq!(more, Answer::Fault(Fault::ResponseTooLarge));
 }

@@ -11,14 +11,7 @@ impl Bench {
     async fn invoke(&self, name: &str, headers: &[(&str, &str)], payload: &[u8]) -> String {
         let address = format!("{FUNCTIONS}/{name}/invocations");
         let response = self.send("POST", &address, headers, Bytes::copy_from_slice(payload)).await;
-        let mut lines: Vec<String> = response
-            .headers()
-            .iter()
-            .filter(|(name, _)| *name != "x-amzn-requestid" && *name != "x-amzn-trace-id")
-            .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
-            .collect();
-        lines.sort();
-        lines.insert(0, response.status().as_u16().to_string());
+        let mut lines = head(&response);
         lines.push(String::from_utf8_lossy(response.body().whole().unwrap()).into_owned());
         lines.join("\n")
     }
