@@ -46,39 +46,30 @@ def deny(lam, arn, action="lambda:*", principal="*"):
 
 
 @pytest.fixture
-def function(lam, name):
-    """A function with version 1 and the alias `live`."""
-    create(lam, name, ECHO)
-    lam.publish_version(FunctionName=name)
-    lam.create_alias(FunctionName=name, Name="live", FunctionVersion="1")
-    return name
-
-
-@pytest.fixture
 def other(server):
     """Somebody else's account."""
     return server.client("lambda", account=OTHER)
 
 
-def test_another_account_invokes_what_it_was_granted(lam, other, function):
-    arn = ARNF + function
+def test_another_account_invokes_what_it_was_granted(lam, other, aliased):
+    arn = ARNF + aliased
     assert denied(other.invoke, FunctionName=arn) == not_allowed(arn)
     assert denied(other.invoke, FunctionName=arn, InvocationType="DryRun") == not_allowed(arn)
-    allow(lam, function)
+    allow(lam, aliased)
     assert invoke(other, arn, {"a": 1})["payload"] == {"a": 1}
     assert other.invoke(FunctionName=arn, InvocationType="DryRun")["StatusCode"] == 204
-    assert invoke(other, f"{ACCOUNT}:function:{function}", 7)["payload"] == 7
+    assert invoke(other, f"{ACCOUNT}:function:{aliased}", 7)["payload"] == 7
     assert denied(other.get_function, FunctionName=arn) == not_allowed(arn, "lambda:GetFunction")
-    lam.remove_permission(FunctionName=function, StatementId="s")
+    lam.remove_permission(FunctionName=aliased, StatementId="s")
     assert denied(other.invoke, FunctionName=arn) == not_allowed(arn)
 
 
 @pytest.mark.parametrize("granted", [None, "1", "live"])
-def test_a_grant_covers_the_very_resource_and_no_other(lam, other, function, granted):
-    allow(lam, function, **({"Qualifier": granted} if granted else {}))
+def test_a_grant_covers_the_very_resource_and_no_other(lam, other, aliased, granted):
+    allow(lam, aliased, **({"Qualifier": granted} if granted else {}))
     for qualifier in [None, "$LATEST", "1", "live"]:
-        arn = ARNF + function + (f":{qualifier}" if qualifier else "")
-        beside = {"FunctionName": ARNF + function, **({"Qualifier": qualifier} if qualifier else {})}
+        arn = ARNF + aliased + (f":{qualifier}" if qualifier else "")
+        beside = {"FunctionName": ARNF + aliased, **({"Qualifier": qualifier} if qualifier else {})}
         if qualifier == granted:
             assert invoke(other, arn, 1)["payload"] == 1
             assert other.invoke(**beside)["StatusCode"] == 200
@@ -87,14 +78,14 @@ def test_a_grant_covers_the_very_resource_and_no_other(lam, other, function, gra
             assert denied(other.invoke, **beside) == not_allowed(arn)
 
 
-def test_what_is_not_there_is_nothing_that_others_may_know_of(lam, other, function):
-    for name in ["nope", f"{function}:42", f"{function}:other"]:
+def test_what_is_not_there_is_nothing_that_others_may_know_of(lam, other, aliased):
+    for name in ["nope", f"{aliased}:42", f"{aliased}:other"]:
         assert denied(other.invoke, FunctionName=ARNF + name) == not_allowed(ARNF + name)
 
 
-def test_other_actions_are_granted_too(lam, other, function):
-    arn = ARNF + function
-    allow(lam, function, action="lambda:GetFunction")
+def test_other_actions_are_granted_too(lam, other, aliased):
+    arn = ARNF + aliased
+    allow(lam, aliased, action="lambda:GetFunction")
     assert other.get_function(FunctionName=arn)["Configuration"]["FunctionArn"] == arn
     assert denied(other.invoke, FunctionName=arn) == not_allowed(arn)
     delete = not_allowed(arn, "lambda:DeleteFunction")
@@ -102,21 +93,21 @@ def test_other_actions_are_granted_too(lam, other, function):
     permit = not_allowed(arn, "lambda:AddPermission")
     grant = dict(StatementId="t", Action="lambda:*", Principal=OTHER)
     assert denied(other.add_permission, FunctionName=arn, **grant) == permit
-    allow(lam, function, sid="all", action="lambda:*")
+    allow(lam, aliased, sid="all", action="lambda:*")
     other.update_function_configuration(FunctionName=arn, Description="by another")
-    wait_active(lam, function)
-    assert lam.get_function_configuration(FunctionName=function)["Description"] == "by another"
+    wait_active(lam, aliased)
+    assert lam.get_function_configuration(FunctionName=aliased)["Description"] == "by another"
 
 
-def test_conditions_on_the_caller_hold(lam, other, function):
-    arn = ARNF + function
-    allow(lam, function, sid="a", SourceAccount=OTHER)
-    allow(lam, function, sid="b", SourceArn="arn:aws:s3:::*")
-    allow(lam, function, sid="c", PrincipalOrgID="o-1234567890", principal="*")
-    allow(lam, function, sid="d", InvokedViaFunctionUrl=True, principal="*")
-    allow(lam, function, sid="e", principal="s3.amazonaws.com")
+def test_conditions_on_the_caller_hold(lam, other, aliased):
+    arn = ARNF + aliased
+    allow(lam, aliased, sid="a", SourceAccount=OTHER)
+    allow(lam, aliased, sid="b", SourceArn="arn:aws:s3:::*")
+    allow(lam, aliased, sid="c", PrincipalOrgID="o-1234567890", principal="*")
+    allow(lam, aliased, sid="d", InvokedViaFunctionUrl=True, principal="*")
+    allow(lam, aliased, sid="e", principal="s3.amazonaws.com")
     assert denied(other.invoke, FunctionName=arn) == not_allowed(arn)
-    allow(lam, function, sid="f", InvokedViaFunctionUrl=False)
+    allow(lam, aliased, sid="f", InvokedViaFunctionUrl=False)
     assert invoke(other, arn, 1)["payload"] == 1
 
 
@@ -130,21 +121,21 @@ def test_members_of_an_organization_are_let_in(fresh):
     assert invoke(other, ARNF + "f", 1)["payload"] == 1
 
 
-def test_a_denial_binds_the_owner_who_can_still_lift_it(lam, other, function):
-    arn = ARNF + function
+def test_a_denial_binds_the_owner_who_can_still_lift_it(lam, other, aliased):
+    arn = ARNF + aliased
     deny(lam, arn)
-    assert denied(lam.invoke, FunctionName=function) == forbidden(arn)
-    assert denied(lam.get_function, FunctionName=function) == forbidden(arn, "lambda:GetFunction")
-    assert denied(lam.delete_function, FunctionName=function) == forbidden(arn, "lambda:DeleteFunction")
+    assert denied(lam.invoke, FunctionName=aliased) == forbidden(arn)
+    assert denied(lam.get_function, FunctionName=aliased) == forbidden(arn, "lambda:GetFunction")
+    assert denied(lam.delete_function, FunctionName=aliased) == forbidden(arn, "lambda:DeleteFunction")
     assert denied(other.invoke, FunctionName=arn) == forbidden(arn, user=f"arn:aws:iam::{OTHER}:root")
-    assert invoke(lam, f"{function}:live", 1)["payload"] == 1, "an alias has a policy of its own"
+    assert invoke(lam, f"{aliased}:live", 1)["payload"] == 1, "an alias has a policy of its own"
     assert lam.get_resource_policy(ResourceArn=arn)["Policy"]
     lam.delete_resource_policy(ResourceArn=arn)
-    assert invoke(lam, function, 1)["payload"] == 1
+    assert invoke(lam, aliased, 1)["payload"] == 1
 
 
-def test_a_denial_may_be_for_some_only(lam, other, function):
-    arn = ARNF + function
+def test_a_denial_may_be_for_some_only(lam, other, aliased):
+    arn = ARNF + aliased
     statements = [
         {"Effect": "Allow", "Principal": "*", "Action": "lambda:Invoke*", "Resource": arn},
         {"Effect": "Deny", "NotPrincipal": {"AWS": [ACCOUNT]}, "NotAction": "lambda:InvokeFunction", "Resource": "*"},
@@ -153,7 +144,7 @@ def test_a_denial_may_be_for_some_only(lam, other, function):
     assert invoke(other, arn, 1)["payload"] == 1
     expected = forbidden(arn, "lambda:GetFunction", f"arn:aws:iam::{OTHER}:root")
     assert denied(other.get_function, FunctionName=arn) == expected
-    assert lam.get_function(FunctionName=function)
+    assert lam.get_function(FunctionName=aliased)
 
 
 def test_verified_keys_of_two_accounts_are_told_apart(fresh):
@@ -189,8 +180,8 @@ def handler(event, context):
     "principal",
     [OTHER, f"arn:aws:iam::{OTHER}:role/service/caller", f"arn:aws:sts::{OTHER}:assumed-role/caller/NAME"],
 )
-def test_a_function_asks_with_its_role(lam, other, function, name, principal):
-    arn, caller = ARNF + function, f"caller-{name}"[:64]
+def test_a_function_asks_with_its_role(lam, other, aliased, name, principal):
+    arn, caller = ARNF + aliased, f"caller-{name}"[:64]
     other.create_function(
         FunctionName=caller,
         Runtime=PYTHON,
@@ -202,7 +193,7 @@ def test_a_function_asks_with_its_role(lam, other, function, name, principal):
     wait_active(other, caller)
     session = f"arn:aws:sts::{OTHER}:assumed-role/caller/{caller}"
     assert invoke(other, caller, arn)["payload"] == not_allowed(arn, user=session)
-    allow(lam, function, principal=f"arn:aws:iam::{OTHER}:role/another", sid="another")
+    allow(lam, aliased, principal=f"arn:aws:iam::{OTHER}:role/another", sid="another")
     assert invoke(other, caller, arn)["payload"] == not_allowed(arn, user=session)
-    allow(lam, function, principal=principal.replace("NAME", caller))
+    allow(lam, aliased, principal=principal.replace("NAME", caller))
     assert invoke(other, caller, arn)["payload"] == "1"

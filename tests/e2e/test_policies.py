@@ -17,15 +17,6 @@ EMPTY = (204, {}, b"")
 NONE = "00000000-0000-0000-0000-000000000000"
 
 
-@pytest.fixture
-def function(lam, name):
-    """A function with version 1 and the alias `live`."""
-    create(lam, name, ECHO)
-    lam.publish_version(FunctionName=name)
-    lam.create_alias(FunctionName=name, Name="live", FunctionVersion="1")
-    return name
-
-
 def path(name, qualifier=None, sid=None):
     query = f"?Qualifier={qualifier}" if qualifier else ""
     return f"{FUNCTIONS}/{name}/policy{'/' + sid if sid else ''}{query}"
@@ -73,7 +64,7 @@ CONDITIONS = [
 ]
 
 
-def test_statements_have_the_recorded_form(raw, function):
+def test_statements_have_the_recorded_form(raw, aliased):
     requests = [grant(f"p{n}", Principal=text) for n, (text, _) in enumerate(PRINCIPALS)]
     requests += [grant(f"c{n}", Principal="*", **more) for n, (more, _) in enumerate(CONDITIONS)]
     expected = [(principal, None) for _, principal in PRINCIPALS] + [("*", condition) for _, condition in CONDITIONS]
@@ -84,37 +75,37 @@ def test_statements_have_the_recorded_form(raw, function):
             "Effect": "Allow",
             "Principal": principal,
             "Action": request["Action"],
-            "Resource": ARNF + function,
+            "Resource": ARNF + aliased,
             **({"Condition": condition} if condition else {}),
         }
         texts.append(json.dumps(statement, separators=(",", ":")))
-        status, headers, body = raw("POST", path(function), request)
+        status, headers, body = raw("POST", path(aliased), request)
         assert (status, headers) == (201, {"content-type": "application/json"})
         assert json.loads(body) == {"Statement": texts[-1]}
     document = f'{{"Version":"2012-10-17","Id":"default","Statement":[{",".join(texts)}]}}'
-    assert read(raw, function)[0] == document
-    status, headers, body = raw("GET", whole(function))
+    assert read(raw, aliased)[0] == document
+    status, headers, body = raw("GET", whole(aliased))
     assert (status, headers) == (200, {"content-type": "application/json"})
     assert json.loads(body)["Policy"] == document
 
 
 @pytest.mark.parametrize("qualifier", [None, "1", "live"])
-def test_each_qualifier_has_a_policy_of_its_own(raw, function, qualifier):
-    assert raw.error("GET", path(function, qualifier)) == GONE
-    status, _, body = raw("POST", path(function, qualifier), grant("s"))
+def test_each_qualifier_has_a_policy_of_its_own(raw, aliased, qualifier):
+    assert raw.error("GET", path(aliased, qualifier)) == GONE
+    status, _, body = raw("POST", path(aliased, qualifier), grant("s"))
     assert status == 201
-    resource = ARNF + function + (f":{qualifier}" if qualifier else "")
+    resource = ARNF + aliased + (f":{qualifier}" if qualifier else "")
     assert json.loads(json.loads(body)["Statement"])["Resource"] == resource
     for other in {None, "1", "live", "$LATEST"} - {qualifier}:
-        assert raw.error("GET", path(function, other)) == GONE, other
-    assert raw("DELETE", path(function, qualifier, "s")) == EMPTY
-    assert raw.error("GET", path(function, qualifier)) == GONE
+        assert raw.error("GET", path(aliased, other)) == GONE, other
+    assert raw("DELETE", path(aliased, qualifier, "s")) == EMPTY
+    assert raw.error("GET", path(aliased, qualifier)) == GONE
 
 
-def test_names_carry_qualifiers_in_every_form(raw, function):
-    for number, form in enumerate([f"{function}:live", f"function:{function}:live", ARNF + f"{function}:live"]):
+def test_names_carry_qualifiers_in_every_form(raw, aliased):
+    for number, form in enumerate([f"{aliased}:live", f"function:{aliased}:live", ARNF + f"{aliased}:live"]):
         assert raw("POST", f"{FUNCTIONS}/{urllib.parse.quote(form, safe='')}/policy", grant(f"s{number}"))[0] == 201
-    statements = json.loads(read(raw, function, "live")[0])["Statement"]
+    statements = json.loads(read(raw, aliased, "live")[0])["Statement"]
     assert [statement["Sid"] for statement in statements] == ["s0", "s1", "s2"]
 
 
@@ -177,19 +168,19 @@ REFUSED = [
 ]
 
 
-def test_what_is_refused_is_told_in_recorded_words(raw, function):
+def test_what_is_refused_is_told_in_recorded_words(raw, aliased):
     for method, name, qualifier, body, expected in REFUSED:
-        name = name.replace("F", function)
+        name = name.replace("F", aliased)
         at = path(name, qualifier, body) if method == "DELETE" else path(name, qualifier)
         answer = raw.error(method, at, b"" if method == "DELETE" else body)
-        assert json.loads(json.dumps(answer).replace(ARNF, "ARNF:").replace(f"ARNF:{function}", "ARNF:F")) == list(
+        assert json.loads(json.dumps(answer).replace(ARNF, "ARNF:").replace(f"ARNF:{aliased}", "ARNF:F")) == list(
             json.loads(json.dumps(expected))
         ), (method, name, qualifier, body)
 
 
-def test_statement_ids_are_told_before_revisions(raw, function):
+def test_statement_ids_are_told_before_revisions(raw, aliased):
     def stale(sid):
-        return raw.error("POST", path(function), grant(sid, RevisionId=NONE))
+        return raw.error("POST", path(aliased), grant(sid, RevisionId=NONE))
 
     conflict = (
         "The statement id (s) provided already exists. Please provide a new statement id, or remove the existing "
@@ -197,59 +188,59 @@ def test_statement_ids_are_told_before_revisions(raw, function):
     )
     old = (412, "PreconditionFailedException", user("message", STALE.format("GetPolicy")))
     assert stale("s") == old, "there is no policy that anybody could have seen"
-    assert raw("POST", path(function), grant("s"))[0] == 201
+    assert raw("POST", path(aliased), grant("s"))[0] == 201
     assert stale("s") == (409, "ResourceConflictException", user("message", conflict))
     assert stale("t") == old
-    assert raw.error("DELETE", f"{path(function, sid='t')}?RevisionId={NONE}") == not_found(
+    assert raw.error("DELETE", f"{path(aliased, sid='t')}?RevisionId={NONE}") == not_found(
         "Statement t is not found in resource policy."
     )
-    assert raw.error("DELETE", f"{path(function, sid='s')}?RevisionId={NONE}") == old
-    _, revision = read(raw, function)
-    assert raw("POST", path(function), grant("t", RevisionId=revision))[0] == 201
-    assert raw.error("POST", path(function), grant("u", RevisionId=revision)) == old
-    _, revision = read(raw, function)
-    assert raw("DELETE", f"{path(function, sid='s')}?RevisionId={revision}") == EMPTY
+    assert raw.error("DELETE", f"{path(aliased, sid='s')}?RevisionId={NONE}") == old
+    _, revision = read(raw, aliased)
+    assert raw("POST", path(aliased), grant("t", RevisionId=revision))[0] == 201
+    assert raw.error("POST", path(aliased), grant("u", RevisionId=revision)) == old
+    _, revision = read(raw, aliased)
+    assert raw("DELETE", f"{path(aliased, sid='s')}?RevisionId={revision}") == EMPTY
 
 
-def test_a_policy_moves_no_function(raw, lam, function):
-    before = lam.get_function_configuration(FunctionName=function)
-    raw("POST", path(function), grant("s"))
-    raw("POST", path(function, "live"), grant("s"))
-    after = lam.get_function_configuration(FunctionName=function)
+def test_a_policy_moves_no_function(raw, lam, aliased):
+    before = lam.get_function_configuration(FunctionName=aliased)
+    raw("POST", path(aliased), grant("s"))
+    raw("POST", path(aliased, "live"), grant("s"))
+    after = lam.get_function_configuration(FunctionName=aliased)
     for answer in before, after:
         answer.pop("ResponseMetadata")
     assert before == after
-    published = lam.publish_version(FunctionName=function)
+    published = lam.publish_version(FunctionName=aliased)
     assert published["Version"] == "1", "a policy is no change that is published"
 
 
-def test_a_policy_has_its_limit(raw, function):
+def test_a_policy_has_its_limit(raw, aliased):
     arn = "arn:aws:s3:::" + "b" * 2000
     sizes = []
     for number in range(20):
-        status, headers, body = raw("POST", path(function), grant(f"s{number}", SourceArn=arn))
+        status, headers, body = raw("POST", path(aliased), grant(f"s{number}", SourceArn=arn))
         if status == 400:
             break
-        sizes.append(len(read(raw, function)[0]))
+        sizes.append(len(read(raw, aliased)[0]))
     step = sizes[-1] - sizes[-2]
     text = f"The final policy size ({sizes[-1] + step}) is bigger than the limit (20480)."
     assert headers["x-amzn-errortype"] == "PolicyLengthExceededException"
     assert json.loads(body) == user("message", text) and sizes[-1] <= 20480 < sizes[-1] + step
 
 
-def test_policies_go_with_what_they_are_of(raw, lam, function):
+def test_policies_go_with_what_they_are_of(raw, lam, aliased):
     for qualifier in [None, "1", "live"]:
-        assert raw("POST", path(function, qualifier), grant("s"))[0] == 201
-    lam.delete_alias(FunctionName=function, Name="live")
-    lam.create_alias(FunctionName=function, Name="live", FunctionVersion="1")
-    assert raw.error("GET", path(function, "live")) == GONE
-    lam.delete_alias(FunctionName=function, Name="live")
-    lam.delete_function(FunctionName=function, Qualifier="1")
-    assert raw.error("GET", path(function, "1")) == GONE
-    assert read(raw, function)
-    lam.delete_function(FunctionName=function)
-    create(lam, function, ECHO)
-    assert raw.error("GET", path(function)) == GONE
+        assert raw("POST", path(aliased, qualifier), grant("s"))[0] == 201
+    lam.delete_alias(FunctionName=aliased, Name="live")
+    lam.create_alias(FunctionName=aliased, Name="live", FunctionVersion="1")
+    assert raw.error("GET", path(aliased, "live")) == GONE
+    lam.delete_alias(FunctionName=aliased, Name="live")
+    lam.delete_function(FunctionName=aliased, Qualifier="1")
+    assert raw.error("GET", path(aliased, "1")) == GONE
+    assert read(raw, aliased)
+    lam.delete_function(FunctionName=aliased)
+    create(lam, aliased, ECHO)
+    assert raw.error("GET", path(aliased)) == GONE
 
 
 def test_policies_survive_a_restart(fresh):
@@ -273,8 +264,8 @@ def statement(**more):
 
 
 @pytest.mark.parametrize("qualifier", ["", ":1", ":live", ":$LATEST"])
-def test_documents_are_put_whole_shown_and_deleted(lam, function, qualifier):
-    arn = ARNF + function + qualifier
+def test_documents_are_put_whole_shown_and_deleted(lam, aliased, qualifier):
+    arn = ARNF + aliased + qualifier
     text = document(statement(Sid="a", Principal={"Federated": "anything at all"}), statement(Effect="Deny"), Id="mine")
     put = lam.put_resource_policy(ResourceArn=arn, Policy=text)
     assert put["ResponseMetadata"]["HTTPStatusCode"] == 200
@@ -297,17 +288,17 @@ def test_documents_are_put_whole_shown_and_deleted(lam, function, qualifier):
         lam.get_resource_policy(ResourceArn=arn)
 
 
-def test_both_families_change_the_same_policy(raw, lam, function):
-    arn = ARNF + function
-    lam.add_permission(FunctionName=function, **grant("granted"))
+def test_both_families_change_the_same_policy(raw, lam, aliased):
+    arn = ARNF + aliased
+    lam.add_permission(FunctionName=aliased, **grant("granted"))
     assert json.loads(lam.get_resource_policy(ResourceArn=arn)["Policy"])["Statement"][0]["Sid"] == "granted"
     lam.put_resource_policy(ResourceArn=arn, Policy=document(statement(Sid="put")))
-    lam.add_permission(FunctionName=function, **grant("later"))
-    policy = lam.get_policy(FunctionName=function)
+    lam.add_permission(FunctionName=aliased, **grant("later"))
+    policy = lam.get_policy(FunctionName=aliased)
     assert [one["Sid"] for one in json.loads(policy["Policy"])["Statement"]] == ["put", "later"]
-    lam.remove_permission(FunctionName=function, StatementId="put", RevisionId=policy["RevisionId"])
-    lam.remove_permission(FunctionName=function, StatementId="later")
-    assert raw.error("GET", whole(function)) == GONE
+    lam.remove_permission(FunctionName=aliased, StatementId="put", RevisionId=policy["RevisionId"])
+    lam.remove_permission(FunctionName=aliased, StatementId="later")
+    assert raw.error("GET", whole(aliased)) == GONE
 
 
 MALFORMED = [
@@ -325,28 +316,28 @@ MALFORMED = [
 ]
 
 
-def test_what_is_no_policy_is_refused(raw, function):
+def test_what_is_no_policy_is_refused(raw, aliased):
     for text, reason in MALFORMED:
         expected = invalid(f"The provided policy document was invalid: {reason}.")
-        assert raw.error("PUT", whole(function), {"Policy": text}) == expected, text
-    assert raw.error("GET", whole(function)) == GONE
-    status, code, answer = raw.error("PUT", whole(function), {"Policy": "x" * 20481})
+        assert raw.error("PUT", whole(aliased), {"Policy": text}) == expected, text
+    assert raw.error("GET", whole(aliased)) == GONE
+    status, code, answer = raw.error("PUT", whole(aliased), {"Policy": "x" * 20481})
     assert (status, code) == (400, "ValidationException")
     constraint = "at 'policy' failed to satisfy constraint: Member must have length less than or equal to 20480"
     assert answer["message"].endswith(constraint)
 
 
-def test_whole_policies_are_of_functions_that_exist(raw, function):
+def test_whole_policies_are_of_functions_that_exist(raw, aliased):
     put = {"Policy": document(statement())}
     for name, expected in [
         ("nope", not_found(f"Function not found: {ARNF}nope")),
-        (f"{function}:42", not_found(f"Function not found: {ARNF}{function}:42")),
-        (f"{function}:other", not_found(f"Cannot find alias arn: {ARNF}{function}:other")),
+        (f"{aliased}:42", not_found(f"Function not found: {ARNF}{aliased}:42")),
+        (f"{aliased}:other", not_found(f"Cannot find alias arn: {ARNF}{aliased}:other")),
     ]:
         assert raw.error("PUT", whole(name), put) == expected
         assert raw.error("GET", whole(name)) == GONE
     assert raw.error("DELETE", whole("nope")) == GONE
-    assert raw.error("DELETE", whole(function)) == not_found("No policy is associated with the given resource.")
+    assert raw.error("DELETE", whole(aliased)) == not_found("No policy is associated with the given resource.")
     runtime = urllib.parse.quote("arn:aws:lambda:us-east-1:000000000000:runtime/mine", safe="")
     for method, body in [("PUT", put), ("GET", b""), ("DELETE", b"")]:
         status, code, answer = raw.error(method, f"{POLICIES}/{runtime}", body)
@@ -354,10 +345,10 @@ def test_whole_policies_are_of_functions_that_exist(raw, function):
         assert "resource policies of runtimes" in json.dumps(answer)
 
 
-def test_many_grants_at_once_are_all_kept(raw, function):
+def test_many_grants_at_once_are_all_kept(raw, aliased):
     import concurrent.futures
 
     with concurrent.futures.ThreadPoolExecutor(24) as pool:
-        statuses = list(pool.map(lambda n: raw("POST", path(function), grant(f"s{n}"))[0], range(48)))
+        statuses = list(pool.map(lambda n: raw("POST", path(aliased), grant(f"s{n}"))[0], range(48)))
     assert statuses == [201] * 48
-    assert len(json.loads(read(raw, function)[0])["Statement"]) == 48
+    assert len(json.loads(read(raw, aliased)[0])["Statement"]) == 48

@@ -183,4 +183,4 @@ pub enum Test {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

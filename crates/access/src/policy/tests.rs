@@ -138,7 +138,7 @@ fn a_statement_is_about_the_actions_and_resources_that_it_lists() {
 fn a_denial_wins_whatever_stands_beside_it() {
     let one = account("111111111111");
     let allow = format!(r#""Effect":"Allow","Principal":"*","Action":"*","Resource":"{F}""#);
-    let deny = format!(r#""Effect":"Deny","Principal":{{"AWS":"111111111111"}},"Action":"*","Resource":"*""#);
+    let deny = r#""Effect":"Deny","Principal":{"AWS":"111111111111"},"Action":"*","Resource":"*""#.to_owned();
     for (statements, ruling) in [
         (vec![&allow], Ruling::Allowed),
         (vec![&deny], Ruling::Denied),

@@ -13,7 +13,8 @@ fn one(members: &str) -> String {
     format!(r#"{{"Version":"2012-10-17","Statement":{{{members}}}}}"#)
 }
 
-fn a_grant(principal: &str) -> Grant {
+/// A grant without conditions.
+pub(crate) fn a_grant(principal: &str) -> Grant {
     Grant {
         sid: "s".into(),
         grantee: Grantee::read(principal).unwrap(),

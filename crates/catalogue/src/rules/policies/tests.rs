@@ -1,9 +1,10 @@
 use base::arn::Qualifier;
 
 use super::*;
+use crate::Grant;
+use crate::policy::tests::a_grant;
 use crate::root::PartName;
 use crate::rules::tests::a_function;
-use crate::{Grant, Grantee};
 
 const R: [RevisionId; 3] = [revision(1), revision(2), revision(3)];
 
@@ -12,19 +13,7 @@ const fn revision(number: u128) -> RevisionId {
 }
 
 fn statement(sid: &str) -> Statement {
-    let grant = Grant {
-        sid: sid.into(),
-        grantee: Grantee::Everyone,
-        action: "lambda:InvokeFunction".into(),
-        resource: "arn:aws:lambda:us-east-1:000000000000:function:f".into(),
-        source_arn: None,
-        source_account: None,
-        url_auth_type: None,
-        organization: None,
-        event_source_token: None,
-        via_url: None,
-    };
-    grant.statement()
+    Grant { sid: sid.into(), ..a_grant("*") }.statement()
 }
 
 fn sids(policy: &Policy) -> Vec<&str> {
