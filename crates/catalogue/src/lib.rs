@@ -28,7 +28,7 @@ pub use error::{Busy, CatalogueError};
 pub use follower::{Event, Subscription};
 pub use function::{CodeRef, Function, FunctionKey, LastUpdate, Published, Reason, State, Version};
 pub use policy::{
-    Condition, Effect, Grant, Grantee, Listed, Malformed, Named, Policy, PolicyName, Principals, Statement,
+    Condition, Effect, Grant, GrantedTo, Listed, Malformed, Named, Policy, PolicyName, Principals, Statement,
     Test,
 };
 pub use request::{CodeUpdate, ConfigurationUpdate, NewFunction};

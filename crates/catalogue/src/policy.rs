@@ -12,7 +12,7 @@ use std::sync::Arc;
 use base::arn::Qualifier;
 use base::id::RevisionId;
 
-pub use self::grant::{Grant, Grantee};
+pub use self::grant::{Grant, GrantedTo};
 pub use self::read::Malformed;
 use crate::root::PartName;
 

@@ -12,7 +12,7 @@ pub struct Grant {
     /// `StatementId`.
     pub sid: String,
     /// Who may.
-    pub grantee: Grantee,
+    pub to: GrantedTo,
     /// What. Actions that nobody knows are taken. Source: recorded in 2026.
     pub action: String,
     /// ARN of what it is done to.
@@ -33,7 +33,7 @@ pub struct Grant {
 
 /// To whom a permission is given.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Grantee {
+pub enum GrantedTo {
     /// Everyone.
     Everyone,
     /// ARN of an account's root, a user, a role or a role's session.
@@ -45,7 +45,7 @@ pub enum Grantee {
 /// How the names of services end.
 const SERVICES: [&str; 4] = [".amazonaws.com", ".amazonaws.com.cn", ".amazonaws.eu", ".amazon.com"];
 
-impl Grantee {
+impl GrantedTo {
     /// Reads the request's `Principal`; nothing when it is none.
     pub fn read(principal: &str) -> Option<Self> {
         if principal == "*" {
@@ -103,10 +103,10 @@ struct Written<'a> {
 
 impl<'a> Written<'a> {
     fn of(grant: &'a Grant) -> Self {
-        let principal = match &grant.grantee {
-            Grantee::Everyone => WrittenPrincipal::Everyone("*"),
-            Grantee::Arn(arn) => WrittenPrincipal::By { aws: Some(arn), service: None },
-            Grantee::Service(name) => WrittenPrincipal::By { aws: None, service: Some(name) },
+        let principal = match &grant.to {
+            GrantedTo::Everyone => WrittenPrincipal::Everyone("*"),
+            GrantedTo::Arn(arn) => WrittenPrincipal::By { aws: Some(arn), service: None },
+            GrantedTo::Service(name) => WrittenPrincipal::By { aws: None, service: Some(name) },
         };
         let Grant { sid, action, resource, .. } = grant;
         Self { sid, effect: "Allow", principal, action, resource, condition: grant.conditions() }

@@ -17,7 +17,7 @@ fn one(members: &str) -> String {
 pub(crate) fn a_grant(principal: &str) -> Grant {
     Grant {
         sid: "s".into(),
-        grantee: Grantee::read(principal).unwrap(),
+        to: GrantedTo::read(principal).unwrap(),
         action: "lambda:InvokeFunction".into(),
         resource: ARN.into(),
         source_arn: None,
@@ -61,11 +61,11 @@ fn a_grant_is_written_as_recorded() {
 }
 
 #[test]
-fn grantees_are_everyone_accounts_arns_and_services() {
-    let arn = |arn: &str| Some(Grantee::Arn(arn.to_owned()));
-    let service = |name: &str| Some(Grantee::Service(name.to_owned()));
+fn grants_are_to_everyone_accounts_arns_and_services() {
+    let arn = |arn: &str| Some(GrantedTo::Arn(arn.to_owned()));
+    let service = |name: &str| Some(GrantedTo::Service(name.to_owned()));
     for (text, expected) in [
-        ("*", Some(Grantee::Everyone)),
+        ("*", Some(GrantedTo::Everyone)),
         ("111111111111", arn("arn:aws:iam::111111111111:root")),
         ("arn:aws:iam::111111111111:root", arn("arn:aws:iam::111111111111:root")),
         ("arn:aws:iam::111111111111:role/a/b", arn("arn:aws:iam::111111111111:role/a/b")),
@@ -86,7 +86,7 @@ fn grantees_are_everyone_accounts_arns_and_services() {
         ("arn:aws:sts::111111111111:root", None),
         ("arn:aws:s3:::b", None),
     ] {
-        assert_eq!(Grantee::read(text), expected, "{text}");
+        assert_eq!(GrantedTo::read(text), expected, "{text}");
     }
 }
 

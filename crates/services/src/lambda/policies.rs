@@ -9,7 +9,7 @@ use std::sync::Arc;
 use base::id::RevisionId;
 use catalogue::rules::Step;
 use catalogue::rules::policies::{self as rules, PolicyError};
-use catalogue::{Function, Grant, Grantee, Policy, PolicyName};
+use catalogue::{Function, Grant, GrantedTo, Policy, PolicyName};
 use wire::lambda as api;
 
 use super::Lambda;
@@ -169,13 +169,13 @@ impl Lambda {
 
 /// The permission that a request asks for.
 fn granted(target: &Target, input: api::AddPermissionRequest) -> Result<Grant, PolicyRefusal> {
-    let grantee = Grantee::read(&input.principal).ok_or(PolicyRefusal::Principal)?;
+    let to = GrantedTo::read(&input.principal).ok_or(PolicyRefusal::Principal)?;
     if input.function_url_auth_type.is_some() && input.action != "lambda:InvokeFunctionUrl" {
         return Err(PolicyRefusal::UrlAuthType);
     }
     Ok(Grant {
         sid: input.statement_id,
-        grantee,
+        to,
         action: input.action,
         resource: target.to_string(),
         source_arn: input.source_arn,
