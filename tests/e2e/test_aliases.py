@@ -2,7 +2,7 @@
 
 import json
 import re
-import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -126,16 +126,21 @@ KEYS = (
 
 
 def mapped(text, constraint):
-    return violated(f"Value '{text}' at 'routingConfig.additionalVersionWeights' failed to satisfy constraint: {constraint}")
+    place = "routingConfig.additionalVersionWeights"
+    return violated(f"Value '{text}' at '{place}' failed to satisfy constraint: {constraint}")
 
 
 SHARED = invalid("$LATEST is not supported for an alias pointing to more than 1 version")
 del SHARED[2]["Type"]
+ROLES = invalid("Specified versions must be associated with the same execution role")
 NAME = r"satisfy regular expression pattern: (?!^[0-9]+$)([a-zA-Z0-9-_]+)"
 VERSION = r"satisfy regular expression pattern: (\$LATEST(\.PUBLISHED)?|[0-9]+)"
 ONE = {"Name": "x", "FunctionVersion": "1"}
 REFUSED = [
-    ("POST", "N/aliases", {**ONE, **weights(v2=0.1, v3=0.1)}, invalid("Number of items in AdditionalVersionWeights cannot be greater than 1")),
+    (
+        "POST", "N/aliases", {**ONE, **weights(v2=0.1, v3=0.1)},
+        invalid("Number of items in AdditionalVersionWeights cannot be greater than 1"),
+    ),
     ("POST", "N/aliases", {**ONE, **weights(v2=2.0)}, mapped("{2=2.0}", VALUES)),
     ("POST", "N/aliases", {**ONE, **weights(v2=-1.0)}, mapped("{2=-1.0}", VALUES)),
     ("POST", "N/aliases", {**ONE, **weights(**{"$LATEST": 0.5})}, mapped("{$LATEST=0.5}", KEYS)),
@@ -151,8 +156,11 @@ REFUSED = [
         not_found("Function not found: ARNF:N:$LATEST.PUBLISHED"),
     ),
     ("POST", "N/aliases", {**ONE, "FunctionVersion": "9" * 30}, not_found(f"Function not found: ARNF:N:{'9' * 30}")),
-    ("POST", "N/aliases", {**ONE, "FunctionVersion": "custom"}, violated(value("'custom'", "functionVersion", VERSION))),
-    ("POST", "N/aliases", {**ONE, **weights(v3=0.5)}, invalid("Specified versions must be associated with the same execution role")),
+    (
+        "POST", "N/aliases", {**ONE, "FunctionVersion": "custom"},
+        violated(value("'custom'", "functionVersion", VERSION)),
+    ),
+    ("POST", "N/aliases", {**ONE, **weights(v3=0.5)}, ROLES),
     (
         "POST", "N/aliases", {**ONE, **weights(v4=0.5)},
         invalid("Specified versions must be associated with the same dead letter queue"),
@@ -163,7 +171,10 @@ REFUSED = [
     ),
     ("POST", "N/aliases", {**ONE, "Name": "12"}, violated(value("'12'", "name", NAME))),
     ("POST", "N/aliases", {**ONE, "Name": "a.b"}, violated(value("'a.b'", "name", NAME))),
-    ("POST", "N/aliases", {**ONE, "Name": "n" * 129}, violated(value(f"'{'n' * 129}'", "name", "have length less than or equal to 128"))),
+    (
+        "POST", "N/aliases", {**ONE, "Name": "n" * 129},
+        violated(value(f"'{'n' * 129}'", "name", "have length less than or equal to 128")),
+    ),
     (
         "POST", "N/aliases", {**ONE, "Description": "d" * 257},
         violated(value(f"'{'d' * 257}'", "description", "have length less than or equal to 256")),
@@ -177,7 +188,7 @@ REFUSED = [
     ("PUT", "nope/aliases/nope", {}, not_found("Alias not found: ARNF:nope:nope")),
     ("PUT", "N/aliases/custom", {"FunctionVersion": "10"}, not_found("Function not found: ARNF:N:10")),
     ("PUT", "N/aliases/custom", weights(v10=0.5), not_found("Function not found: ARNF:N:10")),
-    ("PUT", "N/aliases/custom", weights(v3=0.5), invalid("Specified versions must be associated with the same execution role")),
+    ("PUT", "N/aliases/custom", weights(v3=0.5), ROLES),
     ("PUT", "N/aliases/custom", {"FunctionVersion": "$LATEST", **weights(v1=0.5)}, SHARED),
     ("PUT", "N/aliases/12", {}, violated(value("'12'", "name", NAME))),
     ("DELETE", "nope/aliases/nope", None, not_found("Function not found: ARNF:nope")),
@@ -277,7 +288,9 @@ def test_aliases_outlive_the_server(fresh):
     create(lam, "f", SAY, Publish=True)
     publish(lam, "f")
     routing = {"AdditionalVersionWeights": {"2": 0.3}}
-    made = lam.create_alias(FunctionName="f", Name="live", FunctionVersion="1", Description="tea", RoutingConfig=routing)
+    made = lam.create_alias(
+        FunctionName="f", Name="live", FunctionVersion="1", Description="tea", RoutingConfig=routing
+    )
     server.kill()
     server.start()
     found = server.client("lambda").get_alias(FunctionName="f", Name="live")
@@ -291,28 +304,20 @@ def test_fifty_writers_with_revisions_lose_no_update(server, name):
     lam = server.client("lambda")
     create(lam, name, SAY)
     lam.create_alias(FunctionName=name, Name="count", FunctionVersion="$LATEST", Description="0")
-    failures = []
 
-    def add():
+    def add(_):
         lam = server.client("lambda")
-        try:
-            while True:
-                found = lam.get_alias(FunctionName=name, Name="count")
-                try:
-                    lam.update_alias(
-                        FunctionName=name, Name="count", Description=str(int(found["Description"]) + 1),
-                        RevisionId=found["RevisionId"],
-                    )
-                    return
-                except lam.exceptions.PreconditionFailedException:
-                    continue
-        except Exception as error:  # What a thread raises, pytest does not see.
-            failures.append(error)
+        while True:
+            found = lam.get_alias(FunctionName=name, Name="count")
+            more = str(int(found["Description"]) + 1)
+            try:
+                return lam.update_alias(
+                    FunctionName=name, Name="count", Description=more, RevisionId=found["RevisionId"]
+                )
+            except lam.exceptions.PreconditionFailedException:
+                continue
 
-    writers = [threading.Thread(target=add) for _ in range(50)]
-    for writer in writers:
-        writer.start()
-    for writer in writers:
-        writer.join(120)
-    assert failures == []
+    with ThreadPoolExecutor(50) as writers:
+        answers = list(writers.map(add, range(50)))
+    assert sorted(int(answer["Description"]) for answer in answers) == list(range(1, 51))
     assert lam.get_alias(FunctionName=name, Name="count")["Description"] == "50"

@@ -3,17 +3,15 @@
 import base64
 import http.client
 import json
-import os
 import re
 
 import pytest
 from botocore.eventstream import EventStreamBuffer
 
-from recorded import ARNF, COLD, ECHO, END, REPORT, START, TRACE, UUID, exit_error, invalid, masked, not_found, provided, user, violated, value
+from recorded import COLD, ECHO, END, REPORT, START, TRACE, UUID, exit_error, invalid, masked, not_found, provided, violated, value
 from samovar import ACCOUNT, NODE, REGION, create, invoke, messages, until
 
 STREAMS = "/2021-11-15/functions/{}/response-streaming-invocations"
-FRAME = {":content-type": "application/octet-stream", ":message-type": "event"}
 MODES = """
 const { once } = require('events');
 const { AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, AWS_SESSION_TOKEN } = process.env;
@@ -241,6 +239,15 @@ def test_the_invocation_type_is_ignored(server, echo, kind):
     assert running.answer.status == 200
     assert [payload for _, payload in running.frames()] == [b'{"a": 1}', b"{}"]
     running.close()
+
+
+def test_versions_and_aliases(lam, name):
+    create(lam, name, ECHO, Publish=True)
+    lam.create_alias(FunctionName=name, Name="live", FunctionVersion="1")
+    for qualifier, executed in [("1", "1"), ("live", "1"), ("$LATEST", "$LATEST")]:
+        answer = lam.invoke_with_response_stream(FunctionName=name, Qualifier=qualifier, Payload=b"1")
+        assert answer["ExecutedVersion"] == executed
+        assert list(answer["EventStream"]) == [{"PayloadChunk": {"Payload": b"1"}}, {"InvokeComplete": {}}]
 
 
 REFUSALS = [

@@ -1,10 +1,12 @@
 """Published versions against recorded answers, whole, and what runs under them."""
 
 import base64
-import itertools
+import io
 import json
 import re
-import threading
+import urllib.request
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -16,7 +18,8 @@ count = 0
 def handler(event, context):
     global count
     count += 1
-    return ["%s", os.environ["AWS_LAMBDA_FUNCTION_VERSION"], context.function_version, context.invoked_function_arn, count]
+    version = os.environ["AWS_LAMBDA_FUNCTION_VERSION"]
+    return ["%s", version, context.function_version, context.invoked_function_arn, count]
 """
 PENDING = {
     "State": "Pending", "StateReason": "The function is being created.", "StateReasonCode": "Creating",
@@ -33,7 +36,9 @@ def call(raw, method, path, body=None, status=200):
 
 
 def make(raw, name, **more):
-    request = {"FunctionName": name, "Role": ROLE, "Runtime": PYTHON, "Handler": "index.handler", "Code": {"ZipFile": ZIP}}
+    request = {
+        "FunctionName": name, "Role": ROLE, "Runtime": PYTHON, "Handler": "index.handler", "Code": {"ZipFile": ZIP},
+    }
     return call(raw, "POST", "", {**request, **more}, 201)
 
 
@@ -58,7 +63,8 @@ def publish(raw, name, **more):
 def version_of(latest, number, revision, **more):
     """The whole configuration of a version that was made of `latest`."""
     return {
-        **latest, "FunctionArn": f"{latest['FunctionArn']}:{number}", "Version": str(number), "RevisionId": revision, **more,
+        **latest, "FunctionArn": f"{latest['FunctionArn']}:{number}", "Version": str(number), "RevisionId": revision,
+        **more,
     }
 
 
@@ -154,8 +160,14 @@ def test_a_publication_names_what_it_means(raw, name):
                 "try again with the CodeSHA256 in $LATEST."
             ),
         ),
-        ({"Description": "d" * 257}, violated(value(f"'{'d' * 257}'", "description", "have length less than or equal to 256"))),
-        ({"PublishTo": "ELSEWHERE"}, violated(value("'ELSEWHERE'", "publishTo", "satisfy enum value set: [LATEST_PUBLISHED]"))),
+        (
+            {"Description": "d" * 257},
+            violated(value(f"'{'d' * 257}'", "description", "have length less than or equal to 256")),
+        ),
+        (
+            {"PublishTo": "ELSEWHERE"},
+            violated(value("'ELSEWHERE'", "publishTo", "satisfy enum value set: [LATEST_PUBLISHED]")),
+        ),
         (
             {"PublishTo": "LATEST_PUBLISHED"},
             (501, "NotImplementedException", {"message": "Samovar does not implement PublishTo"}),
@@ -212,17 +224,12 @@ def test_numbers_are_never_used_twice(lam, name):
 
 def test_twenty_publishers_at_once_publish_one_version(server, name):
     create(server.client("lambda"), name, WHO % "x")
-    published = []
 
-    def publish():
-        published.append(server.client("lambda").publish_version(FunctionName=name)["Version"])
+    def publish(_):
+        return server.client("lambda").publish_version(FunctionName=name)["Version"]
 
-    publishers = [threading.Thread(target=publish) for _ in range(20)]
-    for publisher in publishers:
-        publisher.start()
-    for publisher in publishers:
-        publisher.join(60)
-    assert published == ["1"] * 20
+    with ThreadPoolExecutor(20) as publishers:
+        assert list(publishers.map(publish, range(20))) == ["1"] * 20
     versions = server.client("lambda").list_versions_by_function(FunctionName=name)["Versions"]
     assert [found["Version"] for found in versions] == ["$LATEST", "1"]
 
@@ -232,7 +239,8 @@ def test_deleting_a_version_that_aliases_lead_to(raw, lam, name):
     lam.update_function_configuration(FunctionName=name, Description="two")
     wait_active(lam, name)
     lam.publish_version(FunctionName=name)
-    lam.create_alias(FunctionName=name, Name="canary", FunctionVersion="1", RoutingConfig={"AdditionalVersionWeights": {"2": 0.1}})
+    routing = {"AdditionalVersionWeights": {"2": 0.1}}
+    lam.create_alias(FunctionName=name, Name="canary", FunctionVersion="1", RoutingConfig=routing)
     lam.create_alias(FunctionName=name, Name="blue", FunctionVersion="1")
     for number, aliases in (("1", "blue, canary"), ("2", "canary")):
         assert raw.error("DELETE", f"{FUNCTIONS}/{name}?Qualifier={number}") == (
@@ -393,7 +401,7 @@ def test_environments_of_versions_live_side_by_side(server, lam, logs, name):
     assert ran("2")[4] == 3
 
 
-def test_versions_outlive_the_server(fresh, tmp_path):
+def test_versions_outlive_the_server(fresh):
     server = fresh()
     lam = server.client("lambda")
     create(lam, "f", WHO % "one", Publish=True)
@@ -408,10 +416,6 @@ def test_versions_outlive_the_server(fresh, tmp_path):
 
 
 def test_the_package_of_a_version_stays(lam, name):
-    import io
-    import urllib.request
-    import zipfile
-
     create(lam, name, WHO % "one", Publish=True)
     lam.update_function_code(FunctionName=name, ZipFile=zip_of({"index.py": WHO % "two"}))
     wait_active(lam, name)
@@ -476,7 +480,8 @@ def test_the_versions_of_all_functions_come_in_pages(raw, server):
     lam.delete_function(FunctionName="all-d")
     assert page(Marker=marker) == (["all-f:$LATEST", "all-f:1"], None)
     # Without ALL each function comes once.
-    assert [found["FunctionArn"].rsplit(":", 1)[1] for found in lam.list_functions()["Functions"]] == ["all-a", "all-b", "all-f"]
+    once = [found["FunctionArn"].rsplit(":", 1)[1] for found in lam.list_functions()["Functions"]]
+    assert once == ["all-a", "all-b", "all-f"]
     reduced = lam.list_functions(FunctionVersion="ALL")["Functions"]
     assert not any({"State", "LastUpdateStatus", "RuntimeVersionConfig"} & found.keys() for found in reduced)
 
@@ -484,32 +489,23 @@ def test_the_versions_of_all_functions_come_in_pages(raw, server):
 def test_fifty_writers_with_revisions_lose_no_update(server, name):
     """Each adds one to a number that the function's description holds, when nobody else did meanwhile."""
     create(server.client("lambda"), name, WHO % "x", Description="0")
-    added = itertools.count()
-    failures = []
 
-    def add():
+    def add(_):
         lam = server.client("lambda")
         refused = (lam.exceptions.PreconditionFailedException, lam.exceptions.ResourceConflictException)
-        try:
-            while True:
-                found = lam.get_function_configuration(FunctionName=name)
-                try:
-                    lam.update_function_configuration(
-                        FunctionName=name, Description=str(int(found["Description"]) + 1), RevisionId=found["RevisionId"]
-                    )
-                except refused:
-                    continue
-                next(added)
-                return
-        except Exception as error:  # What a thread raises, pytest does not see.
-            failures.append(error)
+        while True:
+            found = lam.get_function_configuration(FunctionName=name)
+            description = str(int(found["Description"]) + 1)
+            try:
+                return lam.update_function_configuration(
+                    FunctionName=name, Description=description, RevisionId=found["RevisionId"]
+                )
+            except refused:
+                continue
 
-    writers = [threading.Thread(target=add) for _ in range(50)]
-    for writer in writers:
-        writer.start()
-    for writer in writers:
-        writer.join(120)
-    assert failures == [] and next(added) == 50
+    with ThreadPoolExecutor(50) as writers:
+        answers = list(writers.map(add, range(50)))
+    assert sorted(int(answer["Description"]) for answer in answers) == list(range(1, 51))
     lam = server.client("lambda")
     wait_active(lam, name)
     assert lam.get_function_configuration(FunctionName=name)["Description"] == "50"

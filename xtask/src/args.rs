@@ -2,6 +2,7 @@
 
 use crate::bench::TOPICS;
 use crate::fuzz::SECONDS;
+use crate::fuzz::api::Plan;
 
 /// One task.
 pub enum Task {
@@ -13,6 +14,8 @@ pub enum Task {
     Test { only: Option<String>, pytest: Vec<String> },
     /// Fuzz all targets or one, each for so many seconds.
     Fuzz { only: Option<String>, seconds: u32 },
+    /// Send generated requests to the real binary.
+    FuzzApi(Plan),
     /// Measure: all, or one topic.
     Bench { only: Option<String> },
     /// Check the invariants of the house.
@@ -26,7 +29,9 @@ usage: cargo xtask <task>
   demo [--keep]             set up, build, deploy an example, invoke it, show its log
   test [PART] [-- ARGS]     set up and run every test; PART: tidy, rust, fuzz or e2e; ARGS go to pytest
   fuzz [TARGET] [--seconds N]  drive what reads strangers' bytes with libFuzzer
-  bench [TOPIC]             measure, with floors from the same run; TOPIC: invokes, scale or logs
+  fuzz api [--requests N] [--seed S] [--only NUMBER]
+                            send generated requests over all operations to the real binary, or one of them again
+  bench [TOPIC]             measure, with floors from the same run; TOPIC: invokes, scale, catalogue or logs
   codegen [--check]         generate the wire types from models/
   tidy                      check the invariants of ARCHITECTURE.md";
 
@@ -42,6 +47,7 @@ pub fn parse(arguments: &[String]) -> Option<Task> {
         ["bench", topic] if TOPICS.contains(&topic) => Some(Task::Bench { only: Some(topic.to_owned()) }),
         ["tidy"] => Some(Task::Tidy),
         ["test", ref rest @ ..] => test(rest),
+        ["fuzz", "api", ref rest @ ..] => fuzz_api(rest, Plan::default()).map(Task::FuzzApi),
         ["fuzz", ref rest @ ..] => fuzz(rest),
         _ => None,
     }
@@ -69,6 +75,18 @@ fn fuzz(rest: &[&str]) -> Option<Task> {
     Some(Task::Fuzz { only: only.map(str::to_owned), seconds })
 }
 
+fn fuzz_api(rest: &[&str], plan: Plan) -> Option<Plan> {
+    let [flag, number, rest @ ..] = rest else { return rest.is_empty().then_some(plan) };
+    let number: u64 = number.parse().ok()?;
+    let plan = match *flag {
+        "--requests" => Plan { requests: number, ..plan },
+        "--seed" => Plan { seed: Some(number), ..plan },
+        "--only" => Plan { only: Some(number), ..plan },
+        _ => return None,
+    };
+    fuzz_api(rest, plan)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,5 +102,23 @@ mod tests {
             assert!(USAGE.contains(topic), "the usage names {topic}");
         }
         assert!(parsed(&["bench", "tea"]).is_none() && parsed(&["bench", "logs", "scale"]).is_none());
+    }
+
+    #[test]
+    fn fuzz_api_takes_numbers_in_any_order() {
+        let parsed = |text: &str| match parse(&text.split(' ').map(str::to_owned).collect::<Vec<_>>()) {
+            Some(Task::FuzzApi(plan)) => Some((plan.requests, plan.seed, plan.only)),
+            _ => None,
+        };
+        for (text, expected) in [
+            ("fuzz api", Some((crate::fuzz::api::REQUESTS, None, None))),
+            ("fuzz api --requests 7", Some((7, None, None))),
+            ("fuzz api --only 3 --requests 7 --seed 5", Some((7, Some(5), Some(3)))),
+            ("fuzz api --seed", None),
+            ("fuzz api --seed tea", None),
+            ("fuzz api --tea 1", None),
+        ] {
+            assert_eq!(parsed(text), expected, "{text}");
+        }
     }
 }

@@ -11,6 +11,7 @@ use crate::server::Server;
 use crate::setup;
 use crate::shell::{cache, quiet, step};
 
+mod catalogue;
 mod client;
 mod floor;
 mod invokes;
@@ -24,7 +25,7 @@ use client::Client;
 use table::Table;
 
 /// What is measured apart from the rest; each is a word of the command line.
-pub const TOPICS: [&str; 3] = ["invokes", "scale", "logs"];
+pub const TOPICS: [&str; 4] = ["invokes", "scale", "catalogue", "logs"];
 /// A binary to measure instead of the release build that is made here: to try a benchmark itself.
 const BINARY_VARIABLE: &str = "SAMOVAR_BENCH_BINARY";
 
@@ -42,6 +43,7 @@ pub fn run(only: Option<&str>) -> Result<()> {
         match topic {
             "invokes" => invokes::run(&Server::start(&binary, "bench", None, &[])?, &mut table)?,
             "scale" => scale::run(&binary, &mut table)?,
+            "catalogue" => catalogue::run(&binary, &mut table)?,
             _ => {
                 let server = Server::start(&binary, "bench-logs", None, &[])?;
                 tail::run(&binary, &server, &mut table)?;
@@ -84,7 +86,7 @@ fn together(
 }
 
 /// Makes an archive with Python's own zip command line.
-fn zip(directory: &Path, files: &[&str]) -> Result<Vec<u8>> {
+pub fn zip(directory: &Path, files: &[&str]) -> Result<Vec<u8>> {
     let archive = cache().join("bench.zip");
     quiet(
         Command::new("/usr/bin/python3")

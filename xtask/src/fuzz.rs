@@ -1,5 +1,7 @@
 //! `cargo xtask fuzz`: libFuzzer on whatever reads strangers' bytes. The targets are in `fuzz/`.
 
+pub mod api;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -31,6 +31,7 @@ fn main() -> ExitCode {
         Task::Test { only, pytest } => test::run(only.as_deref(), &pytest),
         Task::Bench { only } => bench::run(only.as_deref()),
         Task::Fuzz { only, seconds } => fuzz::run(only.as_deref(), seconds),
+        Task::FuzzApi(plan) => fuzz::api::run(&plan),
         Task::Tidy => tidy::run(),
     };
     match done {

@@ -20,6 +20,7 @@ const READY_STEP: Duration = Duration::from_millis(50);
 /// Ends with its value.
 pub struct Server {
     child: Child,
+    name: String,
     /// `host:port`.
     pub address: String,
 }
@@ -38,7 +39,7 @@ impl Server {
     pub fn resume(binary: &Path, name: &str, sdk: Option<&Path>, flags: &[&str]) -> Result<Self> {
         let mut server = Self::spawn(binary, name, sdk, flags)?;
         for _ in 0..READY_TRIES {
-            if server.healthy() {
+            if server.is_healthy() {
                 return Ok(server);
             }
             if let Some(status) = server.child.try_wait()? {
@@ -62,10 +63,11 @@ impl Server {
             command.arg("--sdk-dir").arg(sdk);
         }
         let child = command.stdout(log.try_clone()?).stderr(log).spawn().context("cannot start samovar")?;
-        Ok(Self { child, address })
+        Ok(Self { child, name: name.to_owned(), address })
     }
 
-    fn healthy(&self) -> bool {
+    /// Whether it answers.
+    pub fn is_healthy(&self) -> bool {
         let ask = || -> std::io::Result<String> {
             let mut stream = TcpStream::connect(&self.address)?;
             stream.write_all(
@@ -131,6 +133,11 @@ impl Server {
         children.into_iter().min().map(|(_, pid)| pid).context("the launcher has a child")
     }
 
+    /// What it has said so far.
+    pub fn log(&self) -> Result<String> {
+        std::fs::read_to_string(log_of(&self.name)).context("the server's log")
+    }
+
     /// Waits for the server to end by itself.
     pub fn wait(mut self) -> Result<()> {
         self.child.wait()?;
@@ -152,6 +159,13 @@ impl std::fmt::Display for Memory {
         let mib = |kib: u64| kib as f64 / 1024.0;
         write!(f, "{:>9.1} MiB RSS {:>9.1} MiB PSS", mib(self.rss_kib), mib(self.pss_kib))
     }
+}
+
+/// The header of a caller in that service's scope. Open mode on loopback wants the header, not the signature.
+pub fn authorization(service: &str) -> String {
+    format!(
+        "AWS4-HMAC-SHA256 Credential=000000000000/20260101/us-east-1/{service}/aws4_request, SignedHeaders=host, Signature=0"
+    )
 }
 
 fn data_of(name: &str) -> PathBuf {

@@ -19,6 +19,9 @@ pub fn run(only: Option<&str>, pytest_arguments: &[String]) -> Result<()> {
     }
     if wanted("fuzz") {
         fuzz::run(None, fuzz::SECONDS)?;
+        for seed in [Some(fuzz::api::SEED), None] {
+            fuzz::api::run(&fuzz::api::Plan { requests: fuzz::api::FEW_REQUESTS, seed, only: None })?;
+        }
     }
     if wanted("e2e") {
         clients(pytest_arguments)?;

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use base::arn::{AccountId, FunctionArn, Region, Scope};
 use base::random::Dice;
-use catalogue::{Catalogue, FunctionKey, Policy, PolicyName};
+use catalogue::{Catalogue, FunctionKey, Policy, PolicyName, UrlAuth};
 
-use crate::policy::{Asked, Ruling, UrlAuth, judge};
+use crate::policy::{Asked, Ruling, judge};
 use crate::principal::{FunctionIdentity, Issued, Ledger, Principal};
 use crate::secret::Secret;
 
@@ -235,7 +235,7 @@ pub trait Guarded {
     fn action(&self) -> &'static str;
     /// What it is done to, as the caller named it.
     fn resource(&self) -> &FunctionArn;
-    /// How the function URL knows its callers that the request came through, if it came through one.
+    /// Whom the function URL lets in that the request came through, if it came through one.
     fn url(&self) -> Option<UrlAuth> {
         None
     }

@@ -9,7 +9,6 @@ mod vault;
 pub use gate::{
     AccessKey, Act, Authorized, Caller, Denied, Gate, Guarded, ResourcePolicies, Shown, Stranger, Why,
 };
-pub use policy::UrlAuth;
 pub use principal::{FunctionIdentity, Issued, Principal, ServiceCall};
 pub use secret::Secret;
 pub use vault::{KeyFile, KeyId, LinkError, OpenError, Vault, VaultError};

@@ -9,7 +9,7 @@ mod circumstances;
 mod wildcard;
 
 use base::arn::AccountId;
-use catalogue::{Condition, Effect, Listed, Named, Policy, Principals, Statement, Test};
+use catalogue::{Condition, Effect, Listed, Named, Policy, Principals, Statement, Test, UrlAuth};
 
 use self::circumstances::Value;
 use self::wildcard::{arn_like, like, like_folded};
@@ -28,15 +28,6 @@ pub(crate) struct Asked<'a> {
     pub(crate) url: Option<UrlAuth>,
     /// The organization that the accounts of this server belong to.
     pub(crate) organization: Option<&'a str>,
-}
-
-/// How a function URL knows its callers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum UrlAuth {
-    /// By signatures: `AWS_IAM`.
-    Iam,
-    /// Not at all: `NONE`.
-    Nobody,
 }
 
 /// What a policy says to a request.

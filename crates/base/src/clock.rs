@@ -53,6 +53,11 @@ impl Timestamp {
         self.to_utc().format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
     }
 
+    /// `2026-11-21T10:00:00.000000Z`, as function URLs write it.
+    pub fn iso_micros(self) -> String {
+        self.to_utc().format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
+    }
+
     /// `2026-11-21T10:00:00.000+0000`, as `LastModified` writes it.
     pub fn last_modified(self) -> String {
         self.to_utc().format("%Y-%m-%dT%H:%M:%S%.3f+0000").to_string()

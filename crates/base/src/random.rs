@@ -44,6 +44,14 @@ impl Dice {
         hex::encode(self.bytes::<N>())
     }
 
+    /// `length` lower-case letters and digits, all equally likely.
+    pub fn lower_alphanumeric(&self, length: usize) -> String {
+        const LETTERS: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
+        // What is above the last multiple of 36 would make the first letters likelier.
+        let fair = std::iter::repeat_with(|| self.bytes::<1>()[0]).filter(|byte| *byte < 252);
+        fair.take(length).map(|byte| char::from(LETTERS[usize::from(byte % 36)])).collect()
+    }
+
     /// A number from 0 up to but not including 1, each of 2^53 equally likely.
     pub fn fraction(&self) -> f64 {
         const STEPS: f64 = (1_u64 << 53) as f64;

@@ -67,9 +67,10 @@ impl Catalogue {
         kept.take(limit).cloned().collect()
     }
 
-    /// Every root of one kind, of all accounts and regions.
-    pub fn everything<R: Root>(&self) -> Vec<Arc<R>> {
-        R::shelves(&self.inner.shared.snapshot.load()).all().cloned().collect()
+    /// The roots of all accounts and regions that `keep` wants.
+    pub fn everywhere<R: Root>(&self, keep: impl Fn(&R) -> bool) -> Vec<Arc<R>> {
+        let snapshot = self.inner.shared.snapshot.load();
+        R::shelves(&snapshot).all().filter(|root| keep(root)).cloned().collect()
     }
 
     /// What has this name, as far as this process knows. Costs no I/O.

@@ -176,6 +176,7 @@ pub enum SystemLogLevel {
     Warn,
 }
 
+/// Gives an enum the words that the API has for it.
 macro_rules! words {
     ($name:ident { $($variant:ident = $word:literal),+ $(,)? }) => {
         impl $name {
@@ -202,6 +203,8 @@ macro_rules! words {
         }
     };
 }
+
+pub(crate) use words;
 
 words!(PackageType { Zip = "Zip", Image = "Image" });
 words!(Architecture { X86_64 = "x86_64", Arm64 = "arm64" });

@@ -14,6 +14,12 @@ pub enum CatalogueError {
         /// What was asked for.
         arn: FunctionArn,
     },
+    /// There is no such root beside functions.
+    #[error("there is no {what}")]
+    Missing {
+        /// What was asked for.
+        what: String,
+    },
     /// The name is taken.
     #[error("function {name} exists")]
     AlreadyExists {

@@ -11,6 +11,8 @@ use base::id::Digest;
 use store::{Change, Document, Key, Revision, Store, StoreError, Watch};
 use tokio::sync::{broadcast, watch};
 
+use crate::code_signing::CodeSigningConfig;
+use crate::mapping::Mapping;
 use crate::record::{self, Place};
 use crate::root::Root;
 use crate::snapshot::Snapshot;
@@ -206,7 +208,9 @@ impl Follower {
         }
         for ((kind, ..), changes) in roots {
             match kind {
+                CodeSigningConfig::KIND => self.exchange::<CodeSigningConfig>(changes),
                 Function::KIND => self.exchange::<Function>(changes),
+                Mapping::KIND => self.exchange::<Mapping>(changes),
                 _ => {}
             }
         }
@@ -249,7 +253,9 @@ fn take_over(
     body: Option<&[u8]>,
 ) -> Result<(), CatalogueError> {
     match place.kind {
+        CodeSigningConfig::KIND => into.code_signing.take_over(place, revision, body),
         Function::KIND => into.functions.take_over(place, revision, body),
+        Mapping::KIND => into.mappings.take_over(place, revision, body),
         _ => Ok(()),
     }
 }

@@ -11,8 +11,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use store::Revision;
 
-use crate::root::RootKey;
-use crate::{Alias, Configuration, Policy, PolicyName};
+use crate::root::{Parts, RootKey};
+use crate::{Alias, Configuration, EventInvokeConfig, FunctionUrl, Policy};
 
 /// A function's name where it is unique.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -73,12 +73,18 @@ pub struct Function {
     pub next_version: u64,
     /// What the last publication made.
     pub published: Option<Published>,
+    /// ARN of the code signing configuration that its packages must satisfy.
+    pub code_signing: Option<Arc<str>>,
     /// Tags.
     pub tags: BTreeMap<Arc<str>, Arc<str>>,
     /// Its aliases, by name.
     pub aliases: BTreeMap<Arc<str>, Arc<Alias>>,
+    /// What becomes of asynchronous events, by qualifier.
+    pub event_invoke: Parts<EventInvokeConfig>,
+    /// Its HTTP endpoints, by qualifier: `$LATEST` or an alias, which may be gone.
+    pub urls: Parts<FunctionUrl>,
     /// Its resource policies: of itself, of `$LATEST`, of versions and of aliases.
-    pub policies: BTreeMap<PolicyName, Arc<Policy>>,
+    pub policies: Parts<Policy>,
     /// Its published versions, by number.
     pub versions: BTreeMap<u64, Arc<Version>>,
 }

@@ -5,10 +5,14 @@
 
 mod alias;
 mod catalogue;
+pub mod code_signing;
 mod configuration;
 mod error;
+mod event_invoke;
 mod follower;
 mod function;
+mod function_url;
+pub mod mapping;
 mod policy;
 mod qualified;
 mod record;
@@ -25,10 +29,15 @@ pub use configuration::{
     SealedEnvironment, SnapStart, SystemLogLevel, TracingMode, VpcConfig,
 };
 pub use error::{Busy, CatalogueError};
+pub use event_invoke::{EventInvokeChange, EventInvokeConfig};
 pub use follower::{Event, Subscription};
 pub use function::{CodeRef, Function, FunctionKey, LastUpdate, Published, Reason, State, Version};
+pub use function_url::{
+    Cors, FunctionUrl, FunctionUrlChange, InvokeMode, NewFunctionUrl, NoUrlId, UrlAuth, UrlId,
+};
 pub use policy::{
     Condition, Effect, Grant, GrantedTo, Listed, Malformed, Named, Policy, PolicyName, Principals, Statement,
     Test,
 };
 pub use request::{CodeUpdate, ConfigurationUpdate, NewFunction};
+pub use root::{Root, RootKey};

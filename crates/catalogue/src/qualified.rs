@@ -62,6 +62,7 @@ impl Function {
     /// Removes what hangs on a version or alias that goes: each setting that is kept by qualifier has its line
     /// here. URLs have none, because they outlive their alias and live on with another one of its name.
     pub(crate) fn forget(&mut self, qualifier: &Qualifier) {
+        self.event_invoke.remove(qualifier);
         self.policies.remove(&PolicyName(Some(qualifier.clone())));
     }
 }

@@ -5,8 +5,12 @@
 //! meaning; a new one has a default. What cannot be read so gets a new `version`.
 
 mod alias;
+mod code_signing;
 mod configuration;
+mod event_invoke;
 mod function;
+mod function_url;
+mod mapping;
 pub(crate) mod policy;
 
 use base::arn::Scope;

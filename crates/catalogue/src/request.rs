@@ -22,6 +22,8 @@ pub struct NewFunction {
     pub configuration: Configuration,
     /// What it runs; its blob is stored already.
     pub code: CodeRef,
+    /// See [`crate::Function::code_signing`].
+    pub code_signing: Option<Arc<str>>,
     /// Tags.
     pub tags: BTreeMap<Arc<str>, Arc<str>>,
     /// Whether a version of it is published as soon as it is active.

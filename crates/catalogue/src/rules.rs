@@ -3,8 +3,12 @@
 //! Source: recorded answers of 2025 and 2026.
 
 pub mod aliases;
+pub mod event_invoke;
+pub mod function_url;
+pub mod mappings;
 pub mod policies;
 pub mod secrets;
+pub mod tags;
 pub mod versions;
 
 use std::collections::BTreeMap;
@@ -76,7 +80,10 @@ pub fn create(new: NewFunction, numbering: Numbering, step: Step) -> Function {
         latest,
         next_version: numbering.next_version,
         published: None,
+        code_signing: new.code_signing,
         tags: new.tags,
+        event_invoke: BTreeMap::new(),
+        urls: BTreeMap::new(),
         aliases: BTreeMap::new(),
         policies: BTreeMap::new(),
         versions: BTreeMap::new(),

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use base::arn::Scope;
 use store::Revision;
 
+use crate::code_signing::CodeSigningConfig;
+use crate::mapping::Mapping;
 use crate::record::Place;
 use crate::root::{PartChange, Root, RootKey};
 use crate::shelf::Shelf;
@@ -14,7 +16,9 @@ use crate::{CatalogueError, Function};
 /// Everything at one revision of the store. Cheap to clone and to change afterwards.
 #[derive(Debug, Clone, Default)]
 pub struct Snapshot {
+    pub(crate) code_signing: Shelves<CodeSigningConfig>,
     pub(crate) functions: Shelves<Function>,
+    pub(crate) mappings: Shelves<Mapping>,
 }
 
 /// The roots of one kind.

@@ -92,12 +92,15 @@ pub struct LambdaSetup {
 #[derive(Clone)]
 pub struct Lambda {
     parts: Arc<LambdaSetup>,
+    /// Held while something is decided on several roots and written to one of them: what a mapping reads twice,
+    /// who uses a code signing configuration. One process writes.
+    joint: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Lambda {
     /// A Lambda of these parts. [`Lambda::resume`] finishes what an earlier process left.
     pub fn new(setup: LambdaSetup) -> Self {
-        Self { parts: Arc::new(setup) }
+        Self { parts: Arc::new(setup), joint: Arc::default() }
     }
 
     /// The function that a request names, if its sender may do `action` to it.

@@ -12,6 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::bench::zip;
+use crate::server::authorization;
 use crate::shell::{cache, quiet};
 
 /// What functions get that name no memory, in MB. Source: Lambda API reference.
@@ -68,13 +69,6 @@ impl Function {
     pub fn with_memory(self, memory: u32) -> Self {
         Self { memory, ..self }
     }
-}
-
-/// Open mode on loopback wants the header, not the signature.
-fn authorization(service: &str) -> String {
-    format!(
-        "AWS4-HMAC-SHA256 Credential=000000000000/20260101/us-east-1/{service}/aws4_request, SignedHeaders=host, Signature=0"
-    )
 }
 
 fn one_file(name: &str, content: &[u8]) -> Result<Vec<u8>> {
@@ -177,7 +171,8 @@ impl Client {
         Ok(started.elapsed())
     }
 
-    fn ask(&mut self, method: &str, path: &str, body: &[u8]) -> Result<(u16, Vec<u8>)> {
+    /// Any request to Lambda; gives status and body.
+    pub fn ask(&mut self, method: &str, path: &str, body: &[u8]) -> Result<(u16, Vec<u8>)> {
         self.ask_as("lambda", method, path, "", body)
     }
 

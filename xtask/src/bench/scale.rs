@@ -14,7 +14,7 @@ use crate::shell::step;
 /// Functions with which memory is measured.
 const SOME: usize = 1_000;
 /// Functions with which a start is timed.
-const MANY: usize = 10_000;
+pub const MANY: usize = 10_000;
 /// Connections that create them.
 const FLIGHT: usize = 8;
 /// Starts that are timed.
@@ -65,7 +65,7 @@ pub fn run(binary: &Path, table: &mut Table) -> Result<()> {
 }
 
 /// Creates them all, and waits until the last that each connection created is active.
-fn create(server: &Server, function: &Function, numbers: std::ops::Range<usize>) -> Result<()> {
+pub fn create(server: &Server, function: &Function, numbers: std::ops::Range<usize>) -> Result<()> {
     let next = std::sync::atomic::AtomicUsize::new(numbers.start);
     together(server, FLIGHT, |client| {
         let mut last = None;
@@ -87,7 +87,7 @@ fn create(server: &Server, function: &Function, numbers: std::ops::Range<usize>)
 }
 
 /// From the start of the process to the first page of ListFunctions, which has `expected` functions.
-fn time_start(binary: &Path, name: &str, expected: usize) -> Result<(Duration, Server)> {
+pub fn time_start(binary: &Path, name: &str, expected: usize) -> Result<(Duration, Server)> {
     let started = Instant::now();
     let server = Server::spawn(binary, name, None, &[])?;
     loop {

@@ -31,6 +31,9 @@ pub struct Operation {
     pub http: Http,
     pub input: Option<Reference>,
     pub output: Option<Reference>,
+    /// The exceptions that it may answer.
+    #[serde(default)]
+    pub errors: Vec<Reference>,
 }
 
 #[derive(Debug, Deserialize)]

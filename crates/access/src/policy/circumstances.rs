@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use super::{Asked, UrlAuth};
+use super::Asked;
 use crate::principal::{Principal, ServiceCall};
 
 /// What a request has under a key.
@@ -37,10 +37,7 @@ impl<'a> Asked<'a> {
             }
             "aws:sourcearn" => of_call(|call| call.source_arn.as_deref()),
             "lambda:eventsourcetoken" => of_call(|call| call.event_source_token.as_deref()),
-            "lambda:functionurlauthtype" => borrowed(self.url.map(|url| match url {
-                UrlAuth::Iam => "AWS_IAM",
-                UrlAuth::Nobody => "NONE",
-            })),
+            "lambda:functionurlauthtype" => borrowed(self.url.map(|url| url.as_str())),
             // Seen as "false" with plain invocations, and with nothing but invocations.
             "lambda:invokedviafunctionurl" if self.action == "lambda:InvokeFunction" => {
                 truth(self.url.is_some())

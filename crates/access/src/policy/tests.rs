@@ -216,7 +216,7 @@ fn requests_through_function_urls_are_told_from_others() {
     let one = account("111111111111");
     let via = |url, action| Asked { url, action, ..asked(&one) };
     let (invoke, invoke_url) = ("lambda:InvokeFunction", "lambda:InvokeFunctionUrl");
-    let (iam, nobody) = (Some(UrlAuth::Iam), Some(UrlAuth::Nobody));
+    let (iam, nobody) = (Some(UrlAuth::AwsIam), Some(UrlAuth::None));
     let none = r#""StringEquals":{"lambda:FunctionUrlAuthType":"NONE"}"#;
     let through = r#""Bool":{"lambda:InvokedViaFunctionUrl":"true"}"#;
     let directly = r#""Bool":{"lambda:InvokedViaFunctionUrl":"false"}"#;

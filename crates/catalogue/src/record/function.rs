@@ -16,8 +16,8 @@ use crate::follower::Event;
 use crate::root::{Differences, Part, PartChange, Root};
 use crate::snapshot::{Shelves, Snapshot};
 use crate::{
-    Alias, CatalogueError, CodeRef, Function, FunctionKey, LastUpdate, Policy, Published, Reason, State,
-    Version,
+    Alias, CatalogueError, CodeRef, EventInvokeConfig, Function, FunctionKey, FunctionUrl, LastUpdate,
+    Policy, Published, Reason, State, Version,
 };
 
 impl Root for Function {
@@ -48,6 +48,7 @@ impl Root for Function {
             live,
             next_version: self.next_version,
             published: self.published.map(PublicationRecord::of),
+            code_signing: self.code_signing.clone(),
             tags: self.tags.clone(),
         })
     }
@@ -63,7 +64,10 @@ impl Root for Function {
             latest,
             next_version: record.next_version,
             published: record.published.map(PublicationRecord::into_published),
+            code_signing: record.code_signing,
             tags: record.tags,
+            event_invoke: BTreeMap::new(),
+            urls: BTreeMap::new(),
             aliases: BTreeMap::new(),
             policies: BTreeMap::new(),
             versions: BTreeMap::new(),
@@ -72,6 +76,8 @@ impl Root for Function {
 
     fn with_parts_of(self, older: &Self) -> Self {
         Self {
+            event_invoke: older.event_invoke.clone(),
+            urls: older.urls.clone(),
             aliases: older.aliases.clone(),
             policies: older.policies.clone(),
             versions: older.versions.clone(),
@@ -81,6 +87,8 @@ impl Root for Function {
     }
 
     fn differences(old: Option<&Self>, new: Option<&Self>, told: &mut Differences) {
+        told.add::<EventInvokeConfig>(old.map(|it| &it.event_invoke), new.map(|it| &it.event_invoke));
+        told.add::<FunctionUrl>(old.map(|it| &it.urls), new.map(|it| &it.urls));
         told.add::<Alias>(old.map(|it| &it.aliases), new.map(|it| &it.aliases));
         told.add::<Policy>(old.map(|it| &it.policies), new.map(|it| &it.policies));
         told.add::<Version>(old.map(|it| &it.versions), new.map(|it| &it.versions));
@@ -88,6 +96,8 @@ impl Root for Function {
 
     fn take_over(&mut self, part: &PartChange<'_>) -> Result<(), CatalogueError> {
         match part.kind {
+            EventInvokeConfig::KIND => part.among(&self.key, &mut self.event_invoke),
+            FunctionUrl::KIND => part.among(&self.key, &mut self.urls),
             Alias::KIND => part.among(&self.key, &mut self.aliases),
             Policy::KIND => part.among(&self.key, &mut self.policies),
             Version::KIND => part.among(&self.key, &mut self.versions),
@@ -139,6 +149,8 @@ struct FunctionRecord {
     next_version: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     published: Option<PublicationRecord>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    code_signing: Option<Arc<str>>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     tags: BTreeMap<Arc<str>, Arc<str>>,
 }

@@ -58,6 +58,7 @@ fn full() -> Function {
     });
     function.next_version = 7;
     function.published = Some(Published { version: 6, generation: 5 });
+    function.code_signing = Some("csc".into());
     function.tags = BTreeMap::from([("k".into(), "v".into())]);
     function
 }

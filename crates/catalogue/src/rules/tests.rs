@@ -20,7 +20,14 @@ pub(crate) fn code(id: u8) -> CodeRef {
 pub(crate) fn a_new(name: &str) -> NewFunction {
     let role = "arn:aws:iam::000000000000:role/r";
     let configuration = Configuration::zip(name, "python3.13", "app.handler", role);
-    NewFunction { key: a_key(name), configuration, code: code(1), tags: BTreeMap::new(), publish: false }
+    NewFunction {
+        key: a_key(name),
+        configuration,
+        code: code(1),
+        code_signing: None,
+        tags: BTreeMap::new(),
+        publish: false,
+    }
 }
 
 pub(crate) fn a_function(name: &str) -> Function {
@@ -65,15 +72,27 @@ fn check(script: &str, expected: Expect) {
             }
             other => panic!("{other}"),
         };
-        match next {
-            Ok(next) => {
-                function = next;
-                told.push_str(&format!("{line}: {}\n", tell(&function)));
-            }
-            Err(error) => told.push_str(&format!("{line}: refused, {error}\n")),
-        }
+        note(&mut told, line, &mut function, next, tell);
     }
     expected.assert_eq(&told);
+}
+
+/// Takes over what a step made of a function, and adds a line that tells of it.
+pub(crate) fn note<E: std::fmt::Display>(
+    told: &mut String,
+    line: &str,
+    function: &mut Function,
+    next: Result<Function, E>,
+    tell: impl Fn(&Function) -> String,
+) {
+    let outcome = match next {
+        Ok(next) => {
+            *function = next;
+            tell(function)
+        }
+        Err(error) => format!("refused, {error}"),
+    };
+    told.push_str(&format!("{line}: {outcome}\n"));
 }
 
 fn tell(function: &Function) -> String {

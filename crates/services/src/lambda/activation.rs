@@ -17,6 +17,7 @@ impl Lambda {
         for unfinished in self.parts.catalogue.unfinished() {
             self.activate(unfinished.version);
         }
+        self.resume_mappings();
     }
 
     /// Brings a version about in a task of its own: the answer to its request does not wait for it.

@@ -1,6 +1,10 @@
 //! What Lambda's back end refuses, after the front end has checked a request against the model.
 
+pub(crate) mod event_invoke;
+pub(crate) mod mappings;
 pub(crate) mod rules;
+pub(crate) mod tags;
+pub(crate) mod urls;
 
 use base::limits::{CLIENT_CONTEXT_BYTES, FUNCTION_LAYERS};
 
@@ -83,9 +87,24 @@ pub(crate) enum Refusal {
     /// A layer that is not there.
     #[error("Layer version {0} does not exist.")]
     UnknownLayer(String),
-    /// More tags than a resource may have.
-    #[error("Number of tags exceeds resource tag limit.")]
-    TooManyTags,
+    /// Half a network. Told by operators of several deployment tools.
+    #[error("SubnetIds and SecurityIds must coexist or be both empty list.")]
+    HalfNetwork,
+    /// Given-up events go to no such service. Observed when a stack was made, in 2026.
+    #[error(
+        "Invalid dead letter queue ARN: The service specified by the TargetArn is not supported for dead letter \
+         configuration."
+    )]
+    DeadLetterService,
+    /// Given-up events stay in their region. Observed when a stack was made, in 2026.
+    #[error(
+        "Invalid dead letter queue ARN: The resource specified by the TargetArn must be in the same region as the \
+         Lambda function it's associated with."
+    )]
+    DeadLetterRegion,
+    /// Given-up events go to standard queues and topics. Observed of queues in 2025; of topics by analogy.
+    #[error("Invalid dead letter queue ARN: FIFO {0} is not supported for dead letter configuration")]
+    DeadLetterFifo(&'static str),
     /// Aliases have an operation of their own.
     #[error("Deletion of aliases is not currently supported.")]
     DeleteAlias,

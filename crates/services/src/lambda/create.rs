@@ -10,7 +10,7 @@ use wire::lambda as api;
 
 use super::checks::{Refusal, rules};
 use super::errors::{Failure, large_archive};
-use super::{Lambda, settings};
+use super::{Lambda, settings, tags};
 use crate::Context;
 
 impl Lambda {
@@ -22,15 +22,22 @@ impl Lambda {
         let target = self.target(context, &input.function_name, None, "lambda:CreateFunction")?;
         let key = target.key();
         check(&input, &key)?;
+        let tags = tags::given(input.tags.take())?;
         if self.parts.catalogue.peek(&key).is_some() {
             return Err(CatalogueError::AlreadyExists { name: key.name }.into());
         }
         let archive = input.code.zip_file.take().unwrap_or_default();
         let publish = input.publish == Some(true);
-        let tags = settings::tags(input.tags.take());
+        let code_signing = input.code_signing_config_arn.take();
+        self.may_deploy(&key.name, code_signing.as_deref()).await?;
         let configuration = self.configuration(&key, input)?;
         let code = self.take_in(archive).await?;
-        let new = NewFunction { key, configuration, code, tags, publish };
+        let _held = match &code_signing {
+            Some(arn) => Some(self.hold_config(arn).await?),
+            None => None,
+        };
+        let code_signing = code_signing.map(Into::into);
+        let new = NewFunction { key, configuration, code, code_signing, tags, publish };
         let function = self.parts.catalogue.create(new).await?;
         let latest = &function.latest;
         let mut shown = self.shown(latest, &latest.arn);
@@ -113,8 +120,11 @@ fn check(input: &api::CreateFunctionRequest, key: &FunctionKey) -> Result<(), Re
     {
         rules::environment(variables)?;
     }
-    if let Some(tags) = &input.tags {
-        rules::tags(tags)?;
+    if let Some(config) = &input.vpc_config {
+        rules::network(config)?;
+    }
+    if let Some(config) = &input.dead_letter_config {
+        rules::dead_letters(config, &key.scope.region)?;
     }
     if let Some(config) = &input.logging_config {
         rules::logging(config)?;
@@ -133,16 +143,20 @@ fn built(input: &api::CreateFunctionRequest) -> Result<(), Refusal> {
     refuse_first(&[
         (input.publish_to.is_some(), "PublishTo"),
         (files, "FileSystemConfigs"),
-        (input.code_signing_config_arn.is_some(), "CodeSigningConfigArn"),
-        (input.image_config.is_some(), "ImageConfig"),
+        (rules::overrides_image(input.image_config.as_ref()), "ImageConfig"),
         (input.tenancy_config.is_some(), "TenancyConfig"),
         (input.capacity_provider_config.is_some(), "CapacityProviderConfig"),
         (input.durable_config.is_some(), "DurableConfig"),
         (input.runtime_config.is_some(), "RuntimeConfig"),
         (input.accelerator_config.is_some(), "AcceleratorConfig"),
-        (input.code.source_kms_key_arn.is_some(), "SourceKMSKeyArn"),
-        (input.code.s3_object_storage_mode.is_some(), "S3ObjectStorageMode"),
+        (given(&input.code.source_kms_key_arn), "SourceKMSKeyArn"),
+        (rules::stays_in_s3(input.code.s3_object_storage_mode), "S3ObjectStorageMode REFERENCE"),
     ])
+}
+
+/// Whether an ARN is given; the empty text is none.
+pub(super) fn given(arn: &Option<String>) -> bool {
+    arn.as_ref().is_some_and(|arn| !arn.is_empty())
 }
 
 /// Refuses the first feature that is asked for.

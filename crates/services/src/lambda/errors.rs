@@ -1,6 +1,11 @@
 //! What goes wrong, as AWS says it: one exhaustive match for each kind of error.
 
+pub(crate) mod code_signing;
+mod event_invoke;
+pub(crate) mod mappings;
 mod policies;
+mod tags;
+mod urls;
 mod versions;
 
 use access::Denied;
@@ -62,7 +67,10 @@ impl From<Refusal> for Failure {
             | Refusal::TooManyLayers
             | Refusal::LayerRegion(_)
             | Refusal::UnknownLayer(_)
-            | Refusal::TooManyTags
+            | Refusal::HalfNetwork
+            | Refusal::DeadLetterService
+            | Refusal::DeadLetterRegion
+            | Refusal::DeadLetterFifo(_)
             | Refusal::DeleteAlias
             | Refusal::DeleteLatest
             | Refusal::Marker
@@ -155,7 +163,8 @@ impl From<CatalogueError> for Failure {
             CatalogueError::Contended { .. } => exception::TOO_MANY_REQUESTS
                 .with("Rate Exceeded.")
                 .member("Reason", "CallerRateLimitExceeded"),
-            CatalogueError::Stale { .. } | CatalogueError::Corrupt { .. } | CatalogueError::Store(_) => fault(&error),
+            CatalogueError::Missing { .. }
+            | CatalogueError::Stale { .. } | CatalogueError::Corrupt { .. } | CatalogueError::Store(_) => fault(&error),
         })
     }
 }

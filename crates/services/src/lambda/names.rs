@@ -85,6 +85,11 @@ impl Target {
         Self { function: self.function.clone(), qualifier: Some(qualifier.into()) }
     }
 
+    /// The ARN as requested, with `$LATEST` where no qualifier is given.
+    pub(crate) fn qualified_text(&self) -> String {
+        format!("{}:{}", self.function, self.qualifier.as_deref().unwrap_or("$LATEST"))
+    }
+
     /// The function of an operation that works on whole functions only: no qualifier may be given, not even
     /// `$LATEST`.
     pub(crate) fn unqualified(&self) -> Result<FunctionKey, NameError> {
@@ -110,8 +115,7 @@ impl Target {
 
     /// The same in the words of Invoke, which says `:$LATEST` where no qualifier is given.
     pub(crate) fn unknown_to_invoke(&self) -> NameError {
-        let qualifier = self.qualifier.as_deref().unwrap_or("$LATEST");
-        NameError::Unknown(format!("{}:{qualifier}", self.function))
+        NameError::Unknown(self.qualified_text())
     }
 
     /// The same in the words of operations on what a version or alias has, which speak of aliases as such.

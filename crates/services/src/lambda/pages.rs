@@ -1,6 +1,10 @@
 //! Pages of lists. A marker is the name of the last entry shown, so that it leads on whatever was made or deleted
 //! meanwhile, the entry itself included.
 
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+use base::arn::Qualifier;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
@@ -28,6 +32,17 @@ impl Page {
     /// How many entries to look for: one more than are shown tells that there is another page.
     pub(crate) const fn look_for(&self) -> usize {
         self.size + 1
+    }
+
+    /// The entries to show of what is kept by qualifier: `$LATEST`, versions by number, aliases by name.
+    #[allow(clippy::type_complexity, reason = "a page is its entries and what leads on")]
+    pub(crate) fn of_qualifiers<'a, T>(
+        &self,
+        kept: &'a BTreeMap<Qualifier, T>,
+    ) -> Result<(Vec<(&'a Qualifier, &'a T)>, Option<String>), Refusal> {
+        let after = self.after.as_deref().map(Qualifier::parse).transpose().map_err(|_| Refusal::Marker)?;
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        Ok(self.cut(kept.range((from, Bound::Unbounded)), |(qualifier, _)| qualifier.to_string()))
     }
 
     /// The entries to show, and the marker of the next page if `found` has more.
@@ -76,6 +91,24 @@ mod tests {
         for (asked, size) in [(None, 3), (Some(2), 2), (Some(0), 1), (Some(-1), 3), (Some(10_000), 3)] {
             assert_eq!(page(None, asked).size, size, "{asked:?}");
         }
+    }
+
+    #[test]
+    fn what_is_kept_by_qualifier_goes_on_after_a_qualifier_that_is_gone() {
+        let kept: BTreeMap<Qualifier, ()> =
+            ["$LATEST", "2", "10", "a", "b"].map(|text| (Qualifier::parse(text).unwrap(), ())).into();
+        let told = |marker: Option<&str>, kept: &BTreeMap<Qualifier, ()>| {
+            let (shown, next) = page(marker, Some(2)).of_qualifiers(kept).unwrap();
+            (shown.iter().map(|(qualifier, ())| qualifier.to_string()).collect::<Vec<_>>().join(" "), next)
+        };
+        let (first, next) = told(None, &kept);
+        let mut fewer = kept.clone();
+        fewer.remove(&Qualifier::Version(2));
+        let (second, next) = told(next.as_deref(), &fewer);
+        let (third, end) = told(next.as_deref(), &fewer);
+        assert_eq!([first, second, third], ["$LATEST 2", "10 a", "b"]);
+        assert_eq!(end, None);
+        assert_eq!(page(Some(&mark("$latest")), None).of_qualifiers(&kept).err(), Some(Refusal::Marker));
     }
 
     #[test]

@@ -80,7 +80,7 @@ impl Lambda {
         context: &Context,
         input: api::PutResourcePolicyRequest,
     ) -> Result<api::PutResourcePolicyResponse, Failure> {
-        let target = self.resource(context, &input.resource_arn, "lambda:PutResourcePolicy")?;
+        let target = self.owner_of_policy(context, &input.resource_arn, "lambda:PutResourcePolicy")?;
         let name = self.governed(&target, target.unknown()).await?;
         let document = Policy::read(&input.policy, RevisionId::fresh(&self.parts.dice))?;
         let expected = input.revision_id.as_deref();
@@ -101,7 +101,7 @@ impl Lambda {
         context: &Context,
         input: api::GetResourcePolicyRequest,
     ) -> Result<api::GetResourcePolicyResponse, Failure> {
-        let target = self.resource(context, &input.resource_arn, "lambda:GetResourcePolicy")?;
+        let target = self.owner_of_policy(context, &input.resource_arn, "lambda:GetResourcePolicy")?;
         let policy = self.policy(&target).await?;
         Ok(api::GetResourcePolicyResponse {
             policy: Some(policy.document()),
@@ -114,7 +114,7 @@ impl Lambda {
         context: &Context,
         input: api::DeleteResourcePolicyRequest,
     ) -> Result<(), Failure> {
-        let target = self.resource(context, &input.resource_arn, "lambda:DeleteResourcePolicy")?;
+        let target = self.owner_of_policy(context, &input.resource_arn, "lambda:DeleteResourcePolicy")?;
         let name = self.governed(&target, PolicyRefusal::NoResource).await?;
         let expected = input.revision_id.as_deref();
         self.change_policy(&target, &name, WHOLE, |policy, _| {
@@ -125,7 +125,7 @@ impl Lambda {
     }
 
     /// What a full ARN names, if its sender may do `action` to it.
-    fn resource(&self, context: &Context, arn: &str, action: &'static str) -> Result<Target, Failure> {
+    fn owner_of_policy(&self, context: &Context, arn: &str, action: &'static str) -> Result<Target, Failure> {
         if arn.split(':').nth(5).is_some_and(|kind| kind.starts_with("runtime/")) {
             return Err(Refusal::NotBuilt("resource policies of runtimes").into());
         }

@@ -1,6 +1,5 @@
 //! What customers choose, from the API's words into the catalogue's. Pure.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use base::arn::Scope;
@@ -98,11 +97,6 @@ pub(crate) fn mib(megabytes: i32) -> Mib {
 /// Text that may be cleared by giving none: nothing for the empty string.
 pub(crate) fn clearable(text: &str) -> Option<Arc<str>> {
     (!text.is_empty()).then(|| text.into())
-}
-
-/// Tags as the catalogue holds them.
-pub(crate) fn tags(tags: Option<BTreeMap<String, String>>) -> BTreeMap<Arc<str>, Arc<str>> {
-    tags.unwrap_or_default().into_iter().map(|(key, value)| (key.into(), value.into())).collect()
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use catalogue::{CatalogueError, CodeUpdate, ConfigurationUpdate, Function, Funct
 use wire::lambda as api;
 
 use super::checks::{Refusal, rules};
-use super::create::{refuse_first, seconds};
+use super::create::{given, refuse_first, seconds};
 use super::errors::Failure;
 use super::names::Target;
 use super::{Lambda, settings};
@@ -28,6 +28,7 @@ impl Lambda {
         catalogue::rules::may_change(&function, expected)?;
         let archive = input.zip_file.take().unwrap_or_default();
         let code = self.take_in(archive).await?;
+        self.may_deploy(&function.key.name, function.code_signing.as_deref()).await?;
         if input.dry_run == Some(true) {
             return Ok(self.shown(&function.latest, &function.latest.arn));
         }
@@ -51,6 +52,9 @@ impl Lambda {
             self.target(context, &input.function_name, None, "lambda:UpdateFunctionConfiguration")?;
         let function = self.changeable(&target).await?;
         check(&input, &function)?;
+        if input.layers.as_ref().is_some_and(|layers| !layers.is_empty()) {
+            self.may_deploy(&function.key.name, function.code_signing.as_deref()).await?;
+        }
         let expected = revision(input.revision_id.as_deref())?;
         let update = ConfigurationUpdate { expected, ..self.change(&function.key, input) };
         let version = self.parts.catalogue.update_configuration(&function.key, update).await?;
@@ -146,7 +150,7 @@ fn check(input: &api::UpdateFunctionConfigurationRequest, function: &Function) -
     let files = input.file_system_configs.as_ref().is_some_and(|configs| !configs.is_empty());
     refuse_first(&[
         (files, "FileSystemConfigs"),
-        (input.image_config.is_some(), "ImageConfig"),
+        (rules::overrides_image(input.image_config.as_ref()), "ImageConfig"),
         (input.capacity_provider_config.is_some(), "CapacityProviderConfig"),
         (input.durable_config.is_some(), "DurableConfig"),
         (input.runtime_config.is_some(), "RuntimeConfig"),
@@ -160,6 +164,12 @@ fn check(input: &api::UpdateFunctionConfigurationRequest, function: &Function) -
     if let Some(variables) = input.environment.as_ref().and_then(|environment| environment.variables.as_ref())
     {
         rules::environment(variables)?;
+    }
+    if let Some(config) = &input.vpc_config {
+        rules::network(config)?;
+    }
+    if let Some(config) = &input.dead_letter_config {
+        rules::dead_letters(config, &function.key.scope.region)?;
     }
     if let Some(config) = &input.logging_config {
         rules::logging(config)?;
@@ -176,8 +186,8 @@ fn check(input: &api::UpdateFunctionConfigurationRequest, function: &Function) -
 fn code_built(input: &api::UpdateFunctionCodeRequest) -> Result<(), Refusal> {
     refuse_first(&[
         (input.publish_to.is_some(), "PublishTo"),
-        (input.source_kms_key_arn.is_some(), "SourceKMSKeyArn"),
-        (input.s3_object_storage_mode.is_some(), "S3ObjectStorageMode"),
+        (given(&input.source_kms_key_arn), "SourceKMSKeyArn"),
+        (rules::stays_in_s3(input.s3_object_storage_mode), "S3ObjectStorageMode REFERENCE"),
     ])
 }
 

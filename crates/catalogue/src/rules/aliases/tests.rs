@@ -2,7 +2,7 @@ use base::arn::Qualifier;
 use expect_test::{Expect, expect};
 
 use super::*;
-use crate::rules::tests::{a_new, step};
+use crate::rules::tests::{a_new, note, step};
 use crate::rules::versions::{Publication, publish};
 use crate::rules::{Numbering, create as create_function, finish, update_configuration};
 use crate::{ConfigurationUpdate, Weight};
@@ -46,15 +46,10 @@ fn check(script: &str, expected: Expect) {
             ["delete", name] => Ok(delete(&function, name)),
             ref other => panic!("{other:?}"),
         };
-        match next {
-            Ok(next) => function = next,
-            Err(error) => {
-                told.push_str(&format!("{line}: refused, {error}\n"));
-                continue;
-            }
-        }
-        let aliases: Vec<String> = function.aliases.values().map(|alias| tell(alias)).collect();
-        told.push_str(&format!("{line}: {}\n", aliases.join("; ")));
+        note(&mut told, line, &mut function, next, |function| {
+            let aliases: Vec<String> = function.aliases.values().map(|alias| tell(alias)).collect();
+            if aliases.is_empty() { "none".into() } else { aliases.join("; ") }
+        });
     }
     expected.assert_eq(&told);
 }
@@ -158,8 +153,8 @@ fn deleting_an_alias_forgives() {
         expect![[r#"
         make a 1: a is 1 "" r10
         delete b: a is 1 "" r10
-        delete a: 
-        delete a: 
+        delete a: none
+        delete a: none
         make a 2: a is 2 "" r14
     "#]],
     );

@@ -2,7 +2,7 @@ use base::arn::Qualifier;
 use expect_test::{Expect, expect};
 
 use super::*;
-use crate::rules::tests::{a_new, code, step};
+use crate::rules::tests::{a_new, code, note, step};
 use crate::rules::{Numbering, aliases, create, fail, finish, update_code, update_configuration};
 use crate::{CodeUpdate, ConfigurationUpdate, NewAlias, NewFunction};
 
@@ -58,13 +58,7 @@ fn check(at_once: bool, script: &str, expected: Expect) {
             "again" => Ok(create(a_new("f"), Numbering::after(&function), at)),
             other => panic!("{other}"),
         };
-        match next {
-            Ok(next) => {
-                function = next;
-                told.push_str(&format!("{line}: {}\n", tell(&function)));
-            }
-            Err(error) => told.push_str(&format!("{line}: refused, {error}\n")),
-        }
+        note(&mut told, line, &mut function, next, tell);
     }
     expected.assert_eq(&told);
 }

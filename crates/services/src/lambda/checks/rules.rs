@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use base::arn::Region;
 use base::limits::{
     ENVIRONMENT_BYTES, FUNCTION_LAYERS, FUNCTION_MEMORY, FUNCTION_NAME_CHARS, FUNCTION_TIMEOUT, FUNCTION_TMP,
-    RESOURCE_TAGS,
 };
-use wire::lambda::{FunctionCode, LogFormat, LoggingConfig, PackageType, UpdateFunctionCodeRequest};
+use wire::lambda::{
+    DeadLetterConfig, FunctionCode, ImageConfig, LogFormat, LoggingConfig, PackageType, S3ObjectStorageMode,
+    UpdateFunctionCodeRequest, VpcConfig,
+};
 
 use super::Refusal;
 use crate::lambda::runtimes::{self, Known};
@@ -113,9 +115,38 @@ pub(crate) fn layers(arns: &[String], region: &Region) -> Result<(), Refusal> {
     Err(Refusal::UnknownLayer(first.clone()))
 }
 
-/// Tags fit.
-pub(crate) fn tags(tags: &BTreeMap<String, String>) -> Result<(), Refusal> {
-    if tags.len() > RESOURCE_TAGS { Err(Refusal::TooManyTags) } else { Ok(()) }
+/// A network has subnets and security groups, or neither.
+pub(crate) fn network(config: &VpcConfig) -> Result<(), Refusal> {
+    let some = |ids: &Option<Vec<String>>| ids.as_ref().is_some_and(|ids| !ids.is_empty());
+    if some(&config.subnet_ids) == some(&config.security_group_ids) {
+        return Ok(());
+    }
+    Err(Refusal::HalfNetwork)
+}
+
+/// Whether code is to stay where it is in S3. Copying it is what happens to an archive in the request.
+pub(crate) fn stays_in_s3(mode: Option<S3ObjectStorageMode>) -> bool {
+    mode == Some(S3ObjectStorageMode::Reference)
+}
+
+/// Whether anything of an image's own settings is to be overridden; an empty object clears what was.
+pub(crate) fn overrides_image(config: Option<&ImageConfig>) -> bool {
+    config.is_some_and(|config| *config != ImageConfig::default())
+}
+
+/// What cannot be handled goes to a standard queue or topic of the function's region; the empty ARN is none.
+pub(crate) fn dead_letters(config: &DeadLetterConfig, region: &Region) -> Result<(), Refusal> {
+    let Some(arn) = config.target_arn.as_deref().filter(|arn| !arn.is_empty()) else { return Ok(()) };
+    let mut parts = arn.splitn(6, ':').skip(2);
+    let kind = match parts.next() {
+        Some("sqs") => "SQS queue",
+        Some("sns") => "SNS topic",
+        _ => return Err(Refusal::DeadLetterService),
+    };
+    if parts.next() != Some(region.as_str()) {
+        return Err(Refusal::DeadLetterRegion);
+    }
+    if arn.ends_with(".fifo") { Err(Refusal::DeadLetterFifo(kind)) } else { Ok(()) }
 }
 
 /// Snapshots are asked for where they exist.
@@ -252,6 +283,60 @@ mod tests {
             let config =
                 LoggingConfig { log_format: format, application_log_level: level, ..Default::default() };
             assert_eq!(logging(&config).is_ok(), good, "{config:?}");
+        }
+    }
+
+    #[test]
+    fn a_network_is_whole_or_none() {
+        let ids = |count: Option<usize>| count.map(|count| vec!["id".to_owned(); count]);
+        for (subnets, groups, whole) in [
+            (None, None, true),
+            (Some(0), None, true),
+            (Some(2), Some(1), true),
+            (Some(1), None, false),
+            (Some(0), Some(1), false),
+        ] {
+            let config = VpcConfig {
+                subnet_ids: ids(subnets),
+                security_group_ids: ids(groups),
+                ..VpcConfig::default()
+            };
+            let expected = if whole { Ok(()) } else { Err(Refusal::HalfNetwork) };
+            assert_eq!(network(&config), expected, "{config:?}");
+        }
+    }
+
+    #[test]
+    fn dead_letters_go_to_standard_queues_and_topics_of_the_region() {
+        let region: Region = "us-east-1".parse().unwrap();
+        let told = |arn: &str| {
+            let config = DeadLetterConfig { target_arn: Some(arn.to_owned()) };
+            dead_letters(&config, &region).map_err(|refusal| refusal.to_string())
+        };
+        assert_eq!(dead_letters(&DeadLetterConfig::default(), &region), Ok(()));
+        for arn in ["", "arn:aws:sqs:us-east-1:000000000000:q", "arn:aws:sns:us-east-1:000000000000:t"] {
+            assert_eq!(told(arn), Ok(()), "{arn}");
+        }
+        for (arn, words) in [
+            (
+                "arn:aws:lambda:us-east-1:000000000000:function:f",
+                "The service specified by the TargetArn is not supported for dead letter configuration.",
+            ),
+            (
+                "arn:aws:sqs:eu-west-1:000000000000:q.fifo",
+                "The resource specified by the TargetArn must be in the same region as the Lambda function it's \
+                 associated with.",
+            ),
+            (
+                "arn:aws:sqs:us-east-1:000000000000:q.fifo",
+                "FIFO SQS queue is not supported for dead letter configuration",
+            ),
+            (
+                "arn:aws:sns:us-east-1:000000000000:t.fifo",
+                "FIFO SNS topic is not supported for dead letter configuration",
+            ),
+        ] {
+            assert_eq!(told(arn), Err(format!("Invalid dead letter queue ARN: {words}")), "{arn}");
         }
     }
 

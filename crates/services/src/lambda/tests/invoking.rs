@@ -171,6 +171,7 @@ async fn a_function_that_is_not_active_is_not_run() {
             "arn:aws:iam::000000000000:role/r",
         ),
         code: catalogue::CodeRef { digest: base::id::Digest([1; 32]), size: 1, unzipped: 1 },
+        code_signing: None,
         tags: Default::default(),
         publish: false,
     };

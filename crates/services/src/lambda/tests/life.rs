@@ -468,6 +468,7 @@ async fn what_an_earlier_process_left_is_finished() {
             "arn:aws:iam::000000000000:role/r",
         ),
         code: CodeRef { digest, size: 1, unzipped: 1 },
+        code_signing: None,
         tags: BTreeMap::new(),
         publish: false,
     };

@@ -232,6 +232,7 @@ async fn a_change_under_way_keeps_others_out() {
             "arn:aws:iam::000000000000:role/r",
         ),
         code: catalogue::CodeRef { digest: package.digest, size: 1, unzipped: 1 },
+        code_signing: None,
         tags: Default::default(),
         publish: false,
     };
