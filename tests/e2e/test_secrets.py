@@ -17,9 +17,8 @@ KEY_ARN = "arn:aws:kms:us-east-1:000000000000:key/79104eff-c5f1-41a8-8dd6-8e4d4b
 
 def keys(server, *command):
     """`samovar keys` on a server's data."""
-    return subprocess.run(
-        [BINARY, "keys", *command, "--data-dir", str(server.data_dir)], capture_output=True, text=True, timeout=60
-    )
+    said = [BINARY, "keys", *command, "--data-dir", str(server.data_dir), *server.flags]
+    return subprocess.run(said, capture_output=True, text=True, timeout=60)
 
 
 def listed(server):
@@ -64,7 +63,7 @@ def test_a_new_key_seals_everything_and_the_old_one_can_go(fresh):
     said = rotate(server)
     (second, _), (old, retired) = listed(server)
     assert old == first != second
-    assert f"key {second} seals now; 2 functions were sealed anew" in said and str(retired) in said
+    assert f"key {second} seals now; functions sealed anew: 2" in said and str(retired) in said
     retired.unlink()
     server.start()
     assert shown(lam, "f") == {"TOKEN": "latest"}
@@ -80,6 +79,20 @@ def test_a_new_key_seals_everything_and_the_old_one_can_go(fresh):
     rotate(server)
     server.start()
     assert invoke(lam, "f")["payload"] == "latest"
+
+
+def test_keys_are_changed_without_walls_too(fresh):
+    server = fresh("--isolation", "none")
+    lam = server.client("lambda")
+    create(lam, "f", TELL, Environment=variables("kept"))
+    assert server.stop() == 0
+    ((first, _),) = listed(server)
+    assert "functions sealed anew: 1" in rotate(server)
+    (_, _), (old, retired) = listed(server)
+    assert old == first
+    retired.unlink()
+    server.start()
+    assert invoke(lam, "f")["payload"] == "kept"
 
 
 def test_a_lost_key_is_told_and_loses_nothing_else(fresh):
@@ -122,7 +135,7 @@ def test_an_interrupted_rotation_is_finished_and_not_begun_anew(fresh):
     (current, _), (_, retired) = listed(server)
     said = rotate(server)
     assert "an earlier rotation had been interrupted; this finished it" in said
-    assert f"key {current} seals now; 1 functions were sealed anew" in said
+    assert f"key {current} seals now; functions sealed anew: 1" in said
     retired.unlink()
     server.start()
     assert [invoke(lam, name)["payload"] for name in "fg"] == ["old", "new"]

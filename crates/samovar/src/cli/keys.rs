@@ -91,7 +91,7 @@ impl Rotated {
         if *finished {
             writeln!(text, "an earlier rotation had been interrupted; this finished it")?;
         }
-        writeln!(text, "key {} seals now; {resealed} functions were sealed anew", vault.current())?;
+        writeln!(text, "key {} seals now; functions sealed anew: {resealed}", vault.current())?;
         for function in lost {
             writeln!(text, "the variables of {function} open with none of the keys; they stay as they are")?;
         }
