@@ -218,3 +218,44 @@ fn what_is_no_policy_is_told_why() {
         );
     }
 }
+
+#[test]
+fn whatever_is_read_as_a_policy_is_shown_as_the_same_policy() {
+    let dice = base::random::Dice::seeded(11);
+    let condition =
+        r#""Condition":{"StringLikeIfExists":{"aws:PrincipalArn":["a*",true,7]},"Null":{"k":"\u0041"}}"#;
+    let seeds = [
+        a_grant("*").statement().text().to_owned(),
+        format!(
+            r#"{{"Sid":"\u00e4 \\","Effect":"Deny","NotPrincipal":{{"AWS":["*"]}},"NotAction":["a:*"],"NotResource":"*",{condition}}}"#
+        ),
+    ];
+    let parts =
+        [r#"""#, "{", "}", "[", "]", ",", ":", "\\", "Sid", "*", " ", "\n", "null", "\u{e4}", "Effect", "0"];
+    let mut read_well = 0;
+    for _ in 0..20_000 {
+        let [seed, at, cut, part] = [(); 4].map(|()| usize::from(u16::from_le_bytes(dice.bytes())));
+        let mut text = format!(r#"{{"Statement":{}}}"#, seeds[seed % 2]);
+        let at = (0..=at % text.len()).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        let end = (at + cut % 3).min(text.len());
+        if text.is_char_boundary(end) {
+            text.replace_range(at..end, parts[part % parts.len()]);
+        }
+        if let Ok(policy) = read(&text) {
+            read_well += 1;
+            assert_eq!(read(&policy.document()).as_ref(), Ok(&policy), "{text}");
+        }
+    }
+    assert!(read_well > 100, "{read_well} of the changed documents are policies");
+}
+
+#[test]
+fn a_document_is_not_too_deep_to_be_refused() {
+    for open in ["[", "{\"a\":", "{\"Statement\":"] {
+        assert!(read(&open.repeat(5_000)).is_err(), "{open}");
+    }
+    let deep = "[".repeat(5_000) + &"]".repeat(5_000);
+    for document in [format!(r#"{{"Statement":{deep}}}"#), one(&format!(r#""Condition":{deep}"#))] {
+        assert!(read(&document).is_err());
+    }
+}
