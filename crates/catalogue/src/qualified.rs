@@ -64,5 +64,7 @@ impl Function {
     pub(crate) fn forget(&mut self, qualifier: &Qualifier) {
         self.event_invoke.remove(qualifier);
         self.policies.remove(&PolicyName(Some(qualifier.clone())));
+        self.provisioned.remove(qualifier);
+        self.runtime_management.remove(qualifier);
     }
 }

@@ -3,10 +3,13 @@
 //! Source: recorded answers of 2025 and 2026.
 
 pub mod aliases;
+pub mod concurrency;
 pub mod event_invoke;
 pub mod function_url;
+pub mod layers;
 pub mod mappings;
 pub mod policies;
+pub mod runtime_management;
 pub mod secrets;
 pub mod tags;
 pub mod versions;
@@ -20,10 +23,11 @@ use base::id::RevisionId;
 use store::Revision;
 
 pub use self::aliases::AliasError;
+pub use self::concurrency::{Pool, ShareError};
 pub use self::versions::{Publication, VersionError};
 use crate::{
     Busy, CatalogueError, CodeUpdate, Configuration, ConfigurationUpdate, Function, FunctionKey, LastUpdate,
-    NewFunction, Reason, State, Version,
+    NewFunction, Reason, RecursiveLoop, State, Version,
 };
 
 /// What a step takes from the outside.
@@ -81,11 +85,15 @@ pub fn create(new: NewFunction, numbering: Numbering, step: Step) -> Function {
         next_version: numbering.next_version,
         published: None,
         code_signing: new.code_signing,
+        reserved: None,
+        recursion: RecursiveLoop::default(),
         tags: new.tags,
         event_invoke: BTreeMap::new(),
         urls: BTreeMap::new(),
         aliases: BTreeMap::new(),
         policies: BTreeMap::new(),
+        provisioned: BTreeMap::new(),
+        runtime_management: BTreeMap::new(),
         versions: BTreeMap::new(),
     };
     if new.publish { versions::announce(&function, step) } else { function }
@@ -95,6 +103,7 @@ pub fn create(new: NewFunction, numbering: Numbering, step: Step) -> Function {
 pub fn update_code(function: &Function, update: CodeUpdate, step: Step) -> Result<Function, CatalogueError> {
     may_change(function, update.expected)?;
     let latest = &function.latest;
+    layers::fit(&update.code, &latest.configuration.layers)?;
     let configuration = Configuration {
         architecture: update.architecture.unwrap_or(latest.configuration.architecture),
         ..latest.configuration.clone()
@@ -113,6 +122,7 @@ pub fn update_configuration(
     may_change(function, update.expected)?;
     let latest = &function.latest;
     let configuration = update.applied_to(&latest.configuration);
+    layers::fit(&latest.code, &configuration.layers)?;
     Ok(begin(function, Version { configuration, ..Version::clone(latest) }, step))
 }
 

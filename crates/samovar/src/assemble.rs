@@ -95,6 +95,7 @@ impl House {
         let artifacts =
             Artifacts::open(store.clone(), blobs, unpacker, &data.join("code"), clock, dice.clone()).await?;
         let catalogue = Catalogue::open(store.clone(), clock, dice.clone()).await?;
+        let catalogue = catalogue.with_code_storage(config.code_storage);
         let gate = gate(config, &catalogue);
         let logs = Logs::open_within(store.clone(), clock, dice.clone(), config.log_limits).await?;
         let inside = Arc::new(LateEndpoints::default());
@@ -122,6 +123,7 @@ impl House {
             runner: Arc::new(engine.clone()),
             vault: vault.clone(),
             gate: gate.clone(),
+            account_concurrency: config.concurrency,
             clock,
             dice: dice.clone(),
         });
@@ -150,6 +152,7 @@ impl House {
                 gate: self.gate.clone(),
                 hosts: HostList::with(config.hosts.iter().cloned()),
                 artifacts: self.artifacts.clone(),
+                layers: Arc::new(self.lambda.clone()),
                 vault: self.vault.clone(),
                 reset: config.allow_reset.then(|| resettable.into_callback()),
                 clock: self.clock,

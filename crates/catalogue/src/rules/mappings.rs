@@ -122,7 +122,8 @@ pub(crate) mod tests {
     use super::*;
 
     fn step(millis: i64) -> Step {
-        Step { now: Timestamp::from_millis(millis), revision: RevisionId::fresh(&Dice::seeded(1)) }
+        let revision = RevisionId::fresh(&Dice::seeded(1));
+        Step { now: Timestamp::from_millis(millis), revision, part: revision }
     }
 
     /// A mapping of `source` that was just made.

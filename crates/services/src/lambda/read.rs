@@ -9,7 +9,7 @@ use wire::lambda as api;
 use super::errors::Failure;
 use super::names::Target;
 use super::pages::Page;
-use super::{Lambda, links, render};
+use super::{Lambda, concurrency, links, render};
 use crate::Context;
 
 /// Most functions on one page, whatever is asked for. Source: recorded lists.
@@ -32,6 +32,9 @@ impl Lambda {
                 repository_type: Some("S3".to_owned()),
                 location: Some(location),
                 ..api::FunctionCodeLocation::default()
+            }),
+            concurrency: function.reserved.filter(|_| arn.qualifier.is_none()).map(|reserved| {
+                api::Concurrency { reserved_concurrent_executions: Some(concurrency::shown(reserved)) }
             }),
             tags: if arn.qualifier.is_none() { render::tags(&function.tags) } else { None },
             ..api::GetFunctionResponse::default()
