@@ -5,6 +5,7 @@
 // nodejs24.x on only the handler's promise counts.
 'use strict';
 
+const fs = require('fs');
 const { Connection } = require('./_samovar_connection.js');
 const { current, logError, patch } = require('./_samovar_console.js');
 const errors = require('./_samovar_errors.js');
@@ -313,6 +314,10 @@ function main() {
   const runtime = new Runtime(new Connection(env.AWS_LAMBDA_RUNTIME_API), major >= FIRST_MODERN);
   patch(runtime.modern ? '-' : undefined);
   setUpGlobals(runtime);
+  const layers = `${env.SAMOVAR_OPT || '/opt'}/nodejs`;
+  if (fs.existsSync(layers)) {
+    require('./_samovar_layers.js').setUp(layers, major, env.SAMOVAR_OPT !== undefined);
+  }
   process.on('beforeExit', () => runtime.whenIdle());
   if (!runtime.modern) {
     process.on('exit', () => runtime.sendUnsent());

@@ -418,9 +418,11 @@ def _set_up_imports(runtime):
     here = os.path.dirname(os.path.abspath(__file__))
     asked = [entry for entry in os.environ.get("PYTHONPATH", "").split(":") if entry]
     standard = [entry for entry in sys.path if entry not in asked and entry != here]
-    version = "python%d.%d" % sys.version_info[:2]
     layers = os.environ.get("SAMOVAR_OPT", "/opt") + "/python"
-    user = [os.environ.get("LAMBDA_TASK_ROOT", "/var/task"), layers + "/lib/" + version + "/site-packages", layers]
+    # What layers bring for the version that was asked for is found on another one, too.
+    versions = ["python%d.%d" % sys.version_info[:2], os.environ.get("AWS_EXECUTION_ENV", "").rpartition("_")[2]]
+    packages = [layers + "/lib/" + version + "/site-packages" for version in versions if version.startswith("python")]
+    user = [os.environ.get("LAMBDA_TASK_ROOT", "/var/task"), *packages, layers]
     sdk = [os.environ.get("SAMOVAR_PYTHON_SDK", _SDK)]
     sys.path[:] = dict.fromkeys(user + asked + [here] + standard + sdk)
     sys.meta_path.insert(0, StandardFirst(runtime, standard))

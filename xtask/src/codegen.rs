@@ -29,6 +29,9 @@ pub struct Built {
     pub violation: String,
     /// Enums that stay plain strings.
     pub open: Vec<String>,
+    /// Lists of open enums whose items are checked, with what is told of them.
+    #[serde(default)]
+    among: BTreeMap<String, Vec<String>>,
     /// The order in which refusals list the values of an enum, where it is not the model's.
     #[serde(default)]
     orders: BTreeMap<String, Vec<String>>,

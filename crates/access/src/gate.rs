@@ -90,6 +90,11 @@ impl Gate {
         Self { region: Some(region), ..self }
     }
 
+    /// The server's own account.
+    pub const fn account(&self) -> &AccountId {
+        &self.account
+    }
+
     /// Whether any key is taken.
     pub const fn is_open(&self) -> bool {
         matches!(self.mode, Mode::Open)

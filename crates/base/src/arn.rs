@@ -1,4 +1,4 @@
-//! Accounts, regions, function names and the ARNs made of them.
+//! Accounts, regions, names of functions and layers, and the ARNs made of them.
 
 use std::fmt;
 use std::str::FromStr;
@@ -18,6 +18,9 @@ pub enum NameError {
     /// See the function-name pattern in the service model.
     #[error("{0:?} is not a function name or ARN")]
     Function(String),
+    /// See the layer-name pattern in the service model.
+    #[error("{0:?} is not a layer name or ARN")]
+    Layer(String),
 }
 
 macro_rules! shared_name {
@@ -83,6 +86,11 @@ shared_name!(
 shared_name!(
     /// The bare name of a function, one to 64 of `[a-zA-Z0-9-_]` (140 for look-ups).
     FunctionName, Function, |text| text.len() <= 140 && is_word(text)
+);
+
+shared_name!(
+    /// The bare name of a layer, one to 140 of `[a-zA-Z0-9-_]`.
+    LayerName, Layer, |text| text.len() <= 140 && is_word(text)
 );
 
 /// The account and region that every resource, key and listing belongs to.
@@ -213,9 +221,98 @@ impl FromStr for FunctionRef {
     }
 }
 
+/// `arn:aws:lambda:<region>:<account>:layer:<name>`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LayerArn {
+    /// Account and region.
+    pub scope: Scope,
+    /// The bare name.
+    pub name: LayerName,
+}
+
+impl LayerArn {
+    /// One of the layer's versions.
+    pub fn version(&self, number: u64) -> LayerVersionArn {
+        LayerVersionArn { layer: self.clone(), number }
+    }
+}
+
+impl fmt::Display for LayerArn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Scope { account, region } = &self.scope;
+        write!(f, "arn:aws:lambda:{region}:{account}:layer:{}", self.name)
+    }
+}
+
+impl FromStr for LayerArn {
+    type Err = NameError;
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        let error = || NameError::Layer(text.into());
+        let parts: Vec<&str> = text.split(':').collect();
+        let &["arn", _, "lambda", region, account, "layer", name] = parts.as_slice() else {
+            return Err(error());
+        };
+        let region = region.parse().map_err(|_| error())?;
+        let account = account.parse().map_err(|_| error())?;
+        Ok(Self { scope: Scope { account, region }, name: name.parse().map_err(|_| error())? })
+    }
+}
+
+/// `arn:aws:lambda:<region>:<account>:layer:<name>:<number>`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LayerVersionArn {
+    /// The layer.
+    pub layer: LayerArn,
+    /// The version's number.
+    pub number: u64,
+}
+
+impl fmt::Display for LayerVersionArn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.layer, self.number)
+    }
+}
+
+impl FromStr for LayerVersionArn {
+    type Err = NameError;
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        let error = || NameError::Layer(text.into());
+        let (layer, number) = text.rsplit_once(':').ok_or_else(error)?;
+        let layer = layer.parse().map_err(|_| error())?;
+        // A version has one name; and `+1` would be a number to Rust.
+        let digits = number.bytes().all(|byte| byte.is_ascii_digit()) && !number.starts_with('0');
+        let number = number.parse().ok().filter(|_| digits).ok_or_else(error)?;
+        Ok(Self { layer, number })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_layer_version_is_read_and_written() {
+        let text = "arn:aws:lambda:us-east-1:770693421928:layer:Klayers-p312-boto3:12";
+        let arn: LayerVersionArn = text.parse().expect(text);
+        assert_eq!((arn.layer.name.as_str(), arn.number), ("Klayers-p312-boto3", 12));
+        assert_eq!(arn.to_string(), text);
+        assert_eq!(arn.layer.to_string().parse::<LayerArn>().as_ref(), Ok(&arn.layer));
+        assert_eq!(arn.layer.version(12), arn);
+        for text in [
+            "arn:aws:lambda:us-east-1:770693421928:layer:x",
+            "arn:aws:lambda:us-east-1:770693421928:layer:x:",
+            "arn:aws:lambda:us-east-1:770693421928:layer:x:+1",
+            "arn:aws:lambda:us-east-1:770693421928:layer:x:0",
+            "arn:aws:lambda:us-east-1:770693421928:layer:x:01",
+            "arn:aws:lambda:us-east-1:770693421928:layer:x:1:2",
+            "arn:aws:lambda:us-east-1:770693421928:function:x:1",
+            "arn:aws:lambda:us-east-1:1:layer:x:1",
+            "arn:aws:lambda:::awslayer:AmazonLinux1803",
+            "x:1",
+        ] {
+            assert!(text.parse::<LayerVersionArn>().is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn qualifiers_are_latest_numbers_and_names() {

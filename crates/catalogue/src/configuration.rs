@@ -8,6 +8,8 @@ use base::units::Mib;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use crate::CodeRef;
+
 /// What a customer chose, with AWS's defaults filled in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Configuration {
@@ -31,8 +33,8 @@ pub struct Configuration {
     pub environment: Option<SealedEnvironment>,
     /// The customer's key for environment variables, kept as given.
     pub kms_key: Option<Arc<str>>,
-    /// Layer version ARNs, in the order in which they are merged.
-    pub layers: Vec<Arc<str>>,
+    /// Layer versions, in the order in which they are merged.
+    pub layers: Vec<LayerUse>,
     /// Instruction set.
     pub architecture: Architecture,
     /// Tracing.
@@ -78,6 +80,15 @@ impl Configuration {
             image: None,
         }
     }
+}
+
+/// A layer version that a function has. It stays usable after the layer's owner has deleted it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct LayerUse {
+    /// The layer version's ARN, as the customer gave it.
+    pub arn: Arc<str>,
+    /// What is in it.
+    pub code: CodeRef,
 }
 
 /// How code is packaged.

@@ -1,6 +1,6 @@
 //! Why the catalogue did not do what was asked.
 
-use base::arn::{FunctionArn, FunctionName};
+use base::arn::{FunctionArn, FunctionName, LayerArn};
 use store::StoreError;
 
 use crate::FunctionKey;
@@ -20,6 +20,12 @@ pub enum CatalogueError {
         /// What was asked for.
         what: String,
     },
+    /// There is no such layer.
+    #[error("there is no layer {arn}")]
+    NoLayer {
+        /// What was asked for.
+        arn: LayerArn,
+    },
     /// The name is taken.
     #[error("function {name} exists")]
     AlreadyExists {
@@ -37,6 +43,12 @@ pub enum CatalogueError {
     /// The function is not at the revision that the caller last saw.
     #[error("the function has another revision")]
     RevisionMismatch,
+    /// A function and its layers hold more than they may together. Carries their unpacked size, in bytes.
+    #[error("the function has {bytes} bytes with its layers")]
+    TooLarge {
+        /// Of all packages together.
+        bytes: u64,
+    },
     /// The change that was to be finished is finished, or was replaced by another.
     #[error("generation {generation} of {key} is not being brought about")]
     Stale {
@@ -44,6 +56,12 @@ pub enum CatalogueError {
         key: FunctionKey,
         /// The change.
         generation: u64,
+    },
+    /// All archives of the account would be larger than they may be together.
+    #[error("the archives of an account may have {limit} bytes together")]
+    CodeStorage {
+        /// In bytes.
+        limit: u64,
     },
     /// So many others changed it at the same time that this change never came through.
     #[error("{key} changes too often")]

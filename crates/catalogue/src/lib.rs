@@ -1,4 +1,4 @@
-//! What exists: functions with their configuration, code and life cycle, in an in-memory snapshot that the
+//! What exists: functions with their configuration, code and life cycle, and layers, in an in-memory snapshot that the
 //! store's `watch` keeps current.
 //!
 //! Reading a function costs no I/O. A write is durable and visible in the snapshot when it answers.
@@ -6,26 +6,32 @@
 mod alias;
 mod catalogue;
 pub mod code_signing;
+mod concurrency;
 mod configuration;
 mod error;
 mod event_invoke;
 mod follower;
 mod function;
 mod function_url;
+mod layer;
 pub mod mapping;
 mod qualified;
 mod record;
+mod recursion;
 mod request;
 mod root;
 pub mod rules;
+mod runtime_management;
 mod shelf;
 mod snapshot;
+mod usage;
 
 pub use alias::{Alias, AliasUpdate, NewAlias, Routing, Weight};
 pub use catalogue::{Catalogue, Unfinished};
+pub use concurrency::{ProvisionedConcurrency, Shares};
 pub use configuration::{
-    Architecture, Configuration, FileSystem, ImageConfig, LogFormat, LogLevel, LoggingConfig, PackageType,
-    SealedEnvironment, SnapStart, SystemLogLevel, TracingMode, VpcConfig,
+    Architecture, Configuration, FileSystem, ImageConfig, LayerUse, LogFormat, LogLevel, LoggingConfig,
+    PackageType, SealedEnvironment, SnapStart, SystemLogLevel, TracingMode, VpcConfig,
 };
 pub use error::{Busy, CatalogueError};
 pub use event_invoke::{EventInvokeChange, EventInvokeConfig};
@@ -34,5 +40,9 @@ pub use function::{CodeRef, Function, FunctionKey, LastUpdate, Published, Reason
 pub use function_url::{
     Cors, FunctionUrl, FunctionUrlChange, InvokeMode, NewFunctionUrl, NoUrlId, UrlAuth, UrlId,
 };
+pub use layer::{Grantee, Layer, LayerAbout, LayerKey, LayerPolicy, LayerStatement, LayerVersion};
+pub use recursion::RecursiveLoop;
 pub use request::{CodeUpdate, ConfigurationUpdate, NewFunction};
 pub use root::{Root, RootKey};
+pub use runtime_management::RuntimeManagement;
+pub use usage::Usage;

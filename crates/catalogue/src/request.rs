@@ -8,8 +8,8 @@ use base::id::RevisionId;
 use base::units::Mib;
 
 use crate::configuration::{
-    Architecture, FileSystem, ImageConfig, LoggingConfig, SealedEnvironment, SnapStart, TracingMode,
-    VpcConfig,
+    Architecture, FileSystem, ImageConfig, LayerUse, LoggingConfig, SealedEnvironment, SnapStart,
+    TracingMode, VpcConfig,
 };
 use crate::{CodeRef, Configuration, FunctionKey};
 
@@ -67,7 +67,7 @@ pub struct ConfigurationUpdate {
     /// See [`Configuration::kms_key`].
     pub kms_key: Option<Option<Arc<str>>>,
     /// Replaces all layers.
-    pub layers: Option<Vec<Arc<str>>>,
+    pub layers: Option<Vec<LayerUse>>,
     /// See [`Configuration::tracing`].
     pub tracing: Option<TracingMode>,
     /// Replaces format, levels and group together. Source: recorded in 2026.

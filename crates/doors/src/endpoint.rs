@@ -1,6 +1,7 @@
 //! The AWS endpoint on port 4566, with the `/_samovar/` surface beside it.
 
 mod code;
+mod layers;
 mod surface;
 
 use std::future::Future;
@@ -20,6 +21,7 @@ use http::header::{HOST, ORIGIN};
 use http::request::Parts;
 use hyper::body::Incoming;
 use services::Context;
+use services::lambda::layers::desk::LayerDesk;
 use tokio::net::TcpListener;
 use wire::error::ServiceError;
 use wire::http::Head;
@@ -52,6 +54,8 @@ pub struct EndpointSetup<L, G> {
     pub hosts: HostList,
     /// The packages behind `Code.Location`.
     pub artifacts: Artifacts,
+    /// What the operator does with layers.
+    pub layers: Arc<dyn LayerDesk>,
     /// Knows the server's own links.
     pub vault: Vault,
     /// Empties the server; none when that is not allowed.
@@ -112,12 +116,12 @@ where
 
     async fn respond(&self, parts: Parts, body: Incoming, peer: SocketAddr, id: RequestId) -> Response {
         let surface = parts.uri.path() == SURFACE || parts.uri.path().starts_with("/_samovar/");
-        let guarded = self.setup.gate.is_open() || parts.uri.path() == surface::RESET;
+        let guarded = self.setup.gate.is_open() || surface::changes(parts.uri.path());
         if guarded && let Err(reason) = self.admits(&parts) {
             return refused(surface, reason, id);
         }
         if surface {
-            return self.surface(&parts, peer, id).await;
+            return self.surface(&parts, body, peer, id).await;
         }
         if self.setup.gate.is_open() && is_cross_site(&parts) {
             return refused(surface, "pages of other sites may not call this endpoint".to_owned(), id);

@@ -1,6 +1,7 @@
 //! Doors over real loopback sockets, with services that only echo.
 
 mod admission;
+mod layers;
 mod limits;
 mod streaming;
 mod surface;
@@ -27,12 +28,22 @@ use wire::answer::{Answer, Streaming};
 use wire::error::ServiceError;
 use wire::{lambda as api, logs};
 
+use self::layers::Desk;
 use crate::{Apis, Door, Endpoint, EndpointSetup, HostList, Reset};
 
 const OPEN: &str = "Authorization: AWS4-HMAC-SHA256 Credential=000000000000/20261121/us-east-1/lambda/aws4_request, \
                     SignedHeaders=host, Signature=00\r\n";
 const KEY: &str = "AKIDEXAMPLE";
 const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
+
+/// Operations that a double does not have.
+macro_rules! unbuilt {
+    ($service:ident; $($name:ident($input:ident) -> $output:ty;)*) => {
+        $(async fn $name(&self, _: &Self::Context, _: $service::$input) -> Result<Answer<$output>, ServiceError> {
+            Err(ServiceError::not_built(stringify!($name)))
+        })*
+    };
+}
 
 /// A Lambda that tells who asked, and panics when it is asked for the function `panic`.
 struct Echo {
@@ -61,10 +72,6 @@ impl api::Lambda for Echo {
         tokio::time::sleep(Duration::from_millis(200)).await;
         self.finished.fetch_add(1, Ordering::SeqCst);
         Ok(api::DeleteFunctionResponse { status_code: Some(204) }.into())
-    }
-
-    async fn get_function(&self, _: &Context, _: api::GetFunctionRequest) -> Told<api::GetFunctionResponse> {
-        Err(ServiceError::not_built("GetFunction"))
     }
 
     async fn get_function_configuration(
@@ -99,30 +106,86 @@ impl api::Lambda for Echo {
         Ok(api::ListFunctionsResponse { next_marker: None, functions: Some(Vec::new()) }.into())
     }
 
-    async fn update_function_code(
+    async fn invoke_with_response_stream(
         &self,
         _: &Context,
-        _: api::UpdateFunctionCodeRequest,
-    ) -> Told<api::FunctionConfiguration> {
-        Err(ServiceError::not_built("UpdateFunctionCode"))
+        _: api::InvokeWithResponseStreamRequest,
+    ) -> Result<
+        Streaming<api::InvokeWithResponseStreamResponse, api::InvokeWithResponseStreamResponseEvent>,
+        ServiceError,
+    > {
+        Err(ServiceError::not_built("InvokeWithResponseStream"))
     }
 
-    async fn update_function_configuration(
-        &self,
-        _: &Context,
-        _: api::UpdateFunctionConfigurationRequest,
-    ) -> Told<api::FunctionConfiguration> {
-        Err(ServiceError::not_built("UpdateFunctionConfiguration"))
+    unbuilt! {
+        api;
+        add_layer_version_permission(AddLayerVersionPermissionRequest) -> api::AddLayerVersionPermissionResponse;
+        add_permission(AddPermissionRequest) -> api::AddPermissionResponse;
+        create_alias(CreateAliasRequest) -> api::AliasConfiguration;
+        create_code_signing_config(CreateCodeSigningConfigRequest) -> api::CreateCodeSigningConfigResponse;
+        create_event_source_mapping(CreateEventSourceMappingRequest) -> api::EventSourceMappingConfiguration;
+        create_function_url_config(CreateFunctionUrlConfigRequest) -> api::CreateFunctionUrlConfigResponse;
+        delete_alias(DeleteAliasRequest) -> ();
+        delete_code_signing_config(DeleteCodeSigningConfigRequest) -> api::DeleteCodeSigningConfigResponse;
+        delete_event_source_mapping(DeleteEventSourceMappingRequest) -> api::EventSourceMappingConfiguration;
+        delete_function_code_signing_config(DeleteFunctionCodeSigningConfigRequest) -> ();
+        delete_function_concurrency(DeleteFunctionConcurrencyRequest) -> ();
+        delete_function_event_invoke_config(DeleteFunctionEventInvokeConfigRequest) -> ();
+        delete_function_url_config(DeleteFunctionUrlConfigRequest) -> ();
+        delete_layer_version(DeleteLayerVersionRequest) -> ();
+        delete_provisioned_concurrency_config(DeleteProvisionedConcurrencyConfigRequest) -> ();
+        delete_resource_policy(DeleteResourcePolicyRequest) -> ();
+        get_account_settings(GetAccountSettingsRequest) -> api::GetAccountSettingsResponse;
+        get_alias(GetAliasRequest) -> api::AliasConfiguration;
+        get_code_signing_config(GetCodeSigningConfigRequest) -> api::GetCodeSigningConfigResponse;
+        get_event_source_mapping(GetEventSourceMappingRequest) -> api::EventSourceMappingConfiguration;
+        get_function(GetFunctionRequest) -> api::GetFunctionResponse;
+        get_function_code_signing_config(GetFunctionCodeSigningConfigRequest) -> api::GetFunctionCodeSigningConfigResponse;
+        get_function_concurrency(GetFunctionConcurrencyRequest) -> api::GetFunctionConcurrencyResponse;
+        get_function_event_invoke_config(GetFunctionEventInvokeConfigRequest) -> api::FunctionEventInvokeConfig;
+        get_function_recursion_config(GetFunctionRecursionConfigRequest) -> api::GetFunctionRecursionConfigResponse;
+        get_function_scaling_config(GetFunctionScalingConfigRequest) -> api::GetFunctionScalingConfigResponse;
+        get_function_url_config(GetFunctionUrlConfigRequest) -> api::GetFunctionUrlConfigResponse;
+        get_layer_version(GetLayerVersionRequest) -> api::GetLayerVersionResponse;
+        get_layer_version_by_arn(GetLayerVersionByArnRequest) -> api::GetLayerVersionResponse;
+        get_layer_version_policy(GetLayerVersionPolicyRequest) -> api::GetLayerVersionPolicyResponse;
+        get_policy(GetPolicyRequest) -> api::GetPolicyResponse;
+        get_provisioned_concurrency_config(GetProvisionedConcurrencyConfigRequest) -> api::GetProvisionedConcurrencyConfigResponse;
+        get_resource_policy(GetResourcePolicyRequest) -> api::GetResourcePolicyResponse;
+        get_runtime_management_config(GetRuntimeManagementConfigRequest) -> api::GetRuntimeManagementConfigResponse;
+        list_aliases(ListAliasesRequest) -> api::ListAliasesResponse;
+        list_code_signing_configs(ListCodeSigningConfigsRequest) -> api::ListCodeSigningConfigsResponse;
+        list_event_source_mappings(ListEventSourceMappingsRequest) -> api::ListEventSourceMappingsResponse;
+        list_function_event_invoke_configs(ListFunctionEventInvokeConfigsRequest) -> api::ListFunctionEventInvokeConfigsResponse;
+        list_function_url_configs(ListFunctionUrlConfigsRequest) -> api::ListFunctionUrlConfigsResponse;
+        list_functions_by_code_signing_config(ListFunctionsByCodeSigningConfigRequest) -> api::ListFunctionsByCodeSigningConfigResponse;
+        list_layer_versions(ListLayerVersionsRequest) -> api::ListLayerVersionsResponse;
+        list_layers(ListLayersRequest) -> api::ListLayersResponse;
+        list_provisioned_concurrency_configs(ListProvisionedConcurrencyConfigsRequest) -> api::ListProvisionedConcurrencyConfigsResponse;
+        list_tags(ListTagsRequest) -> api::ListTagsResponse;
+        list_versions_by_function(ListVersionsByFunctionRequest) -> api::ListVersionsByFunctionResponse;
+        publish_layer_version(PublishLayerVersionRequest) -> api::PublishLayerVersionResponse;
+        publish_version(PublishVersionRequest) -> api::FunctionConfiguration;
+        put_function_code_signing_config(PutFunctionCodeSigningConfigRequest) -> api::PutFunctionCodeSigningConfigResponse;
+        put_function_concurrency(PutFunctionConcurrencyRequest) -> api::Concurrency;
+        put_function_event_invoke_config(PutFunctionEventInvokeConfigRequest) -> api::FunctionEventInvokeConfig;
+        put_function_recursion_config(PutFunctionRecursionConfigRequest) -> api::PutFunctionRecursionConfigResponse;
+        put_function_scaling_config(PutFunctionScalingConfigRequest) -> api::PutFunctionScalingConfigResponse;
+        put_provisioned_concurrency_config(PutProvisionedConcurrencyConfigRequest) -> api::PutProvisionedConcurrencyConfigResponse;
+        put_resource_policy(PutResourcePolicyRequest) -> api::PutResourcePolicyResponse;
+        put_runtime_management_config(PutRuntimeManagementConfigRequest) -> api::PutRuntimeManagementConfigResponse;
+        remove_layer_version_permission(RemoveLayerVersionPermissionRequest) -> ();
+        remove_permission(RemovePermissionRequest) -> ();
+        tag_resource(TagResourceRequest) -> ();
+        untag_resource(UntagResourceRequest) -> ();
+        update_alias(UpdateAliasRequest) -> api::AliasConfiguration;
+        update_code_signing_config(UpdateCodeSigningConfigRequest) -> api::UpdateCodeSigningConfigResponse;
+        update_event_source_mapping(UpdateEventSourceMappingRequest) -> api::EventSourceMappingConfiguration;
+        update_function_code(UpdateFunctionCodeRequest) -> api::FunctionConfiguration;
+        update_function_configuration(UpdateFunctionConfigurationRequest) -> api::FunctionConfiguration;
+        update_function_event_invoke_config(UpdateFunctionEventInvokeConfigRequest) -> api::FunctionEventInvokeConfig;
+        update_function_url_config(UpdateFunctionUrlConfigRequest) -> api::UpdateFunctionUrlConfigResponse;
     }
-}
-
-/// Operations that this double does not have.
-macro_rules! unbuilt {
-    ($($name:ident($input:ident) -> $output:ty;)*) => {
-        $(async fn $name(&self, _: &Self::Context, _: logs::$input) -> Result<Answer<$output>, ServiceError> {
-            Err(ServiceError::not_built(stringify!($name)))
-        })*
-    };
 }
 
 /// Logs without any, but for live tails that send an update every few milliseconds for ever.
@@ -157,6 +220,7 @@ impl logs::Logs for Silence {
     }
 
     unbuilt! {
+        logs;
         associate_kms_key(AssociateKmsKeyRequest) -> ();
         create_log_group(CreateLogGroupRequest) -> ();
         create_log_stream(CreateLogStreamRequest) -> ();
@@ -189,6 +253,7 @@ struct Bench {
     address: SocketAddr,
     apis: Arc<Apis<Echo, Silence>>,
     artifacts: Artifacts,
+    desk: Arc<Desk>,
     vault: Vault,
     finished: Arc<AtomicUsize>,
     resets: Arc<AtomicUsize>,
@@ -232,18 +297,32 @@ impl Bench {
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
+        let desk = Arc::new(Desk::default());
         let setup = EndpointSetup {
             apis: apis.clone(),
             gate: if kind.closed { Gate::closed(account, [key]) } else { Gate::open(account) },
             hosts: HostList::default(),
             artifacts: artifacts.clone(),
+            layers: desk.clone(),
             vault: vault.clone(),
             reset: kind.reset.then_some(reset),
             clock,
             dice,
         };
         let door = Endpoint::open(listener, setup);
-        Self { door, address, apis, artifacts, vault, finished, resets, tails, clock, _directory: directory }
+        Self {
+            door,
+            address,
+            apis,
+            artifacts,
+            desk,
+            vault,
+            finished,
+            resets,
+            tails,
+            clock,
+            _directory: directory,
+        }
     }
 
     async fn connect(&self) -> TcpStream {

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::Result;
+use base::arn::LayerVersionArn;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{IsolationMode, Settings};
@@ -12,6 +13,7 @@ pub mod client;
 pub mod doctor;
 pub mod functions;
 pub mod invoke;
+pub mod layers;
 pub mod logs;
 pub mod runtimes;
 
@@ -61,6 +63,13 @@ Examples:
   samovar invoke my-function --payload '{\"name\": \"tea\"}'
   samovar invoke my-function --payload @event.json --log")]
     Invoke(InvokeArgs),
+    /// List the layers that are here, or bring one here from elsewhere.
+    #[command(after_help = "\
+Examples:
+  samovar layers                                  every version of every account and region
+  samovar layers import ARN --zip FILE            templates that name ARN work unchanged
+  samovar layers import --help")]
+    Layers(LayersArgs),
     /// Print what functions wrote.
     #[command(after_help = "\
 Examples:
@@ -119,6 +128,51 @@ pub struct Endpoint {
     /// The region to speak to.
     #[arg(long, env = "AWS_DEFAULT_REGION", default_value = "us-east-1")]
     pub region: String,
+}
+
+/// What `samovar layers` takes.
+#[derive(Debug, Args)]
+pub struct LayersArgs {
+    /// Without one, the layers are listed.
+    #[command(subcommand)]
+    pub command: Option<LayersCommand>,
+    /// Where the server is.
+    #[command(flatten)]
+    pub endpoint: Endpoint,
+}
+
+/// What can be done about layers.
+#[derive(Debug, Subcommand)]
+pub enum LayersCommand {
+    /// Publish a zip under exactly this ARN, of whatever account, for all accounts here to use.
+    ///
+    /// What a template, a SAM or a serverless file says of a layer that somebody else publishes is then true here,
+    /// too. The same bytes may be imported again and again; other bytes are refused unless told to --replace.
+    #[command(after_help = "\
+Examples:
+  A public layer, as AWS has it (the first two commands speak to AWS):
+    arn=arn:aws:lambda:us-east-1:770693421928:layer:Klayers-p312-boto3:12
+    url=$(aws lambda get-layer-version-by-arn --arn $arn --query Content.Location --output text)
+    curl -o boto3.zip \"$url\"
+    samovar layers import $arn --zip boto3.zip
+
+  Something of one's own in its place:
+    samovar layers import arn:aws:lambda:eu-west-1:580247275435:layer:LambdaInsightsExtension:55 --zip empty.zip
+
+Against a server with keys, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY must be one of them.")]
+    Import {
+        /// The layer version's ARN, with its number.
+        arn: LayerVersionArn,
+        /// The layer's zip archive, as on AWS: python/, nodejs/, bin/, lib/ ... at its top.
+        #[arg(long, value_name = "FILE")]
+        zip: PathBuf,
+        /// Replace another archive; functions that have it keep it until they are updated.
+        #[arg(long)]
+        replace: bool,
+        /// Where the server is.
+        #[command(flatten)]
+        endpoint: Endpoint,
+    },
 }
 
 /// What `samovar invoke` takes.

@@ -84,6 +84,7 @@ const FILES: &[(&str, &[u8])] = &[
     ("_samovar_connection.js", include_bytes!("../../../runtimes/node/_samovar_connection.js")),
     ("_samovar_console.js", include_bytes!("../../../runtimes/node/_samovar_console.js")),
     ("_samovar_errors.js", include_bytes!("../../../runtimes/node/_samovar_errors.js")),
+    ("_samovar_layers.js", include_bytes!("../../../runtimes/node/_samovar_layers.js")),
     ("_samovar_loader.js", include_bytes!("../../../runtimes/node/_samovar_loader.js")),
     ("_samovar_store.js", include_bytes!("../../../runtimes/node/_samovar_store.js")),
     ("bootstrap.rb", include_bytes!("../../../runtimes/ruby/bootstrap.rb")),

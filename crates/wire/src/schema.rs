@@ -92,6 +92,17 @@ pub struct Shape {
     pub pattern: Option<&'static str>,
     /// Never shown in logs.
     pub sensitive: bool,
+    /// What the items of a list may be, where their own shape lets everything through.
+    pub among: Option<Among>,
+}
+
+/// What the items of a list may be. The two differ: AWS takes more than it prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Among {
+    /// What is told of those that may not be there, in AWS's order.
+    pub printed: &'static [&'static str],
+    /// What is let through.
+    pub taken: &'static [&'static str],
 }
 
 /// What a shape is made of.
@@ -180,7 +191,7 @@ pub enum TimestampFormat {
 impl Shape {
     /// A shape without constraints.
     pub const fn new(name: &'static str, kind: Kind) -> Self {
-        Self { name, kind, min: None, max: None, pattern: None, sensitive: false }
+        Self { name, kind, min: None, max: None, pattern: None, sensitive: false, among: None }
     }
 
     /// A structure whose members all travel on their own.
@@ -234,6 +245,12 @@ impl Shape {
     /// Never shown in logs.
     pub const fn sensitive(mut self) -> Self {
         self.sensitive = true;
+        self
+    }
+
+    /// With items of a set, though their own shape is open.
+    pub const fn among(mut self, printed: &'static [&'static str], taken: &'static [&'static str]) -> Self {
+        self.among = Some(Among { printed, taken });
         self
     }
 

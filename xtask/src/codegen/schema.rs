@@ -71,7 +71,7 @@ fn expression(model: &Model, built: &Built, name: &str) -> Result<String> {
     let shape = model.shape(name)?;
     let mut text = match shape.kind.as_str() {
         "structure" => structure(model, name, shape)?,
-        "list" => format!("Shape::list({name:?}, &{})", constant(&shape.item()?.shape)),
+        "list" => list(model, built, name, shape)?,
         "map" => {
             let (key, value) = (&shape.map_key()?.shape, &shape.map_value()?.shape);
             format!("Shape::map({name:?}, &{}, &{})", constant(key), constant(value))
@@ -106,6 +106,15 @@ fn ordered<'a>(built: &'a Built, name: &str, shape: &'a Shape) -> Result<&'a [St
         order.len() == shape.values.len() && shape.values.iter().all(|value| order.contains(value));
     ensure!(complete, "the order of {name} does not have the values that the model has");
     Ok(order)
+}
+
+fn list(model: &Model, built: &Built, name: &str, shape: &Shape) -> Result<String> {
+    let item = &shape.item()?.shape;
+    let list = format!("Shape::list({name:?}, &{})", constant(item));
+    Ok(match built.among.get(name) {
+        Some(printed) => format!("{list}.among(&{printed:?}, &{:?})", model.shape(item)?.values),
+        None => list,
+    })
 }
 
 fn scalar(kind: &str) -> Result<&'static str> {

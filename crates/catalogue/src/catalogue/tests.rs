@@ -1,3 +1,4 @@
+mod shares;
 mod versions;
 
 use base::clock::Timestamp;
@@ -7,7 +8,7 @@ use store::memory::MemoryStore;
 use super::*;
 use crate::follower::Event;
 use crate::rules::tests::{a_key, a_new, code};
-use crate::{CodeRef, LastUpdate, State};
+use crate::{CodeRef, LastUpdate, Layer, LayerAbout, LayerKey, LayerUse, State};
 
 fn a_store() -> MemoryStore {
     MemoryStore::new(Clock::starting_at(Timestamp::from_millis(0)))
@@ -259,4 +260,44 @@ async fn ten_thousand_functions_load_and_page() {
         after = Some(last.key.name.as_str().to_owned());
     }
     assert_eq!(seen, 10_000);
+}
+
+#[tokio::test]
+async fn a_layers_package_is_held_by_the_layer_and_by_the_functions_that_have_it() {
+    let store = a_store();
+    let catalogue = open(&store).await;
+    let key: LayerKey = "arn:aws:lambda:us-east-1:000000000000:layer:l".parse().unwrap();
+    let publish = |id| {
+        let (catalogue, key) = (catalogue.clone(), key.clone());
+        async move {
+            let made = catalogue.upsert(&key, |layer: Option<&Layer>, step| {
+                let about = LayerAbout::default();
+                Ok::<_, CatalogueError>(rules::layers::publish(layer, &key, code(id), &about, step))
+            });
+            made.await.unwrap()
+        }
+    };
+    assert_eq!(publish(11).await.next_version, 2);
+    let layer = publish(12).await;
+    assert_eq!(layer.versions.keys().copied().collect::<Vec<_>>(), [1, 2]);
+    let mut new = a_new("f");
+    new.configuration.layers = vec![LayerUse { arn: key.version(1).to_string().into(), code: code(11) }];
+    catalogue.create(new.clone()).await.unwrap();
+    for number in [1, 2] {
+        let gone = catalogue
+            .change(&key, |layer: &Layer, _| Ok::<_, CatalogueError>(rules::layers::delete(layer, number)));
+        gone.await.unwrap();
+    }
+    for catalogue in [catalogue.clone(), open(&store).await] {
+        let layer = catalogue.get(&key).await.unwrap();
+        assert_eq!((layer.next_version, layer.versions.len()), (3, 0), "numbers stay");
+        assert_eq!([11, 12].map(|id| catalogue.holds(&code(id).digest)), [true, false]);
+        let function = catalogue.peek(&a_key("f")).unwrap();
+        assert_eq!(function.latest.configuration.layers, new.configuration.layers);
+    }
+    let other = LayerKey { name: "m".parse().unwrap(), ..key.clone() };
+    let error = catalogue.get(&other).await.unwrap_err();
+    assert!(matches!(error, CatalogueError::NoLayer { .. }), "{error}");
+    catalogue.delete(&a_key("f")).await.unwrap();
+    assert!(!catalogue.holds(&code(11).digest));
 }

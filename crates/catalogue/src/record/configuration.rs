@@ -9,9 +9,10 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::function::CodeRecord;
 use crate::configuration::{
-    Architecture, Configuration, FileSystem, ImageConfig, LogFormat, LogLevel, LoggingConfig, PackageType,
-    SealedEnvironment, SnapStart, SystemLogLevel, TracingMode, VpcConfig,
+    Architecture, Configuration, FileSystem, ImageConfig, LayerUse, LogFormat, LogLevel, LoggingConfig,
+    PackageType, SealedEnvironment, SnapStart, SystemLogLevel, TracingMode, VpcConfig,
 };
 
 #[derive(Serialize, Deserialize)]
@@ -31,7 +32,7 @@ pub(super) struct ConfigurationRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     kms_key: Option<Arc<str>>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    layers: Vec<Arc<str>>,
+    layers: Vec<LayerUseRecord>,
     architecture: Architecture,
     tracing: TracingMode,
     logging: LoggingRecord,
@@ -60,7 +61,7 @@ impl ConfigurationRecord {
             ephemeral_mib: it.ephemeral.0,
             environment: it.environment.map(Ciphertext::of),
             kms_key: it.kms_key,
-            layers: it.layers,
+            layers: it.layers.into_iter().map(LayerUseRecord::of).collect(),
             architecture: it.architecture,
             tracing: it.tracing,
             logging: LoggingRecord::of(it.logging),
@@ -84,7 +85,7 @@ impl ConfigurationRecord {
             ephemeral: Mib(self.ephemeral_mib),
             environment: self.environment.map(|ciphertext| SealedEnvironment(ciphertext.0)),
             kms_key: self.kms_key,
-            layers: self.layers,
+            layers: self.layers.into_iter().map(LayerUseRecord::into_use).collect(),
             architecture: self.architecture,
             tracing: self.tracing,
             logging: self.logging.into_config(),
@@ -94,6 +95,22 @@ impl ConfigurationRecord {
             snap_start: self.snap_start,
             image: self.image.map(ImageRecord::into_config),
         }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct LayerUseRecord {
+    arn: Arc<str>,
+    code: CodeRecord,
+}
+
+impl LayerUseRecord {
+    fn of(layer: LayerUse) -> Self {
+        Self { arn: layer.arn, code: CodeRecord::of(layer.code) }
+    }
+
+    fn into_use(self) -> LayerUse {
+        LayerUse { arn: self.arn, code: self.code.into_code() }
     }
 }
 

@@ -194,7 +194,7 @@ fn a_configuration_update_changes_what_it_names_and_nothing_else() {
     let old = Configuration {
         kms_key: Some("key".into()),
         dead_letter: Some("queue".into()),
-        layers: vec!["layer".into()],
+        layers: vec![crate::LayerUse { arn: "layer".into(), code: code(7) }],
         ..a_new("f").configuration
     };
     assert_eq!(ConfigurationUpdate::default().applied_to(&old), old);

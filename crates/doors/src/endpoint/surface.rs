@@ -1,4 +1,4 @@
-//! `/_samovar/`: health, reset and packages.
+//! `/_samovar/`: health, reset, layers and packages.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -7,12 +7,14 @@ use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Method, StatusCode};
+use hyper::body::Incoming;
 use serde_json::{Value, json};
 use services::Context;
 use services::lambda::links;
 use wire::{lambda, logs};
 
 use super::Endpoint;
+use super::layers::LAYERS;
 use crate::sent::Sent;
 use crate::serve::Response;
 
@@ -20,7 +22,7 @@ use crate::serve::Response;
 const HEALTH: &str = "/_samovar/health";
 
 /// Empties the server.
-pub(super) const RESET: &str = "/_samovar/reset";
+const RESET: &str = "/_samovar/reset";
 
 /// Must say `yes`, so that no form and no slip empties a server.
 const CONFIRMATION: HeaderName = HeaderName::from_static("x-samovar-reset");
@@ -32,9 +34,16 @@ where
     L: lambda::Lambda<Context = Context>,
     G: logs::Logs<Context = Context>,
 {
-    pub(super) async fn surface(&self, parts: &Parts, peer: SocketAddr, id: RequestId) -> Response {
+    pub(super) async fn surface(
+        &self,
+        parts: &Parts,
+        body: Incoming,
+        peer: SocketAddr,
+        id: RequestId,
+    ) -> Response {
         match parts.uri.path() {
             HEALTH => health(&parts.method, id),
+            LAYERS => self.layers(parts, body, id).await,
             RESET => self.reset(parts, peer, id).await,
             path if path.starts_with(links::PREFIX) => self.package(parts, id).await,
             path => told(StatusCode::NOT_FOUND, &format!("there is nothing at {path}"), id),
@@ -80,12 +89,17 @@ fn is_loopback(address: IpAddr) -> bool {
     address.to_canonical().is_loopback()
 }
 
+/// Whether a path is of what changes something.
+pub(super) fn changes(path: &str) -> bool {
+    path == RESET || path == LAYERS
+}
+
 /// A sentence for people.
 pub(super) fn told(status: StatusCode, message: &str, id: RequestId) -> Response {
     answered(status, &json!({ "message": message }), id)
 }
 
-fn answered(status: StatusCode, body: &Value, id: RequestId) -> Response {
+pub(super) fn answered(status: StatusCode, body: &Value, id: RequestId) -> Response {
     typed(status, "application/json", body.to_string(), id)
 }
 

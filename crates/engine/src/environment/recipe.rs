@@ -12,6 +12,7 @@ use base::id::EnvironmentId;
 use base::random::Dice;
 use base::units::Mib;
 use catalogue::{Configuration, LogFormat, LogLevel, LoggingConfig, SystemLogLevel, Version};
+use futures_util::future::try_join_all;
 use record::Logs;
 use record::level::{Format, Level, SystemLevel};
 use sandbox::SandboxSpec;
@@ -77,9 +78,9 @@ pub struct Recipe {
     pub wrapped: bool,
     /// The unpacked code's directory.
     pub code: String,
-    /// Keeps that directory in place.
-    pub _held: Option<CodeDir>,
-    /// The unpacked layers' directories.
+    /// Keeps that directory and those of the layers in place.
+    pub _held: Vec<CodeDir>,
+    /// The unpacked layers' directories, in the order in which they are merged.
     pub layers: Vec<String>,
     /// The interpreter to mount.
     pub interpreter: Option<String>,
@@ -156,10 +157,9 @@ pub struct Pantry {
 #[async_trait]
 impl Recipes for Pantry {
     async fn recipe(&self, version: &Version) -> Result<Recipe, InvokeError> {
-        let code = self.artifacts.ready(&version.code.digest).await;
-        let code = code.map_err(|error| InvokeError::Code(error.to_string()))?;
-        let native: Vec<String> = code.contents().native.iter().filter_map(tag).collect();
-        let runtime = self.runtime(&version.configuration, &native)?;
+        let packages = try_join_all(version.codes().map(|code| self.artifacts.ready(&code.digest))).await;
+        let packages = packages.map_err(|error| InvokeError::Code(error.to_string()))?;
+        let runtime = self.runtime(&version.configuration, &packages)?;
         let keys = self.gate.issue(identity_of(version), &self.dice);
         let stream = stream_name(version, self.clock.now(), &self.dice.hex::<16>());
         let variables = self.variables(version, &runtime, &keys, &stream)?;
@@ -169,12 +169,13 @@ impl Recipes for Pantry {
             cwd: TASK_ROOT.into(),
         });
         let configuration = &version.configuration;
+        let mut directories = packages.iter().map(|package| package.name().to_owned());
         let mut recipe = Recipe {
             commands: commands.collect(),
             wrapped: false,
-            code: code.name().to_owned(),
-            _held: Some(code),
-            layers: Vec::new(),
+            code: directories.next().unwrap_or_default(),
+            layers: directories.collect(),
+            _held: packages,
             interpreter: runtime.interpreter.clone(),
             memory: configuration.memory,
             tmp: configuration.ephemeral,
@@ -197,9 +198,11 @@ struct Runtime {
 }
 
 impl Pantry {
-    fn runtime(&self, configuration: &Configuration, native: &[String]) -> Result<Runtime, InvokeError> {
+    /// The runtime of a function with these packages: its own, and those of its layers.
+    fn runtime(&self, configuration: &Configuration, packages: &[CodeDir]) -> Result<Runtime, InvokeError> {
         let runtime = configuration.runtime.as_deref().unwrap_or_default();
-        let choice = choose(runtime, native, &self.interpreters, self.runtime_match);
+        let native: Vec<Vec<String>> = packages.iter().map(tags).collect();
+        let choice = choose(runtime, &native, &self.interpreters, self.runtime_match);
         match choice.map_err(|error| InvokeError::Runtime(error.to_string()))? {
             Choice::Provided => Ok(Runtime {
                 programs: BOOTSTRAPS.iter().map(|bootstrap| vec![(*bootstrap).to_owned()]).collect(),
@@ -300,6 +303,11 @@ impl Recipe {
             }
         }
     }
+}
+
+/// What a package's native modules were built for.
+fn tags(package: &CodeDir) -> Vec<String> {
+    package.contents().native.iter().filter_map(tag).collect()
 }
 
 /// What a native module was built for, as [`choose`] reads it; none where its name does not tell.

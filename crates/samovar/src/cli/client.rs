@@ -144,6 +144,18 @@ impl Api {
         self.json("lambda", Request::get(uri).body(Bytes::new())?).await
     }
 
+    /// Every layer version that is here.
+    pub async fn layers(&self) -> Result<Value> {
+        let request = Request::get(format!("{}/_samovar/layers", self.base));
+        self.json("lambda", request.body(Bytes::new())?).await
+    }
+
+    /// Publishes an archive under the ARN of a layer version.
+    pub async fn import_layer(&self, arn: &str, archive: Vec<u8>, replace: bool) -> Result<Value> {
+        let uri = format!("{}/_samovar/layers?arn={}&replace={replace}", self.base, encode(arn));
+        self.json("lambda", Request::put(uri).body(archive.into())?).await
+    }
+
     /// Invokes and waits.
     pub async fn invoke(&self, name: &str, payload: Vec<u8>, log: bool) -> Result<Answer> {
         let mut request = Request::builder().method(Method::POST).uri(format!(

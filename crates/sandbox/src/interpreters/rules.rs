@@ -114,10 +114,11 @@ const PATH: &str = "/usr/local/bin:/usr/bin/:/bin:/opt/bin";
 
 /// Chooses for a runtime id among what is installed (preferred ones of equal version first).
 ///
-/// `native` names what the package's native modules were built for, such as `cpython-312`.
+/// `native` names, package by package, what native modules were built for, such as `cpython-312`: a function's
+/// own package and its layers must each be loadable.
 pub fn choose<'a>(
     runtime: &str,
-    native: &[String],
+    native: &[Vec<String>],
     installed: &'a [Interpreter],
     policy: RuntimeMatch,
 ) -> Result<Choice<'a>, RuntimeError> {
@@ -141,7 +142,7 @@ pub fn choose<'a>(
     if policy == RuntimeMatch::Exact {
         return Err(RuntimeError::NotExact { runtime, wanted, nearest });
     }
-    if let Some(built_for) = unloadable(native, interpreter) {
+    if let Some(built_for) = native.iter().find_map(|package| unloadable(package, interpreter)) {
         return Err(RuntimeError::NativeModules { runtime, wanted, nearest, built_for });
     }
     let warning = format!(

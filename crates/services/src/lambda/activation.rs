@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use artifact::ArtifactError;
 use catalogue::{CatalogueError, Reason, Version};
+use futures_util::future::try_join_all;
 
 use super::Lambda;
 
@@ -26,7 +27,8 @@ impl Lambda {
     }
 
     async fn bring_about(self, version: Arc<Version>) {
-        let ready = self.parts.artifacts.ready(&version.code.digest).await;
+        let packages = version.codes().map(|code| self.parts.artifacts.ready(&code.digest));
+        let ready = try_join_all(packages).await;
         // What was accepted must not stay pending: a store that refuses for long is asked for as long.
         loop {
             let (key, generation) = (version.key(), version.generation);

@@ -1,12 +1,13 @@
 //! What Lambda's back end refuses, after the front end has checked a request against the model.
 
 pub(crate) mod event_invoke;
+pub(crate) mod layers;
 pub(crate) mod mappings;
 pub(crate) mod rules;
 pub(crate) mod tags;
 pub(crate) mod urls;
 
-use base::limits::{CLIENT_CONTEXT_BYTES, FUNCTION_LAYERS};
+use base::limits::CLIENT_CONTEXT_BYTES;
 
 use super::runtimes::SUPPORTED;
 
@@ -78,15 +79,6 @@ pub(crate) enum Refusal {
     /// Snapshots are for some runtimes.
     #[error("{0} is not supported for SnapStart enabled functions.")]
     NoSnapshots(String),
-    /// More layers than a function may have.
-    #[error("Cannot reference more than {FUNCTION_LAYERS} layers.")]
-    TooManyLayers,
-    /// A layer of another region.
-    #[error("Layers are not in the same region as the function. Layers are expected to be in region {0}.")]
-    LayerRegion(String),
-    /// A layer that is not there.
-    #[error("Layer version {0} does not exist.")]
-    UnknownLayer(String),
     /// Half a network. Told by operators of several deployment tools.
     #[error("SubnetIds and SecurityIds must coexist or be both empty list.")]
     HalfNetwork,

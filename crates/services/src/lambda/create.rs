@@ -26,12 +26,14 @@ impl Lambda {
         if self.parts.catalogue.peek(&key).is_some() {
             return Err(CatalogueError::AlreadyExists { name: key.name }.into());
         }
+        let layers = self.layer_uses(context, input.layers.as_deref().unwrap_or_default()).await?;
         let archive = input.code.zip_file.take().unwrap_or_default();
         let publish = input.publish == Some(true);
         let code_signing = input.code_signing_config_arn.take();
         self.may_deploy(&key.name, code_signing.as_deref()).await?;
-        let configuration = self.configuration(&key, input)?;
+        let configuration = Configuration { layers, ..self.configuration(&key, input)? };
         let code = self.take_in(archive).await?;
+        catalogue::rules::layers::fit(&code, &configuration.layers)?;
         let _held = match &code_signing {
             Some(arn) => Some(self.hold_config(arn).await?),
             None => None,
@@ -134,7 +136,7 @@ fn check(input: &api::CreateFunctionRequest, key: &FunctionKey) -> Result<(), Re
     {
         rules::snapshots(runtime)?;
     }
-    rules::layers(input.layers.as_deref().unwrap_or_default(), &key.scope.region)
+    Ok(())
 }
 
 /// What Lambda has and Samovar has not is refused, and not silently left out.

@@ -1,8 +1,11 @@
 //! What goes wrong, as AWS says it: one exhaustive match for each kind of error.
 
 pub(crate) mod code_signing;
+mod concurrency;
 mod event_invoke;
+pub(crate) mod layers;
 pub(crate) mod mappings;
+mod runtime;
 mod tags;
 mod urls;
 mod versions;
@@ -18,6 +21,7 @@ use http::StatusCode;
 use wire::error::ServiceError;
 use wire::lambda::exception;
 
+pub(crate) use self::concurrency::no_capacity_provider;
 use super::checks::Refusal;
 use super::names::NameError;
 
@@ -62,9 +66,6 @@ impl From<Refusal> for Failure {
             | Refusal::ReservedKeys(_)
             | Refusal::LevelWithText
             | Refusal::NoSnapshots(_)
-            | Refusal::TooManyLayers
-            | Refusal::LayerRegion(_)
-            | Refusal::UnknownLayer(_)
             | Refusal::HalfNetwork
             | Refusal::DeadLetterService
             | Refusal::DeadLetterRegion
@@ -147,6 +148,14 @@ impl From<CatalogueError> for Failure {
             CatalogueError::NotFound { arn } => {
                 exception::RESOURCE_NOT_FOUND.with(format!("Function not found: {arn}"))
             }
+            CatalogueError::NoLayer { .. } => {
+                exception::RESOURCE_NOT_FOUND.with("The resource you requested does not exist.")
+            }
+            CatalogueError::TooLarge { bytes } => exception::INVALID_PARAMETER_VALUE.with(format!(
+                "Function code combined with layers exceeds the maximum allowed size of {} bytes. The actual size is \
+                 {bytes} bytes.",
+                limits::UNZIPPED_BYTES
+            )),
             CatalogueError::AlreadyExists { name } => {
                 exception::RESOURCE_CONFLICT.with(format!("Function already exist: {name}"))
             }
@@ -157,6 +166,10 @@ impl From<CatalogueError> for Failure {
             CatalogueError::Busy { key, busy: Busy::Updating } => exception::RESOURCE_CONFLICT.with(format!(
                 "The operation cannot be performed at this time. An update is in progress for resource: {key}"
             )),
+            CatalogueError::CodeStorage { .. } => {
+                // Source: deployment tools' reports of 2017 to 2025.
+                exception::CODE_STORAGE_EXCEEDED.with("Code storage limit exceeded.")
+            }
             CatalogueError::RevisionMismatch => exception::PRECONDITION_FAILED.with(STALE),
             CatalogueError::Contended { .. } => exception::TOO_MANY_REQUESTS
                 .with("Rate Exceeded.")

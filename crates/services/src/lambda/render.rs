@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use catalogue::{Configuration, LogFormat, Version};
+use catalogue::{Configuration, LayerUse, LogFormat, Version};
 use wire::lambda as api;
 
 /// A version whole, under the ARN `arn`, with its variables opened.
@@ -22,12 +22,16 @@ pub(crate) fn configuration(
         last_update_status: update.and_then(|update| api::LastUpdateStatus::parse(update.as_str())),
         last_update_status_reason: update_reason.map(|reason| reason.text.to_string()),
         last_update_status_reason_code: update_reason.map(|reason| reason.code.to_string()),
-        runtime_version_config: version.configuration.runtime.as_deref().map(|runtime| {
-            let arn = engine::runtime_version(runtime).arn(version.arn.scope.region.as_str());
-            api::RuntimeVersionConfig { runtime_version_arn: Some(arn), error: None }
-        }),
+        runtime_version_config: runtime_version(version)
+            .map(|arn| api::RuntimeVersionConfig { runtime_version_arn: Some(arn), error: None }),
         ..listed(version, arn, environment)
     }
+}
+
+/// ARN of the runtime version that runs a version; there is one for each runtime.
+pub(crate) fn runtime_version(version: &Version) -> Option<String> {
+    let runtime = version.configuration.runtime.as_deref()?;
+    Some(engine::runtime_version(runtime).arn(version.arn.scope.region.as_str()))
 }
 
 /// A version as lists show it: without states and without the runtime's version. Source: recorded lists.
@@ -53,6 +57,7 @@ pub(crate) fn listed(
         code_sha256: Some(version.code.sha256()),
         version: Some(version.qualifier.to_string()),
         vpc_config: configuration.vpc.as_ref().map(vpc),
+        layers: (!configuration.layers.is_empty()).then(|| configuration.layers.iter().map(layer).collect()),
         dead_letter_config: dead_letter
             .as_ref()
             .map(|target| api::DeadLetterConfig { target_arn: Some(target.to_string()) }),
@@ -83,8 +88,17 @@ pub(crate) fn tags(tags: &BTreeMap<Arc<str>, Arc<str>>) -> Option<BTreeMap<Strin
     (!shown.is_empty()).then_some(shown)
 }
 
-fn text(shared: &Option<Arc<str>>) -> Option<String> {
+/// Text that answers leave out when there is none.
+pub(crate) fn text(shared: &Option<Arc<str>>) -> Option<String> {
     shared.as_ref().map(ToString::to_string)
+}
+
+fn layer(layer: &LayerUse) -> api::Layer {
+    api::Layer {
+        arn: Some(layer.arn.to_string()),
+        code_size: i64::try_from(layer.code.size).ok(),
+        ..api::Layer::default()
+    }
 }
 
 fn vpc(config: &catalogue::VpcConfig) -> api::VpcConfigResponse {

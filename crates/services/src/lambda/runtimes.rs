@@ -116,6 +116,14 @@ mod tests {
     }
 
     #[test]
+    fn layers_may_be_for_what_functions_may_and_might() {
+        let among = wire::lambda::shapes::COMPATIBLE_RUNTIMES.among.unwrap();
+        assert_eq!(among.printed, SUPPORTED);
+        assert!(SUPPORTED.iter().all(|id| among.taken.contains(id)), "{:?}", among.taken);
+        assert!(among.taken.iter().all(|id| known(id) != Known::Unknown), "{:?}", among.taken);
+    }
+
+    #[test]
     fn snapshots_are_for_newer_java_python_and_dotnet() {
         for (id, expected) in [
             ("java11", true),

@@ -83,10 +83,15 @@ pub(crate) fn snap_start(config: &api::SnapStart) -> kept::SnapStart {
 
 /// The instruction set of a list that the front end has made sure has one entry.
 pub(crate) fn architecture(list: &[api::Architecture]) -> Option<kept::Architecture> {
-    list.first().map(|architecture| match architecture {
+    list.first().copied().map(instruction_set)
+}
+
+/// The same instruction set in the catalogue's words.
+pub(crate) const fn instruction_set(architecture: api::Architecture) -> kept::Architecture {
+    match architecture {
         api::Architecture::X86_64 => kept::Architecture::X86_64,
         api::Architecture::Arm64 => kept::Architecture::Arm64,
-    })
+    }
 }
 
 /// Megabytes that the front end has made sure are positive.

@@ -11,6 +11,7 @@ use super::checks::{Refusal, rules};
 use super::create::{given, refuse_first, seconds};
 use super::errors::Failure;
 use super::names::Target;
+use super::runtime_management::may_have_runtime;
 use super::{Lambda, settings};
 use crate::Context;
 
@@ -29,6 +30,7 @@ impl Lambda {
         let archive = input.zip_file.take().unwrap_or_default();
         let code = self.take_in(archive).await?;
         self.may_deploy(&function.key.name, function.code_signing.as_deref()).await?;
+        catalogue::rules::layers::fit(&code, &function.latest.configuration.layers)?;
         if input.dry_run == Some(true) {
             return Ok(self.shown(&function.latest, &function.latest.arn));
         }
@@ -55,8 +57,15 @@ impl Lambda {
         if input.layers.as_ref().is_some_and(|layers| !layers.is_empty()) {
             self.may_deploy(&function.key.name, function.code_signing.as_deref()).await?;
         }
+        if let Some(runtime) = &input.runtime {
+            may_have_runtime(&function, runtime)?;
+        }
         let expected = revision(input.revision_id.as_deref())?;
-        let update = ConfigurationUpdate { expected, ..self.change(&function.key, input) };
+        let layers = match &input.layers {
+            Some(arns) => Some(self.layer_uses(context, arns).await?),
+            None => None,
+        };
+        let update = ConfigurationUpdate { expected, layers, ..self.change(&function.key, input) };
         let version = self.parts.catalogue.update_configuration(&function.key, update).await?;
         let shown = self.shown(&version, &version.arn);
         self.activate(version);
@@ -126,7 +135,7 @@ impl Lambda {
             ephemeral: input.ephemeral_storage.map(|storage| settings::mib(storage.size)),
             environment: input.environment.map(seal),
             kms_key: input.kms_key_arn.as_deref().map(settings::clearable),
-            layers: input.layers.map(|_| Vec::new()),
+            layers: None,
             tracing: input
                 .tracing_config
                 .filter(|config| config.mode.is_some())
@@ -180,7 +189,7 @@ fn check(input: &api::UpdateFunctionConfigurationRequest, function: &Function) -
         let kept = function.latest.configuration.runtime.as_deref();
         rules::snapshots(input.runtime.as_deref().or(kept).unwrap_or_default())?;
     }
-    rules::layers(input.layers.as_deref().unwrap_or_default(), &function.key.scope.region)
+    Ok(())
 }
 
 fn code_built(input: &api::UpdateFunctionCodeRequest) -> Result<(), Refusal> {

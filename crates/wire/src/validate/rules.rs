@@ -66,6 +66,14 @@ impl Found {
             let wrapped = format!("Member must satisfy constraint: [{}]", constraints(item));
             self.push(told(&shown(shape, value), path, &wrapped));
         }
+        if let Some(among) = shape.among
+            && items
+                .iter()
+                .any(|inner| matches!(inner, Value::String(text) if !among.taken.contains(&&**text)))
+        {
+            // Told before all else. Source: recorded refusal of a layer's runtimes and architectures.
+            self.violations.insert(0, told(&shown(shape, value), path, &enum_constraint(among.printed)));
+        }
         for (at, inner) in items.iter().enumerate().filter(|(_, inner)| is_nested(inner)) {
             self.value(item, inner, &format!("{path}.{}.member", at + 1));
         }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use artifact::InProcess;
 use base::random::Dice;
+use catalogue::{CodeRef, LayerUse};
 use expect_test::expect;
 use sandbox::interpreters::Family;
 use store::Blobs;
@@ -62,6 +63,14 @@ impl Bench {
         version.configuration.runtime = Some(runtime.into());
         version.code.digest = package.digest;
         version
+    }
+
+    /// The same version with a layer of one file.
+    async fn with_layer(&self, version: Version, file: &str) -> Version {
+        let code = self.version("provided.al2023", file).await.code;
+        let mut layered = version;
+        layered.configuration.layers.push(LayerUse { arn: file.into(), code });
+        layered
     }
 
     fn seal(&self, version: &mut Version, variables: &[(&str, &str)]) {
@@ -125,6 +134,27 @@ async fn the_nearest_interpreter_serves_with_a_warning_and_not_under_exact_match
     bench.pantry.runtime_match = RuntimeMatch::Exact;
     let refused = bench.pantry.recipe(&version).await.err().expect("refused").to_string();
     expect!["python3.13 needs Python 3.13, and the nearest here is Python 3.11.2: install it, or start samovar with --runtime-match nearest"].assert_eq(&refused);
+}
+
+#[tokio::test]
+async fn layers_are_held_in_their_order_and_count_when_an_interpreter_is_chosen() {
+    let bench = Bench::new().await;
+    let version = bench.version("python3.13", "lib/_own.cpython-311-x86_64-linux-gnu.so").await;
+    let version = bench.with_layer(version, "one").await;
+    let version = bench.with_layer(version, "two").await;
+    let recipe = bench.pantry.recipe(&version).await.expect("a recipe");
+    let names = |codes: &[CodeRef]| codes.iter().map(|code| code.digest.to_string()).collect::<Vec<_>>();
+    let held: Vec<&str> =
+        std::iter::once(&recipe.code).chain(&recipe.layers).map(|name| &name[..64]).collect();
+    assert_eq!(held, names(&version.codes().copied().collect::<Vec<_>>()));
+
+    let native = bench.with_layer(version, "python/_fast.cpython-313-x86_64-linux-gnu.so").await;
+    let refused = bench.pantry.recipe(&native).await.err().expect("refused").to_string();
+    assert!(refused.contains("native modules built for cpython-313"), "{refused}");
+
+    let mut lost = native;
+    lost.configuration.layers[0].code.digest = base::id::Digest([9; 32]);
+    assert!(matches!(bench.pantry.recipe(&lost).await.err(), Some(InvokeError::Code(_))));
 }
 
 #[tokio::test]

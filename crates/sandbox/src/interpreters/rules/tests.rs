@@ -18,7 +18,7 @@ use Family::{Node, Python, Ruby};
 fn answer(runtime: &str, native: &[&str], here: &[(Family, u32, u32, u32)], policy: RuntimeMatch) -> String {
     let here = installed(here);
     let native: Vec<_> = native.iter().map(|&tag| tag.to_owned()).collect();
-    match choose(runtime, &native, &here, policy) {
+    match choose(runtime, &[Vec::new(), native], &here, policy) {
         Ok(Choice::Provided) => "provided".into(),
         Ok(Choice::Interpreter { interpreter, warning: None }) => interpreter.version_text(),
         Ok(Choice::Interpreter { interpreter, warning: Some(_) }) => {

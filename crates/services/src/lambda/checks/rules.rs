@@ -3,12 +3,10 @@
 use std::collections::BTreeMap;
 
 use base::arn::Region;
-use base::limits::{
-    ENVIRONMENT_BYTES, FUNCTION_LAYERS, FUNCTION_MEMORY, FUNCTION_NAME_CHARS, FUNCTION_TIMEOUT, FUNCTION_TMP,
-};
+use base::limits::{ENVIRONMENT_BYTES, FUNCTION_MEMORY, FUNCTION_NAME_CHARS, FUNCTION_TIMEOUT, FUNCTION_TMP};
 use wire::lambda::{
-    DeadLetterConfig, FunctionCode, ImageConfig, LogFormat, LoggingConfig, PackageType, S3ObjectStorageMode,
-    UpdateFunctionCodeRequest, VpcConfig,
+    DeadLetterConfig, FunctionCode, ImageConfig, LayerVersionContentInput, LogFormat, LoggingConfig,
+    PackageType, S3ObjectStorageMode, UpdateFunctionCodeRequest, VpcConfig,
 };
 
 use super::Refusal;
@@ -101,20 +99,6 @@ pub(crate) fn logging(config: &LoggingConfig) -> Result<(), Refusal> {
     if levels && text { Err(Refusal::LevelWithText) } else { Ok(()) }
 }
 
-/// Layers are of the function's region and exist: Samovar holds none.
-pub(crate) fn layers(arns: &[String], region: &Region) -> Result<(), Refusal> {
-    if arns.len() > FUNCTION_LAYERS {
-        return Err(Refusal::TooManyLayers);
-    }
-    let Some(first) = arns.first() else { return Ok(()) };
-    let elsewhere =
-        |arn: &String| arn.split(':').nth(3).is_some_and(|of| !of.is_empty() && of != region.as_str());
-    if arns.iter().any(elsewhere) {
-        return Err(Refusal::LayerRegion(region.to_string()));
-    }
-    Err(Refusal::UnknownLayer(first.clone()))
-}
-
 /// A network has subnets and security groups, or neither.
 pub(crate) fn network(config: &VpcConfig) -> Result<(), Refusal> {
     let some = |ids: &Option<Vec<String>>| ids.as_ref().is_some_and(|ids| !ids.is_empty());
@@ -180,6 +164,18 @@ impl From<&UpdateFunctionCodeRequest> for Sources {
                 || request.s3_key.is_some()
                 || request.s3_object_version.is_some(),
             image: request.image_uri.is_some(),
+        }
+    }
+}
+
+impl From<&LayerVersionContentInput> for Sources {
+    fn from(content: &LayerVersionContentInput) -> Self {
+        Self {
+            zip: content.zip_file.is_some(),
+            s3: content.s3_bucket.is_some()
+                || content.s3_key.is_some()
+                || content.s3_object_version.is_some(),
+            image: false,
         }
     }
 }
@@ -361,24 +357,6 @@ mod tests {
             assert_eq!(new_code(given, None), creating, "{given:?}");
             assert_eq!(changed_code(given), updating, "{given:?}");
         }
-    }
-
-    #[test]
-    fn layers_are_refused_truthfully() {
-        let region: Region = "us-east-1".parse().unwrap();
-        let arn =
-            |region: &str, number: u32| format!("arn:aws:lambda:{region}:000000000000:layer:l{number}:1");
-        assert_eq!(layers(&[], &region), Ok(()));
-        refused(
-            layers(&[arn("us-east-1", 1)], &region),
-            "Layer version arn:aws:lambda:us-east-1:000000000000:layer:l1:1 does not exist.",
-        );
-        refused(
-            layers(&[arn("eu-west-1", 1)], &region),
-            "Layers are not in the same region as the function. Layers are expected to be in region us-east-1.",
-        );
-        let six: Vec<_> = (0..6).map(|number| arn("us-east-1", number)).collect();
-        refused(layers(&six, &region), "Cannot reference more than 5 layers.");
     }
 
     #[test]
