@@ -97,6 +97,15 @@ fn expression(model: &Model, built: &Built, name: &str) -> Result<String> {
     Ok(text)
 }
 
+fn list(model: &Model, built: &Built, name: &str, shape: &Shape) -> Result<String> {
+    let item = &shape.item()?.shape;
+    let list = format!("Shape::list({name:?}, &{})", constant(item));
+    Ok(match built.among.get(name) {
+        Some(printed) => format!("{list}.among(&{printed:?}, &{:?})", model.shape(item)?.values),
+        None => list,
+    })
+}
+
 /// The values of an enum in the order in which refusals list them.
 fn ordered<'a>(built: &'a Built, name: &str, shape: &'a Shape) -> Result<&'a [String]> {
     let Some(order) = built.orders.get(name) else {
@@ -106,15 +115,6 @@ fn ordered<'a>(built: &'a Built, name: &str, shape: &'a Shape) -> Result<&'a [St
         order.len() == shape.values.len() && shape.values.iter().all(|value| order.contains(value));
     ensure!(complete, "the order of {name} does not have the values that the model has");
     Ok(order)
-}
-
-fn list(model: &Model, built: &Built, name: &str, shape: &Shape) -> Result<String> {
-    let item = &shape.item()?.shape;
-    let list = format!("Shape::list({name:?}, &{})", constant(item));
-    Ok(match built.among.get(name) {
-        Some(printed) => format!("{list}.among(&{printed:?}, &{:?})", model.shape(item)?.values),
-        None => list,
-    })
 }
 
 fn scalar(kind: &str) -> Result<&'static str> {
