@@ -137,6 +137,7 @@ def test_what_is_not_there_is_said_to_be_missing(raw, echo):
     nobody = f"{OF_FUNCTIONS}/nope/code-signing-config"
     for method, body in [("GET", b""), ("PUT", {"CodeSigningConfigArn": made(raw)}), ("DELETE", b"")]:
         assert raw.error(method, nobody, body) == not_found("Function not found: " + ARNF + "nope")
+    assert raw.error("PUT", nobody, {"CodeSigningConfigArn": UNMADE}) == gone(UNMADE), "the configuration comes first"
     new = {**BASE, "FunctionName": "never-made", "CodeSigningConfigArn": UNMADE}
     assert raw.error("POST", FUNCTIONS, new) == gone(UNMADE)
     assert raw("GET", f"{FUNCTIONS}/never-made")[0] == 404

@@ -44,6 +44,9 @@ NAMES = [
     # Deletion names no qualifier.
     ("DELETE", "nope", not_found("Function not found: ARNF:nope")),
     ("DELETE", "nope?Qualifier=3", not_found("Function not found: ARNF:nope")),
+    ("DELETE", "nope?Qualifier=$latest", not_found("Function not found: ARNF:nope")),
+    ("DELETE", "nope?Qualifier=-1", invalid("Deletion of aliases is not currently supported.")),
+    ("GET", "nope?Qualifier=-1", not_found("Function not found: ARNF:nope:-1")),
     ("DELETE", LONG, not_found(f"Function not found: ARNF:{LONG}")),
     ("DELETE", "E?Qualifier=$LATEST", invalid("$LATEST version cannot be deleted without deleting the function.")),
     ("DELETE", "E:$LATEST", invalid("$LATEST version cannot be deleted without deleting the function.")),
@@ -140,7 +143,8 @@ def test_each_form_of_a_name_is_the_function(raw, echo, form):
     assert raw("POST", path + "/invocations", b"1")[2] == b"1"
     # A version that is not there is deleted without complaint, as often as one likes.
     for _ in range(2):
-        assert raw("DELETE", path + "?Qualifier=3")[:2] == (204, {})
+        for number in ("3", "0", "$latest"):
+            assert raw("DELETE", f"{path}?Qualifier={number}")[:2] == (204, {})
 
 
 def test_the_whole_answers_about_a_function(raw, name):

@@ -107,7 +107,12 @@ def test_a_layer_is_shown_as_it_was_published(raw, server, name):
         assert raw("DELETE", f"{path}/{number}") == (204, {}, b"")
         assert shown(raw("GET", path)[2], server, name) == {"LayerVersions": left}
     assert name not in raw("GET", LAYERS)[2].decode()
-    assert json.loads(raw("POST", path, {"Content": {"ZipFile": CODE}})[2])["Version"] == 3, "numbers are not reused"
+    # Empty lists are shown, although nothing said is not.
+    nothing = {"CompatibleRuntimes": [], "CompatibleArchitectures": []}
+    third = {**whole, **nothing, "LayerVersionArn": "ARNL:L:3", "Version": 3}
+    status, _, body = raw("POST", path, {"Content": {"ZipFile": CODE}, **nothing})
+    assert (status, shown(body, server, name)) == (201, third), "numbers are not reused"
+    assert shown(raw("GET", f"{path}/3")[2], server, name) == third
 
 
 RUNTIMES = "nodejs20.x, python3.14, provided.al2023, python3.12, "
@@ -519,6 +524,15 @@ def test_python_finds_packages_programs_and_later_layers_first(lam, name):
     assert found == {"own": "task", "both": "site-packages", "plain": "python", "packaged": "site-packages"}
     assert path == ["/var/task", f"/opt/{site}", "/opt/python", "/var/runtime"]
     assert (order, shared, tool, libraries) == ("second", ["one", "two"], "first\n", "/opt/lib")
+
+
+def test_layers_of_the_same_content_are_merged_once(lam, name):
+    other = {"python/which.py": "LAYER = 'other'\n"}
+    layers = [publish(lam, f"{name}-{at}", archive=ZIP)["LayerVersionArn"] for at in ("first", "second")]
+    layers.insert(1, publish(lam, f"{name}-other", other)["LayerVersionArn"])
+    code = "import tea, which\ndef handler(event, context):\n    return [tea.KIND, which.LAYER]\n"
+    create(lam, name, code, Layers=layers)
+    assert invoke(lam, name)["payload"] == ["green", "other"]
 
 
 def test_what_layers_bring_for_a_version_that_is_not_installed_is_found(lam, name):

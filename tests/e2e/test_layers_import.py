@@ -1,13 +1,17 @@
 """`samovar layers import`: layers of other accounts under their own ARNs."""
 
+import concurrent.futures
+import http.client
 import json
 import subprocess
+import threading
+import urllib.request
 
 import botocore.exceptions
 import pytest
 
 from recorded import Raw
-from samovar import ACCOUNT, BINARY, REGION, create, invoke, wait_active, zip_of
+from samovar import ACCOUNT, BINARY, REGION, create, invoke, until, wait_active, zip_of
 
 KLAYER = "arn:aws:lambda:us-east-1:770693421928:layer:Klayers-p312-boto3:12"
 TEA = zip_of({"python/tea.py": "KIND = 'green'"})
@@ -154,3 +158,61 @@ def test_a_functions_own_keys_import_nothing(fresh):
         names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
         status, _, err = command(server, "layers", env={name: found[name] for name in names})
         assert status == 1 and "layers are imported with a key of the server's own account" in err
+
+
+def put(server, arn, archive):
+    """One import over plain HTTP: its status and its answer; nothing when the server went away."""
+    try:
+        status, _, body = Raw(server)("PUT", f"/_samovar/layers?arn={arn}", archive)
+        return status, json.loads(body)
+    except (OSError, http.client.HTTPException):
+        return None
+
+
+def test_of_several_imports_under_one_arn_one_wins(fresh):
+    server = fresh()
+    archives = [zip_of({"python/tea.py": f"KIND = 'tea {number}'"}) for number in range(8)]
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda archive: put(server, KLAYER, archive), archives))
+    assert sorted(status for status, _ in answers) == [200] + [409] * 7
+    ((won, answer),) = [(archive, answer) for archive, (status, answer) in zip(archives, answers) if status == 200]
+    assert answer["Before"] == "nothing" and answer["CodeSize"] == len(won)
+    content = server.client("lambda").get_layer_version_by_arn(Arn=KLAYER)["Content"]
+    with urllib.request.urlopen(content["Location"]) as package:
+        assert package.read() == won
+
+
+def test_imports_survive_a_kill(fresh):
+    server, answered, sent, wrong = fresh(), {}, [], []
+
+    def import_forever(worker):
+        for number in range(10_000):
+            arn = f"arn:aws:lambda:{REGION}:{770693421928 + worker}:layer:tea:{number + 1}"
+            archive = zip_of({"python/tea.py": f"KIND = 'tea {worker} {number}'"})
+            sent.append(arn)
+            answer = put(server, arn, archive)
+            if answer is None or answer[0] >= 500:
+                return
+            if answer[0] != 200:
+                wrong.append(answer)
+                return
+            answered[arn] = archive
+
+    workers = [threading.Thread(target=import_forever, args=(number,)) for number in range(3)]
+    for worker in workers:
+        worker.start()
+    until(lambda: len(answered) >= 12)
+    server.kill()
+    for worker in workers:
+        worker.join()
+    assert not wrong, "an archive is not at fault when the server goes"
+    server.start()
+    lam = server.client("lambda")
+    for arn in sent:
+        try:
+            content = lam.get_layer_version_by_arn(Arn=arn)["Content"]
+        except botocore.exceptions.ClientError as error:
+            assert arn not in answered and error.response["Error"]["Code"] == "AccessDeniedException"
+            continue
+        with urllib.request.urlopen(content["Location"]) as package:
+            assert package.read() == answered.get(arn) or arn not in answered

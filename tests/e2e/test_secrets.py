@@ -117,6 +117,32 @@ def test_a_lost_key_is_told_and_loses_nothing_else(fresh):
     assert error["ErrorCode"] == "KMSInvalidStateException"
 
 
+def test_nobody_is_told_to_remove_a_key_that_something_may_still_need(fresh):
+    server = fresh()
+    lam = server.client("lambda")
+    create(lam, "f", TELL, Environment=variables("lost"))
+    lam.publish_version(FunctionName="f")
+    assert server.stop() == 0
+    ((_, path),) = listed(server)
+    path.unlink()
+    server.start()
+    lam.update_function_configuration(FunctionName="f", Environment=variables("kept"))
+    wait_active(lam, "f")
+    assert server.stop() == 0
+    said = keys(server, "rotate")
+    assert said.returncode == 1 and "open with none of the keys" in said.stdout
+    assert "remove" not in said.stdout, "one version is lost, the other needs the key that was current"
+    server.start()
+    assert invoke(lam, "f")["payload"] == "kept"
+    lam.delete_function(FunctionName="f", Qualifier="1")
+    assert server.stop() == 0
+    rotate(server)
+    for _, retired in listed(server)[1:]:
+        retired.unlink()
+    server.start()
+    assert invoke(lam, "f")["payload"] == "kept"
+
+
 def test_an_interrupted_rotation_is_finished_and_not_begun_anew(fresh):
     server = fresh()
     lam = server.client("lambda")

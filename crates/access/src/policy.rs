@@ -8,6 +8,8 @@
 mod circumstances;
 mod wildcard;
 
+use std::borrow::Cow;
+
 use base::arn::AccountId;
 use catalogue::{Condition, Effect, Listed, Named, Policy, Principals, Statement, Test, UrlAuth};
 
@@ -74,7 +76,7 @@ fn applies(statement: &Statement, asked: &Asked<'_>) -> Holds {
     let parts = [
         about(principals, asked.principal),
         lists(actions, |pattern| like_folded(pattern, asked.action)),
-        lists(resources, |pattern| arn_like(pattern, asked.resource)),
+        lists(resources, |pattern| arn_like(&completed(pattern), asked.resource)),
     ];
     for part in parts.into_iter().chain(conditions.iter().map(|condition| holds(condition, asked))) {
         match part {
@@ -98,7 +100,7 @@ fn is(named: &Named, principal: &Principal) -> bool {
         }
         // A role stands for each of its sessions.
         (Named::Arn(arn), Principal::Function(identity)) => {
-            *arn == identity.role || **arn == *identity.to_string()
+            identity.own_role() == Some(&**arn) || **arn == *identity.to_string()
         }
         (Named::Service(name), Principal::Service(call)) => *name == call.service,
         (Named::Arn(_) | Named::Service(_) | Named::Stranger, _) => false,
@@ -111,6 +113,16 @@ fn lists(Listed { excluded, patterns }: &Listed, fits: impl Fn(&str) -> bool) ->
     }
     // What a variable stands for is nothing that Samovar knows.
     if patterns.iter().any(|pattern| pattern.contains("${")) { Holds::Unknown } else { (*excluded).into() }
+}
+
+/// A resource with all six parts of an ARN: those that are left out at its end may be anything.
+///
+/// Source: IAM User Guide, "IAM JSON policy elements: Resource", incomplete ARNs.
+fn completed(pattern: &str) -> Cow<'_, str> {
+    match 6_usize.saturating_sub(pattern.splitn(6, ':').count()) {
+        missing if missing == 0 || pattern == "*" => pattern.into(),
+        missing => (pattern.to_owned() + &":*".repeat(missing)).into(),
+    }
 }
 
 fn holds(condition: &Condition, asked: &Asked<'_>) -> Holds {

@@ -70,6 +70,15 @@ pub struct FunctionIdentity {
     pub session: Arc<str>,
 }
 
+impl FunctionIdentity {
+    /// The execution role, if it is the function's own account's: a function may be created with any text for a role,
+    /// and gains nothing by another account's.
+    pub(crate) fn own_role(&self) -> Option<&str> {
+        let account = self.role.split(':').nth(4)?;
+        (account == self.scope.account.as_str()).then_some(&*self.role)
+    }
+}
+
 impl fmt::Display for FunctionIdentity {
     /// `arn:aws:sts::<account>:assumed-role/<role name>/<session>`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

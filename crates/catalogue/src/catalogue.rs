@@ -16,6 +16,7 @@ use crate::follower::{Follower, Shared};
 use crate::record;
 use crate::root::{Differences, Root, RootKey};
 use crate::rules::{self, Numbering, Step};
+use crate::turns::Turns;
 use crate::{
     Busy, CatalogueError, CodeUpdate, ConfigurationUpdate, Function, FunctionKey, NewFunction, Reason,
     Shares, Subscription, Usage, Version,
@@ -35,8 +36,10 @@ struct Inner {
     dice: Dice,
     shared: Arc<Shared>,
     reached: watch::Receiver<Revision>,
-    /// Changes of shares take turns: side by side, all but one would have to decide anew.
-    turn: Mutex<()>,
+    /// Changes of one root.
+    turns: Turns,
+    /// Changes of shares, whatever function they are of. Taken before the function's turn.
+    sharing: Mutex<()>,
     follower: AbortHandle,
 }
 
@@ -55,7 +58,8 @@ impl Catalogue {
         let (follower, watch, reached) = Follower::load(Arc::clone(&store), clock).await?;
         let shared = follower.shared();
         let follower = tokio::spawn(follower.run(watch)).abort_handle();
-        let inner = Arc::new(Inner { store, clock, dice, shared, reached, turn: Mutex::default(), follower });
+        let (turns, sharing) = (Turns::default(), Mutex::default());
+        let inner = Arc::new(Inner { store, clock, dice, shared, reached, turns, sharing, follower });
         Ok(Self { inner, code_storage: CODE_STORAGE_BYTES })
     }
 
@@ -100,7 +104,7 @@ impl Catalogue {
             return Ok(root);
         }
         self.catch_up().await?;
-        self.peek(key).ok_or_else(|| K::Root::missing(key))
+        self.peek(key).ok_or_else(|| key.missing())
     }
 
     /// What an invocation of `key` runs: a version, and of `$LATEST` what was before a change that is still in
@@ -112,8 +116,10 @@ impl Catalogue {
         key: &FunctionKey,
         qualifier: Option<&Qualifier>,
     ) -> Result<Arc<Version>, CatalogueError> {
-        let missing =
-            || CatalogueError::NotFound { arn: FunctionArn { qualifier: qualifier.cloned(), ..key.arn() } };
+        let missing = || {
+            let arn = FunctionArn { qualifier: qualifier.cloned(), ..key.arn() };
+            CatalogueError::NotFound { arn: arn.to_string() }
+        };
         let function = match self.get(key).await {
             Err(CatalogueError::NotFound { .. }) => return Err(missing()),
             other => other?,
@@ -179,7 +185,7 @@ impl Catalogue {
     /// Removes a function with everything that belongs to it. Only the numbers of its versions stay.
     pub async fn delete(&self, key: &FunctionKey) -> Result<(), CatalogueError> {
         self.exchange(key, |function, _| {
-            let function = function.ok_or_else(|| Function::missing(key))?;
+            let function = function.ok_or_else(|| key.missing())?;
             let numbering = record::write_numbering(Numbering::after(function));
             let put = vec![(record::numbering_of(key), numbering)];
             Ok::<_, CatalogueError>((None, Commit { put, ..Commit::default() }))
@@ -196,7 +202,7 @@ impl Catalogue {
         key: &K,
         decide: impl Fn(&K::Root, Step) -> Result<K::Root, E> + Send + Sync,
     ) -> Result<Arc<K::Root>, E> {
-        self.upsert(key, |root, step| decide(root.ok_or_else(|| K::Root::missing(key))?, step)).await
+        self.upsert(key, |root, step| decide(root.ok_or_else(|| key.missing())?, step)).await
     }
 
     /// As [`Catalogue::change`], also where there is nothing yet.
@@ -217,7 +223,7 @@ impl Catalogue {
         may: impl Fn(&K::Root) -> Result<(), E> + Send + Sync,
     ) -> Result<(), E> {
         self.exchange::<K, E>(key, |root, _| {
-            may(root.ok_or_else(|| K::Root::missing(key))?)?;
+            may(root.ok_or_else(|| key.missing())?)?;
             Ok((None, Commit::default()))
         })
         .await?;
@@ -234,7 +240,7 @@ impl Catalogue {
         let pool = record::pool_of(&key.scope);
         let changed = |function: Option<&Function>, step| {
             let snapshot = self.inner.shared.snapshot.load();
-            let function = function.ok_or_else(|| Function::missing(key))?;
+            let function = function.ok_or_else(|| key.missing())?;
             let changed = decide(function, snapshot.usage(&key.scope), step)?;
             let require = vec![match snapshot.pool(&key.scope) {
                 Some(revision) => Require::At(pool.clone(), revision),
@@ -243,7 +249,7 @@ impl Catalogue {
             let put = vec![(pool.clone(), record::write_pool())];
             Ok((Some(changed), Commit { require, put, ..Commit::default() }))
         };
-        let _turn = self.inner.turn.lock().await;
+        let _alone = self.inner.sharing.lock().await;
         let function = self.exchange::<FunctionKey, E>(key, changed).await?;
         Ok(Arc::new(function.expect("what is changed is there")))
     }
@@ -256,8 +262,9 @@ impl Catalogue {
     /// What each function of any account has for itself; those are left out that have nothing.
     pub fn shares(&self) -> Vec<(FunctionKey, Shares)> {
         let snapshot = self.inner.shared.snapshot.load();
-        let all = snapshot.functions.all().map(|function| (function.key.clone(), function.shares()));
-        all.filter(|(_, shares)| *shares != Shares::default()).collect()
+        let all = snapshot.functions.all().map(|function| (function, function.shares()));
+        let some = all.filter(|(_, shares)| *shares != Shares::default());
+        some.map(|(function, shares)| (function.key.clone(), shares)).collect()
     }
 
     /// Changes that nobody has finished; at the start, those that the last process left.
@@ -295,6 +302,7 @@ impl Catalogue {
         key: &K,
         decide: impl Fn(Option<&K::Root>, Step) -> Result<(Option<K::Root>, Commit), E> + Send + Sync,
     ) -> Result<Option<K::Root>, E> {
+        let _turn = self.inner.turns.of(&record::key_of::<K::Root>(key)).await;
         for _ in 0..CATALOGUE_ATTEMPTS {
             let old = self.peek(key);
             let (new, commit) = match decide(old.as_deref(), self.step()) {

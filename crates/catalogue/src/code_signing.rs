@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use base::arn::Scope;
 use base::clock::Timestamp;
+use base::random::Dice;
 use store::Revision;
 
 use crate::configuration::words;
@@ -17,24 +18,21 @@ use crate::root::RootKey;
 const PREFIX: &str = "csc-";
 
 /// Lower-case letters and digits of an id after its beginning. Source: the service model.
-pub const ID_CHARS: usize = 17;
+const ID_CHARS: usize = 17;
 
 /// A configuration's id where it is unique.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CodeSigningKey {
     /// Account and region.
     pub scope: Scope,
-    /// `csc-` and [`ID_CHARS`] letters and digits.
+    /// `csc-`, and 17 lower-case letters and digits.
     pub id: Arc<str>,
 }
 
 impl CodeSigningKey {
-    /// The key of an id made of these bytes.
-    pub fn of_bytes(scope: Scope, bytes: [u8; ID_CHARS]) -> Self {
-        let letters = b"abcdefghijklmnopqrstuvwxyz0123456789";
-        let letter = |byte: u8| char::from(letters[usize::from(byte) % letters.len()]);
-        let id: String = PREFIX.chars().chain(bytes.map(letter)).collect();
-        Self { scope, id: id.into() }
+    /// The key of a fresh id.
+    pub fn fresh(scope: Scope, dice: &Dice) -> Self {
+        Self { scope, id: format!("{PREFIX}{}", dice.lower_alphanumeric(ID_CHARS)).into() }
     }
 
     /// The key of an ARN that a configuration may have; none for other texts.
@@ -150,14 +148,12 @@ words!(Untrusted { Warn = "Warn", Enforce = "Enforce" });
 
 #[cfg(test)]
 mod tests {
-    use base::random::Dice;
-
     use super::*;
 
     #[test]
     fn an_id_is_found_in_its_arn_again() {
         let scope = crate::rules::tests::a_function("f").key.scope;
-        let key = CodeSigningKey::of_bytes(scope, Dice::seeded(3).bytes());
+        let key = CodeSigningKey::fresh(scope, &Dice::seeded(3));
         assert_eq!(CodeSigningKey::of_arn(&key.to_string()), Some(key));
     }
 
@@ -181,7 +177,7 @@ mod tests {
     #[test]
     fn a_change_leaves_what_it_does_not_name() {
         let scope = crate::rules::tests::a_function("f").key.scope;
-        let key = CodeSigningKey::of_bytes(scope, [0; ID_CHARS]);
+        let key = CodeSigningKey::fresh(scope, &Dice::seeded(3));
         let (early, late) = (Timestamp::from_millis(1), Timestamp::from_millis(2));
         let publishers = Some(vec!["arn:aws:signer:us-east-1:000000000000:/signing-profiles/p/1".into()]);
         let change = CodeSigningChange { publishers, ..CodeSigningChange::default() };

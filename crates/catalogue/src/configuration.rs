@@ -80,6 +80,27 @@ impl Configuration {
             image: None,
         }
     }
+
+    /// Holds what is the same in `other` once with it.
+    pub(crate) fn share(&mut self, other: &Self) {
+        share(&mut self.runtime, &other.runtime);
+        share(&mut self.handler, &other.handler);
+        share(&mut self.role, &other.role);
+        share(&mut self.description, &other.description);
+        share(&mut self.environment, &other.environment);
+        share(&mut self.kms_key, &other.kms_key);
+        share(&mut self.layers, &other.layers);
+        share(&mut self.logging.group, &other.logging.group);
+        share(&mut self.dead_letter, &other.dead_letter);
+        share(&mut self.vpc, &other.vpc);
+    }
+}
+
+/// Puts a clone in the place of what equals it: clones of texts and bytes are one in memory.
+fn share<T: Clone + PartialEq>(mine: &mut T, other: &T) {
+    if mine == other {
+        *mine = other.clone();
+    }
 }
 
 /// A layer version that a function has. It stays usable after the layer's owner has deleted it.

@@ -1,6 +1,6 @@
 //! Why the catalogue did not do what was asked.
 
-use base::arn::{FunctionArn, FunctionName, LayerArn};
+use base::arn::FunctionName;
 use store::StoreError;
 
 use crate::FunctionKey;
@@ -8,23 +8,11 @@ use crate::FunctionKey;
 /// Why the catalogue did not do what was asked. These are facts; `services` words them as AWS does.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum CatalogueError {
-    /// There is no such function, version or alias. Carries the qualifier that was asked for, if one was.
-    #[error("there is no function {arn}")]
+    /// There is no such function, version, alias, layer, mapping or code signing configuration.
+    #[error("there is no {arn}")]
     NotFound {
-        /// What was asked for.
-        arn: FunctionArn,
-    },
-    /// There is no such root beside functions.
-    #[error("there is no {what}")]
-    Missing {
-        /// What was asked for.
-        what: String,
-    },
-    /// There is no such layer.
-    #[error("there is no layer {arn}")]
-    NoLayer {
-        /// What was asked for.
-        arn: LayerArn,
+        /// What was asked for, with the qualifier if one was.
+        arn: String,
     },
     /// The name is taken.
     #[error("function {name} exists")]

@@ -117,8 +117,8 @@ pub struct Version {
     pub arn: FunctionArn,
     /// [`Qualifier::Latest`] or [`Qualifier::Version`].
     pub qualifier: Qualifier,
-    /// How it is set up.
-    pub configuration: Configuration,
+    /// How it is set up. Versions that are set up alike hold one between them.
+    pub configuration: Arc<Configuration>,
     /// What it runs.
     pub code: CodeRef,
     /// Whether it can run.
@@ -148,6 +148,16 @@ impl Version {
     /// The function that it is a version of.
     pub fn key(&self) -> FunctionKey {
         FunctionKey::new(self.arn.scope.clone(), self.arn.name.clone())
+    }
+
+    /// Holds what is set up as in `sibling` once with it. Versions of one function differ in little, and there may be
+    /// thousands.
+    pub(crate) fn share(&mut self, sibling: &Self) {
+        if self.configuration == sibling.configuration {
+            self.configuration = Arc::clone(&sibling.configuration);
+        } else {
+            Arc::make_mut(&mut self.configuration).share(&sibling.configuration);
+        }
     }
 }
 

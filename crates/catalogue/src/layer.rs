@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use base::arn::{AccountId, LayerArn, LayerVersionArn, Scope};
+use base::arn::{LayerArn, LayerVersionArn, Scope};
 use base::clock::Timestamp;
-use base::id::RevisionId;
 use store::Revision;
 
 use crate::root::{Parts, RootKey};
-use crate::{Architecture, CodeRef};
+use crate::{Architecture, CodeRef, Policy};
 
 /// A layer's name where it is unique.
 pub type LayerKey = LayerArn;
@@ -62,24 +61,7 @@ pub struct LayerVersion {
     /// What its owner says of it.
     pub about: LayerAbout,
     /// Who beside its owner may use it; none when nobody was ever told, or nobody is left.
-    pub policy: Option<LayerPolicy>,
-}
-
-impl LayerVersion {
-    /// Whether functions of this account may have it.
-    ///
-    /// Accounts here belong to no organization, so what is granted to one's members is granted to nobody.
-    pub fn admits(&self, account: &AccountId) -> bool {
-        let granted = |statement: &LayerStatement| {
-            statement.organization.is_none()
-                && match &statement.grantee {
-                    Grantee::Everyone => true,
-                    Grantee::Account(granted) => granted == account,
-                }
-        };
-        self.arn.layer.scope.account == *account
-            || self.policy.iter().flat_map(|policy| &policy.statements).any(granted)
-    }
+    pub policy: Option<Policy>,
 }
 
 /// What a layer version's owner says of it. Lambda only shows it.
@@ -87,39 +69,10 @@ impl LayerVersion {
 pub struct LayerAbout {
     /// Free text; empty when none was given.
     pub description: Arc<str>,
-    /// Runtimes that it is made for.
-    pub runtimes: Vec<Arc<str>>,
-    /// Instruction sets that it is made for.
-    pub architectures: Vec<Architecture>,
+    /// Runtimes that it is made for; a list of none is not the same as nothing said.
+    pub runtimes: Option<Vec<Arc<str>>>,
+    /// Instruction sets that it is made for, likewise.
+    pub architectures: Option<Vec<Architecture>>,
     /// Its license: an identifier, an address or the text itself.
     pub license: Option<Arc<str>>,
-}
-
-/// Who beside its owner may use a layer version.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LayerPolicy {
-    /// Changes with every change of the policy.
-    pub revision: RevisionId,
-    /// In the order in which they were added.
-    pub statements: Vec<LayerStatement>,
-}
-
-/// One grant of `lambda:GetLayerVersion`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LayerStatement {
-    /// Tells it from the others of a policy.
-    pub sid: Arc<str>,
-    /// Whom it is for.
-    pub grantee: Grantee,
-    /// Only members of this organization.
-    pub organization: Option<Arc<str>>,
-}
-
-/// Whom a layer version is granted to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Grantee {
-    /// `*`.
-    Everyone,
-    /// All of an account.
-    Account(AccountId),
 }

@@ -25,6 +25,7 @@ pub mod rules;
 mod runtime_management;
 mod shelf;
 mod snapshot;
+mod turns;
 mod usage;
 
 pub use alias::{Alias, AliasUpdate, NewAlias, Routing, Weight};
@@ -41,7 +42,7 @@ pub use function::{CodeRef, Function, FunctionKey, LastUpdate, Published, Reason
 pub use function_url::{
     Cors, FunctionUrl, FunctionUrlChange, InvokeMode, NewFunctionUrl, NoUrlId, UrlAuth, UrlId,
 };
-pub use layer::{Grantee, Layer, LayerAbout, LayerKey, LayerPolicy, LayerStatement, LayerVersion};
+pub use layer::{Layer, LayerAbout, LayerKey, LayerVersion};
 pub use policy::{
     Condition, Effect, Grant, GrantedTo, Listed, Malformed, Named, Policy, PolicyName, Principals, Statement,
     Test,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use base::arn::Qualifier;
 
-use crate::{Function, PolicyName, Version};
+use crate::{CatalogueError, Function, PolicyName, Version};
 
 impl Function {
     /// The version that answers show under a qualifier; an alias stands for its first version.
@@ -36,6 +36,16 @@ impl Function {
     /// Whether there is such a version or alias.
     pub fn has(&self, qualifier: &Qualifier) -> bool {
         self.shown(qualifier).is_some()
+    }
+
+    /// Whether there is such a version or alias, for those who cannot go on without.
+    pub fn must_have(&self, qualifier: &Qualifier) -> Result<(), CatalogueError> {
+        if self.has(qualifier) { Ok(()) } else { Err(self.missing(qualifier)) }
+    }
+
+    /// That there is no such version or alias.
+    pub(crate) fn missing(&self, qualifier: &Qualifier) -> CatalogueError {
+        CatalogueError::NotFound { arn: self.key.arn().qualified(qualifier.clone()).to_string() }
     }
 
     /// Whether environments of this version and generation may take further invocations.

@@ -38,6 +38,9 @@ pub(crate) const POOL: &str = "pool";
 /// Version of all records written here.
 pub(crate) const VERSION: u32 = 1;
 
+/// How records of that version begin when this Samovar wrote them: the version is their first member.
+const BEGINNING: &[u8] = br#"{"version":1,"#;
+
 /// The key of a root's document.
 pub(crate) fn key_of<R: Root>(key: &R::Key) -> Key {
     root_key(key.scope(), R::KIND, key.name())
@@ -110,9 +113,13 @@ pub(crate) fn encode(record: &impl Serialize) -> Bytes {
 /// The record that is stored under `key`, if it is of this version.
 pub(crate) fn decode<T: DeserializeOwned>(key: &Key, body: &[u8]) -> Result<T, CatalogueError> {
     let corrupt = |reason| CatalogueError::Corrupt { key: key.clone(), reason };
-    let Versioned { version } = serde_json::from_slice(body).map_err(|error| corrupt(error.to_string()))?;
-    if version != VERSION {
-        return Err(corrupt(format!("version {version} is not known to this samovar")));
+    // Reading every record twice takes a third of the time that a large catalogue needs to start.
+    if !body.starts_with(BEGINNING) {
+        let Versioned { version } =
+            serde_json::from_slice(body).map_err(|error| corrupt(error.to_string()))?;
+        if version != VERSION {
+            return Err(corrupt(format!("version {version} is not known to this samovar")));
+        }
     }
     serde_json::from_slice(body).map_err(|error| corrupt(error.to_string()))
 }

@@ -16,7 +16,7 @@ use crate::record;
 use crate::snapshot::{Shelves, Snapshot};
 use crate::{CatalogueError, CodeRef, Usage};
 
-/// Names a root. Only the catalogue has such.
+/// Names a root, and is shown as its ARN. Only the catalogue has such.
 pub trait RootKey: Clone + Eq + fmt::Display + Send + Sync + 'static {
     /// What it names.
     type Root: Root<Key = Self>;
@@ -26,6 +26,10 @@ pub trait RootKey: Clone + Eq + fmt::Display + Send + Sync + 'static {
     fn name(&self) -> &str;
     /// The key of this name; none for what cannot be one.
     fn parse(scope: Scope, name: &str) -> Option<Self>;
+    /// That there is no such root.
+    fn missing(&self) -> CatalogueError {
+        CatalogueError::NotFound { arn: self.to_string() }
+    }
 }
 
 /// Something with a document of its own, carrying the parts below it. What is said of parts and packages holds for a
@@ -38,8 +42,6 @@ pub trait Root: Clone + fmt::Debug + Send + Sync + 'static {
 
     /// Its name.
     fn key(&self) -> &Self::Key;
-    /// That there is none.
-    fn missing(key: &Self::Key) -> CatalogueError;
     /// The revision of its document as it was read.
     fn stored(&self) -> Revision;
     /// Notes the revision of its document.

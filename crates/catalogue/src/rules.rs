@@ -26,8 +26,8 @@ pub use self::aliases::AliasError;
 pub use self::concurrency::{Pool, ShareError};
 pub use self::versions::{Publication, VersionError};
 use crate::{
-    Busy, CatalogueError, CodeUpdate, Configuration, ConfigurationUpdate, Function, FunctionKey, LastUpdate,
-    NewFunction, Reason, RecursiveLoop, State, Version,
+    Busy, CatalogueError, CodeUpdate, ConfigurationUpdate, Function, FunctionKey, LastUpdate, NewFunction,
+    Reason, RecursiveLoop, State, Version,
 };
 
 /// What a step takes from the outside.
@@ -69,7 +69,7 @@ pub fn create(new: NewFunction, numbering: Numbering, step: Step) -> Function {
     let latest = Arc::new(Version {
         arn: new.key.arn(),
         qualifier: Qualifier::Latest,
-        configuration: new.configuration,
+        configuration: Arc::new(new.configuration),
         code: new.code,
         state: State::Pending(Reason::creating()),
         last_update: None,
@@ -104,10 +104,10 @@ pub fn update_code(function: &Function, update: CodeUpdate, step: Step) -> Resul
     may_change(function, update.expected)?;
     let latest = &function.latest;
     layers::fit(&update.code, &latest.configuration.layers)?;
-    let configuration = Configuration {
-        architecture: update.architecture.unwrap_or(latest.configuration.architecture),
-        ..latest.configuration.clone()
-    };
+    let mut configuration = Arc::clone(&latest.configuration);
+    if let Some(architecture) = update.architecture {
+        Arc::make_mut(&mut configuration).architecture = architecture;
+    }
     let changed =
         begin(function, Version { configuration, code: update.code, ..Version::clone(latest) }, step);
     Ok(if update.publish { versions::announce(&changed, step) } else { changed })
@@ -121,7 +121,7 @@ pub fn update_configuration(
 ) -> Result<Function, CatalogueError> {
     may_change(function, update.expected)?;
     let latest = &function.latest;
-    let configuration = update.applied_to(&latest.configuration);
+    let configuration = Arc::new(update.applied_to(&latest.configuration));
     layers::fit(&latest.code, &configuration.layers)?;
     Ok(begin(function, Version { configuration, ..Version::clone(latest) }, step))
 }

@@ -54,6 +54,11 @@ impl Admission {
         Ok(Permit { books: Arc::clone(&self.books), function, version })
     }
 
+    /// Enters what changed since the last look, so that no invocation finds much of it to enter.
+    pub fn catch_up(&self) {
+        lock(&self.books).catch_up();
+    }
+
     /// What an account uses now in a region.
     pub fn in_use(&self, scope: &Scope) -> Concurrency {
         lock(&self.books).ledger.in_use(scope)

@@ -143,10 +143,12 @@ impl Engine {
         self.pools.destroy().await;
     }
 
-    /// Closes the idle environments of versions that no longer are what the catalogue holds.
+    /// Closes the idle environments of versions that no longer are what the catalogue holds, and keeps admission's
+    /// books current while nothing is invoked.
     async fn follow(self, catalogue: Catalogue) {
         let mut changes = catalogue.subscribe();
         while let Some(event) = changes.next().await {
+            self.admission.catch_up();
             self.pools.retire(|pool| concerns(&event, pool) && is_outdated(&catalogue, pool));
         }
     }

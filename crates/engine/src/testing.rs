@@ -47,7 +47,12 @@ pub fn version(name: &str, generation: u64) -> Arc<Version> {
     Arc::new(Version {
         arn: FunctionArn::new(scope(), name.parse().expect("name")),
         qualifier: Qualifier::Latest,
-        configuration: Configuration::zip(name, "provided.al2023", "h", "arn:aws:iam::000000000000:role/r"),
+        configuration: Arc::new(Configuration::zip(
+            name,
+            "provided.al2023",
+            "h",
+            "arn:aws:iam::000000000000:role/r",
+        )),
         code: CodeRef { digest: Digest([0; 32]), size: 1, unzipped: 1 },
         state: State::Active,
         last_update: None,
@@ -341,7 +346,7 @@ struct FakeRecipes {
 #[async_trait]
 impl Recipes for FakeRecipes {
     async fn recipe(&self, version: &Version) -> Result<Recipe, InvokeError> {
-        let Configuration { memory, ephemeral, logging, role, .. } = &version.configuration;
+        let Configuration { memory, ephemeral, logging, role, .. } = &*version.configuration;
         let stream = format!("stream-{}", self.dice.hex::<4>());
         let identity = FunctionIdentity {
             scope: version.arn.scope.clone(),

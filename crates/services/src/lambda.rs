@@ -116,7 +116,17 @@ impl Lambda {
     ) -> Result<Target, Failure> {
         let target = Target::read(&context.scope, name, qualifier)?;
         let resource = target.arn().unwrap_or_else(|| target.function.clone());
-        self.parts.gate.authorize(&context.principal, Act { action, resource })?;
+        self.parts.gate.authorize(&context.principal, OnFunction { action, resource })?;
+        Ok(target)
+    }
+
+    /// The same for operations on whole functions. A qualifier in the name is the operation's to judge; it leads to
+    /// no other policy than the whole function's.
+    fn whole_function(&self, context: &Context, name: &str, action: &'static str) -> Result<Target, Failure> {
+        let target = Target::read(&context.scope, name, None)?;
+        self.parts
+            .gate
+            .authorize(&context.principal, OnFunction { action, resource: target.function.clone() })?;
         Ok(target)
     }
 
@@ -143,12 +153,12 @@ impl Lambda {
 }
 
 /// A control-plane action on a function.
-struct Act {
+struct OnFunction {
     action: &'static str,
     resource: FunctionArn,
 }
 
-impl Guarded for Act {
+impl Guarded for OnFunction {
     fn action(&self) -> &'static str {
         self.action
     }

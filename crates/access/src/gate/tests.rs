@@ -1,4 +1,5 @@
-use base::arn::Qualifier;
+use base::arn::{LayerVersionArn, Qualifier};
+use catalogue::Grant;
 
 use super::*;
 use crate::principal::ServiceCall;
@@ -207,6 +208,31 @@ fn a_denial_binds_the_owner_too_who_can_still_remove_it() {
     assert!(removes(&owner));
     assert!(!removes(&Principal::Function(Arc::new(identity()))));
     assert!(!removes(&Principal::Account(account("111111111111"))));
+}
+
+#[test]
+fn a_layer_version_is_its_owners_and_whom_it_is_granted_to() {
+    let arn: LayerVersionArn = "arn:aws:lambda:us-east-1:222222222222:layer:l:1".parse().unwrap();
+    let (other, third) = (account("111111111111"), account("333333333333"));
+    let gate = Gate::open(account("000000000000"));
+    let admitted = |gate: &Gate, granted: Option<(Option<&AccountId>, Option<&str>)>| {
+        let policy = granted.map(|(to, organization)| {
+            let statement = Grant::of_layer_version(&arn, "s", to, organization).statement();
+            Policy::of(statement, base::id::RevisionId::fresh(&Dice::seeded(1)))
+        });
+        let resource = arn.to_string();
+        let act = Act { action: "lambda:GetLayerVersion", resource: &resource, url: None };
+        let owner = &arn.layer.scope.account;
+        [owner, &other, &third].map(|caller| {
+            gate.permit(&Principal::Account(caller.clone()), act, owner, policy.as_ref()).is_ok()
+        })
+    };
+    assert_eq!(admitted(&gate, None), [true, false, false]);
+    assert_eq!(admitted(&gate, Some((None, None))), [true, true, true]);
+    assert_eq!(admitted(&gate, Some((Some(&other), None))), [true, true, false]);
+    assert_eq!(admitted(&gate, Some((None, Some("o-1234567890")))), [true, false, false]);
+    let members = gate.with_organization(Some("o-1234567890"));
+    assert_eq!(admitted(&members, Some((None, Some("o-1234567890")))), [true, true, true]);
 }
 
 fn gate_policy(gate: &Gate, resource: &FunctionArn) -> Option<Arc<Policy>> {

@@ -50,7 +50,9 @@ impl<'a> Asked<'a> {
     fn principal_arn(&self) -> Value<'a> {
         match self.principal {
             Principal::Account(_) => Value::Is(self.principal.to_string().into()),
-            Principal::Function(identity) => borrowed(Some(&*identity.role)),
+            Principal::Function(identity) => {
+                identity.own_role().map_or(Value::Unknown, |role| Value::Is(role.into()))
+            }
             Principal::Service(_) => Value::Absent,
         }
     }

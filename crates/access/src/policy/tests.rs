@@ -106,6 +106,31 @@ fn a_statement_is_about_those_whom_it_names() {
 }
 
 #[test]
+fn a_function_gains_nothing_by_naming_another_accounts_role() {
+    let own = function();
+    let Principal::Function(identity) = &own else { unreachable!("it is a function") };
+    let role: Arc<str> = "arn:aws:iam::111111111111:role/trusted".into();
+    let posing =
+        Principal::Function(Arc::new(FunctionIdentity { role, ..FunctionIdentity::clone(identity) }));
+    for (statement, ruling) in [
+        (r#""Principal":{"AWS":"arn:aws:iam::111111111111:role/trusted"}"#, Ruling::Silent),
+        (r#""Principal":{"AWS":"arn:aws:sts::111111111111:assumed-role/trusted/g"}"#, Ruling::Silent),
+        (r#""Principal":{"AWS":"111111111111"}"#, Ruling::Silent),
+        (r#""Principal":{"AWS":"222222222222"}"#, Ruling::Allowed),
+        (
+            r#""Principal":"*","Condition":{"ArnLike":{"aws:PrincipalArn":"arn:aws:iam::111111111111:role/trusted"}}"#,
+            Ruling::Silent,
+        ),
+        (
+            r#""Effect":"Deny","Principal":"*","Condition":{"ArnNotLike":{"aws:PrincipalArn":"arn:aws:iam::111111111111:*"}}"#,
+            Ruling::Denied,
+        ),
+    ] {
+        assert_eq!(says(statement, asked(&posing)), ruling, "{statement}");
+    }
+}
+
+#[test]
 fn a_statement_is_about_the_actions_and_resources_that_it_lists() {
     let one = account("111111111111");
     for (lists, ruling) in [
@@ -120,6 +145,13 @@ fn a_statement_is_about_the_actions_and_resources_that_it_lists() {
         (r#""Resource":"*""#, Ruling::Allowed),
         (r#""Resource":"arn:aws:lambda:*:000000000000:function:?""#, Ruling::Allowed),
         (r#""Resource":"arn:aws:lambda:us-east-1:000000000000:function:f:*""#, Ruling::Silent),
+        (r#""Resource":"arn:aws:lambda:*""#, Ruling::Allowed),
+        (r#""Resource":"arn:aws:s3:*""#, Ruling::Silent),
+        (r#""Effect":"Deny","Resource":"arn:aws:lambda""#, Ruling::Denied),
+        (r#""Resource":["arn:aws:lambda:us-east-1:000000000000:function:F"]"#, Ruling::Silent),
+        (r#""Action":[]"#, Ruling::Silent),
+        (r#""Effect":"Deny","NotAction":[]"#, Ruling::Denied),
+        (r#""NotResource":[]"#, Ruling::Allowed),
         (r#""Resource":"arn:aws:lambda:us-east-1:000000000000:function:f:$LATEST""#, Ruling::Silent),
         (r#""NotResource":"arn:aws:lambda:us-east-1:000000000000:function:g""#, Ruling::Allowed),
         (r#""NotResource":"arn:aws:lambda:us-east-1:000000000000:function:*""#, Ruling::Silent),

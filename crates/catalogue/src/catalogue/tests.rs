@@ -1,6 +1,8 @@
 mod shares;
 mod versions;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use base::clock::Timestamp;
 use store::Key;
 use store::memory::MemoryStore;
@@ -71,7 +73,7 @@ async fn what_is_not_there_is_named_as_it_was_asked_for() {
     let catalogue = open(&a_store()).await;
     active(&catalogue, "f").await;
     let arn = |error| match error {
-        CatalogueError::NotFound { arn } => arn.to_string(),
+        CatalogueError::NotFound { arn } => arn,
         other => panic!("{other}"),
     };
     let f = "arn:aws:lambda:us-east-1:000000000000:function:f";
@@ -126,6 +128,28 @@ async fn of_fifty_writers_at_one_revision_one_wins() {
     }
     assert_eq!(won.len(), 1);
     assert_eq!(catalogue.peek(&a_key("f")).unwrap().latest, won[0].latest);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn five_hundred_writers_take_turns_and_none_decides_in_vain() {
+    let catalogue = open(&a_store()).await;
+    active(&catalogue, "f").await;
+    let decided = Arc::new(AtomicUsize::new(0));
+    let writers = (0..500).map(|id: u32| {
+        let (catalogue, decided) = (catalogue.clone(), Arc::clone(&decided));
+        let tagged = move |function: &Function, _| {
+            decided.fetch_add(1, Ordering::Relaxed);
+            let mut function = function.clone();
+            function.tags.insert(id.to_string().into(), "".into());
+            Ok::<_, CatalogueError>(function)
+        };
+        tokio::spawn(async move { catalogue.change(&a_key("f"), tagged).await })
+    });
+    for writer in writers.collect::<Vec<_>>() {
+        writer.await.unwrap().unwrap();
+    }
+    assert_eq!(catalogue.peek(&a_key("f")).unwrap().tags.len(), 500);
+    assert_eq!(decided.load(Ordering::Relaxed), 500);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -297,7 +321,7 @@ async fn a_layers_package_is_held_by_the_layer_and_by_the_functions_that_have_it
     }
     let other = LayerKey { name: "m".parse().unwrap(), ..key.clone() };
     let error = catalogue.get(&other).await.unwrap_err();
-    assert!(matches!(error, CatalogueError::NoLayer { .. }), "{error}");
+    assert!(matches!(error, CatalogueError::NotFound { .. }), "{error}");
     catalogue.delete(&a_key("f")).await.unwrap();
     assert!(!catalogue.holds(&code(11).digest));
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use base::arn::{AccountId, LayerVersionArn};
 use serde::Serialize;
 
 use super::{Statement, read};
@@ -63,6 +64,29 @@ impl GrantedTo {
 }
 
 impl Grant {
+    /// The use of a layer version: for everyone or for all of an account, or only for those of them who are members
+    /// of an organization.
+    pub fn of_layer_version(
+        arn: &LayerVersionArn,
+        sid: &str,
+        account: Option<&AccountId>,
+        organization: Option<&str>,
+    ) -> Self {
+        let root = |account: &AccountId| GrantedTo::Arn(format!("arn:aws:iam::{account}:root"));
+        Self {
+            sid: sid.to_owned(),
+            to: account.map_or(GrantedTo::Everyone, root),
+            action: "lambda:GetLayerVersion".to_owned(),
+            resource: arn.to_string(),
+            source_arn: None,
+            source_account: None,
+            url_auth_type: None,
+            organization: organization.map(str::to_owned),
+            event_source_token: None,
+            via_url: None,
+        }
+    }
+
     /// The statement, its members in the recorded order.
     pub fn statement(&self) -> Statement {
         let written = serde_json::to_string(&Written::of(self)).expect("text members are JSON");

@@ -22,10 +22,6 @@ impl Root for CodeSigningConfig {
         &self.key
     }
 
-    fn missing(key: &CodeSigningKey) -> CatalogueError {
-        CatalogueError::Missing { what: key.to_string() }
-    }
-
     fn stored(&self) -> Revision {
         self.stored
     }

@@ -30,10 +30,6 @@ impl Root for Function {
         &self.key
     }
 
-    fn missing(key: &FunctionKey) -> CatalogueError {
-        CatalogueError::NotFound { arn: key.arn() }
-    }
-
     fn stored(&self) -> Revision {
         self.stored
     }
@@ -91,7 +87,6 @@ impl Root for Function {
             provisioned: older.provisioned.clone(),
             runtime_management: older.runtime_management.clone(),
             versions: older.versions.clone(),
-            // One line a kind of part.
             ..self
         }
     }
@@ -117,7 +112,13 @@ impl Root for Function {
             Policy::KIND => part.among(&self.key, &mut self.policies),
             ProvisionedConcurrency::KIND => part.among(&self.key, &mut self.provisioned),
             RuntimeManagement::KIND => part.among(&self.key, &mut self.runtime_management),
-            Version::KIND => part.among(&self.key, &mut self.versions),
+            Version::KIND => {
+                part.among(&self.key, &mut self.versions)?;
+                if let Ok(number) = part.name.parse() {
+                    self.share(number);
+                }
+                Ok(())
+            }
             _ => Ok(()),
         }
     }
@@ -148,6 +149,17 @@ impl Root for Function {
 
     fn shelves_mut(snapshot: &mut Snapshot) -> &mut Shelves<Self> {
         &mut snapshot.functions
+    }
+}
+
+impl Function {
+    /// Lets a version that was just read share what it can with the one before it, the first one with `$LATEST`.
+    fn share(&mut self, number: u64) {
+        let before = self.versions.range(..number).next_back().map(|(_, version)| version);
+        let sibling = Arc::clone(before.unwrap_or(&self.latest));
+        if let Some(version) = self.versions.get_mut(&number).and_then(Arc::get_mut) {
+            version.share(&sibling);
+        }
     }
 }
 
@@ -242,7 +254,7 @@ impl VersionRecord {
         Version {
             arn: function.arn(),
             qualifier,
-            configuration: self.configuration.into_configuration(),
+            configuration: Arc::new(self.configuration.into_configuration()),
             code: self.code.into_code(),
             state: self.state.into_state(),
             last_update: self.last_update.map(LastUpdateRecord::into_update),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use base::arn::AccountId;
+use base::arn::{AccountId, LayerVersionArn};
 use base::clock::Timestamp;
 use base::id::RevisionId;
 use bytes::Bytes;
@@ -15,8 +15,8 @@ use crate::follower::Event;
 use crate::root::{Differences, Part, PartChange, Root};
 use crate::snapshot::{Shelves, Snapshot};
 use crate::{
-    Architecture, CatalogueError, CodeRef, Grantee, Layer, LayerAbout, LayerKey, LayerPolicy, LayerStatement,
-    LayerVersion,
+    Architecture, CatalogueError, CodeRef, Grant, Layer, LayerAbout, LayerKey, LayerVersion, Named, Policy,
+    Statement,
 };
 
 impl Root for Layer {
@@ -25,10 +25,6 @@ impl Root for Layer {
 
     fn key(&self) -> &LayerKey {
         &self.key
-    }
-
-    fn missing(key: &LayerKey) -> CatalogueError {
-        CatalogueError::NoLayer { arn: key.clone() }
     }
 
     fn stored(&self) -> Revision {
@@ -100,8 +96,8 @@ impl Part for LayerVersion {
 
     fn read(document: &Key, owner: &LayerKey, name: &u64, body: &[u8]) -> Result<Self, CatalogueError> {
         let record: LayerVersionRecord = decode(document, body)?;
+        let arn = owner.version(*name);
         Ok(Self {
-            arn: owner.version(*name),
             code: record.code.into_code(),
             created: record.created,
             about: LayerAbout {
@@ -110,7 +106,8 @@ impl Part for LayerVersion {
                 architectures: record.architectures,
                 license: record.license,
             },
-            policy: record.policy.map(PolicyRecord::into_policy),
+            policy: record.policy.and_then(|policy| policy.into_policy(&arn)),
+            arn,
         })
     }
 }
@@ -127,36 +124,41 @@ struct LayerVersionRecord {
     code: CodeRecord,
     created: Timestamp,
     description: Arc<str>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    runtimes: Vec<Arc<str>>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    architectures: Vec<Architecture>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    runtimes: Option<Vec<Arc<str>>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    architectures: Option<Vec<Architecture>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     license: Option<Arc<str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     policy: Option<PolicyRecord>,
 }
 
+/// The policy of a layer version. Its statements are grants of one action on the version itself, so that only what
+/// tells them apart is stored.
 #[derive(Serialize, Deserialize)]
 struct PolicyRecord {
     revision: RevisionId,
-    statements: Vec<StatementRecord>,
+    statements: Vec<GrantRecord>,
 }
 
 impl PolicyRecord {
-    fn of(policy: &LayerPolicy) -> Self {
-        let statements = policy.statements.iter().map(StatementRecord::of).collect();
+    fn of(policy: &Policy) -> Self {
+        let statements = policy.statements.iter().map(|statement| GrantRecord::of(statement)).collect();
         Self { revision: policy.revision, statements }
     }
 
-    fn into_policy(self) -> LayerPolicy {
-        let statements = self.statements.into_iter().map(StatementRecord::into_statement).collect();
-        LayerPolicy { revision: self.revision, statements }
+    /// None when nobody is granted anything.
+    fn into_policy(self, arn: &LayerVersionArn) -> Option<Policy> {
+        let mut statements = self.statements.iter().map(|grant| grant.statement(arn));
+        let mut policy = Policy::of(statements.next()?, self.revision);
+        policy.statements.extend(statements.map(Arc::new));
+        Some(policy)
     }
 }
 
 #[derive(Serialize, Deserialize)]
-struct StatementRecord {
+struct GrantRecord {
     sid: Arc<str>,
     /// Absent for everyone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -165,19 +167,23 @@ struct StatementRecord {
     organization: Option<Arc<str>>,
 }
 
-impl StatementRecord {
-    fn of(statement: &LayerStatement) -> Self {
-        let account = match &statement.grantee {
-            Grantee::Everyone => None,
-            Grantee::Account(account) => Some(account.clone()),
+impl GrantRecord {
+    fn of(statement: &Statement) -> Self {
+        let account = match &statement.principals.named[..] {
+            [Named::Everyone] => None,
+            [Named::Account(account)] => Some(account.parse().expect("policies name accounts by number")),
+            others => unreachable!("layers are granted to everyone or to one account, not to {others:?}"),
         };
-        let LayerStatement { sid, organization, .. } = statement.clone();
+        // The one condition that such a grant can have.
+        let organization =
+            statement.conditions.iter().flat_map(|condition| &condition.values).next().cloned();
+        let sid = statement.sid.clone().expect("every grant has an id");
         Self { sid, account, organization }
     }
 
-    fn into_statement(self) -> LayerStatement {
+    fn statement(&self, arn: &LayerVersionArn) -> Statement {
         let Self { sid, account, organization } = self;
-        LayerStatement { sid, grantee: account.map_or(Grantee::Everyone, Grantee::Account), organization }
+        Grant::of_layer_version(arn, sid, account.as_ref(), organization.as_deref()).statement()
     }
 }
 
@@ -209,23 +215,31 @@ mod tests {
         };
         expect![[r#"{"version":1,"code":{"digest":"0303030303030303030303030303030303030303030303030303030303030303","size":100,"unzipped":200},"created":5000,"description":""}"#]]
             .assert_eq(std::str::from_utf8(&plain.write()).unwrap());
-        let statement = |sid: &str, grantee| LayerStatement { sid: sid.into(), grantee, organization: None };
-        let members =
-            LayerStatement { organization: Some("o-1".into()), ..statement("b", Grantee::Everyone) };
+        let arn = key.version(8);
+        let (account, members) = ("111111111111".parse().unwrap(), "o-1");
+        let mut policy = Policy::of(
+            Grant::of_layer_version(&arn, "a", Some(&account), None).statement(),
+            RevisionId(uuid::Uuid::nil()),
+        );
+        let statement = Grant::of_layer_version(&arn, "b", None, Some(members)).statement();
+        policy.statements.push(Arc::new(statement));
         let full = LayerVersion {
             about: LayerAbout {
                 description: "d".into(),
-                runtimes: vec!["python3.12".into()],
-                architectures: vec![Architecture::Arm64],
+                runtimes: Some(vec!["python3.12".into()]),
+                architectures: Some(vec![Architecture::Arm64]),
                 license: Some("MIT".into()),
             },
-            policy: Some(LayerPolicy {
-                revision: RevisionId(uuid::Uuid::nil()),
-                statements: vec![statement("a", Grantee::Account("111111111111".parse().unwrap())), members],
-            }),
+            policy: Some(policy),
             ..plain.clone()
         };
-        for version in [plain, full] {
+        expect![[r#"{"version":1,"code":{"digest":"0303030303030303030303030303030303030303030303030303030303030303","size":100,"unzipped":200},"created":5000,"description":"d","runtimes":["python3.12"],"architectures":["arm64"],"license":"MIT","policy":{"revision":"00000000-0000-0000-0000-000000000000","statements":[{"sid":"a","account":"111111111111"},{"sid":"b","organization":"o-1"}]}}"#]].assert_eq(std::str::from_utf8(&full.write()).unwrap());
+        let silent = LayerAbout {
+            runtimes: Some(Vec::new()),
+            architectures: Some(Vec::new()),
+            ..LayerAbout::default()
+        };
+        for version in [LayerVersion { about: silent, ..plain.clone() }, plain, full] {
             assert_eq!(LayerVersion::read(&document, &key, &8, &version.write()).unwrap(), version);
         }
         assert_eq!(layer.versions, BTreeMap::new());

@@ -26,10 +26,6 @@ impl Root for Mapping {
         &self.key
     }
 
-    fn missing(key: &MappingKey) -> CatalogueError {
-        CatalogueError::Missing { what: key.to_string() }
-    }
-
     fn stored(&self) -> Revision {
         self.stored
     }

@@ -55,7 +55,7 @@ fn full() -> Function {
     };
     let failed = Reason { code: "Broken".into(), text: "It broke.".into() };
     function.latest = Arc::new(Version {
-        configuration,
+        configuration: Arc::new(configuration),
         state: State::Inactive(Reason::creating()),
         last_update: Some(LastUpdate::Failed(failed)),
         ..Version::clone(&function.latest)
@@ -112,6 +112,15 @@ fn aliases_that_lead_nowhere_are_refused() {
     ] {
         let error = Alias::read(&key, &a_key("f"), &"live".into(), damaged.as_bytes()).unwrap_err();
         assert!(error.to_string().contains(reason), "{error}");
+    }
+}
+
+#[test]
+fn records_begin_with_their_version() {
+    assert_eq!(std::str::from_utf8(BEGINNING), Ok(&*format!("{{\"version\":{VERSION},")));
+    let function = full();
+    for record in [function.write(), function.latest.write()] {
+        assert!(record.starts_with(BEGINNING), "{record:?}");
     }
 }
 

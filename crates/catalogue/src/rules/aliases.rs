@@ -111,8 +111,7 @@ fn with(function: &Function, alias: Alias) -> Result<Function, AliasError> {
 
 fn exists<'a>(function: &'a Function, version: &Qualifier) -> Result<&'a Version, CatalogueError> {
     let found = function.shown(version).filter(|_| !matches!(version, Qualifier::Alias(_)));
-    let arn = || arn_of(function, version.clone());
-    found.map(Arc::as_ref).ok_or_else(|| CatalogueError::NotFound { arn: arn() })
+    found.map(Arc::as_ref).ok_or_else(|| function.missing(version))
 }
 
 fn arn_of(function: &Function, qualifier: Qualifier) -> FunctionArn {

@@ -55,9 +55,6 @@ pub enum ShareError {
     /// A version under an alias that has its own.
     #[error("the version is kept ready under an alias")]
     AliasIsProvisioned,
-    /// No such version or alias.
-    #[error("there is no such version or alias")]
-    Missing,
     /// The catalogue refused.
     #[error(transparent)]
     Catalogue(#[from] CatalogueError),
@@ -135,9 +132,7 @@ pub fn provision(
 
 /// The function without what a version or an alias keeps ready; also where that was nothing.
 pub fn unprovision(function: &Function, qualifier: &Qualifier) -> Result<Function, ShareError> {
-    if !function.has(qualifier) {
-        return Err(ShareError::Missing);
-    }
+    function.must_have(qualifier)?;
     let mut changed = function.clone();
     changed.provisioned.remove(qualifier);
     Ok(changed)
@@ -148,8 +143,8 @@ fn provisionable(function: &Function, qualifier: &Qualifier) -> Result<u64, Shar
     let alias = match qualifier {
         Qualifier::Latest => return Err(ShareError::Unpublished),
         Qualifier::Version(number) if function.versions.contains_key(number) => return Ok(*number),
-        Qualifier::Version(_) => return Err(ShareError::Missing),
-        Qualifier::Alias(name) => function.aliases.get(name).ok_or(ShareError::Missing)?,
+        Qualifier::Version(_) => return Err(function.missing(qualifier).into()),
+        Qualifier::Alias(name) => function.aliases.get(name).ok_or_else(|| function.missing(qualifier))?,
     };
     match alias.version {
         _ if alias.routing.is_some() => Err(ShareError::Weighted),

@@ -13,9 +13,6 @@ use crate::{CatalogueError, Function};
 /// Why a configuration for events was not touched.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum EventInvokeError {
-    /// The function has no such version or alias.
-    #[error("there is no {0}")]
-    NoQualifier(FunctionArn),
     /// The qualifier has no configuration.
     #[error("{0} has no configuration for events")]
     NoConfig(FunctionArn),
@@ -31,7 +28,7 @@ pub fn put(
     new: EventInvokeChange,
     now: Timestamp,
 ) -> Result<Function, EventInvokeError> {
-    exists(function, qualifier)?;
+    function.must_have(qualifier)?;
     Ok(with(function, qualifier, new.alone(now)))
 }
 
@@ -42,7 +39,7 @@ pub fn update(
     change: EventInvokeChange,
     now: Timestamp,
 ) -> Result<Function, EventInvokeError> {
-    exists(function, qualifier)?;
+    function.must_have(qualifier)?;
     let changed = change.applied_to(found(function, qualifier)?, now);
     Ok(with(function, qualifier, changed))
 }
@@ -62,13 +59,6 @@ pub fn found<'a>(
 ) -> Result<&'a Arc<EventInvokeConfig>, EventInvokeError> {
     let missing = || EventInvokeError::NoConfig(function.key.arn().qualified(qualifier.clone()));
     function.event_invoke.get(qualifier).ok_or_else(missing)
-}
-
-fn exists(function: &Function, qualifier: &Qualifier) -> Result<(), EventInvokeError> {
-    if function.has(qualifier) {
-        return Ok(());
-    }
-    Err(EventInvokeError::NoQualifier(function.key.arn().qualified(qualifier.clone())))
 }
 
 fn with(function: &Function, qualifier: &Qualifier, config: EventInvokeConfig) -> Function {

@@ -45,15 +45,18 @@ pub fn create(
     Ok(with(function, qualifier, new.made(now)))
 }
 
-/// The function with a change of a URL, whose alias need not exist any more.
+/// The function with a change of a URL. Its alias need not exist any more, but is told of where there is no URL.
 pub fn update(
     function: &Function,
     qualifier: &Qualifier,
     change: FunctionUrlChange,
     now: Timestamp,
 ) -> Result<Function, FunctionUrlError> {
-    let changed = change.applied_to(found(function, qualifier)?, now);
-    Ok(with(function, qualifier, changed))
+    match found(function, qualifier) {
+        Ok(url) => Ok(with(function, qualifier, change.applied_to(url, now))),
+        Err(_) if !function.has(qualifier) => Err(FunctionUrlError::NoAlias(arn(function, qualifier))),
+        Err(error) => Err(error),
+    }
 }
 
 /// The function without that URL.
@@ -128,6 +131,9 @@ mod tests {
         let function = a_function("f");
         assert_eq!(told(create(&function, &gone, new(), at(1))), format!("there is no {arn}:gone"));
         assert_eq!(told(delete(&function, &gone)), format!("{arn}:gone has no function URL"));
+        let changed = |qualifier| update(&function, qualifier, FunctionUrlChange::default(), at(1));
+        assert_eq!(told(changed(&gone)), format!("there is no {arn}:gone"));
+        assert_eq!(told(changed(&Qualifier::Latest)), format!("{arn} has no function URL"));
         let left = with(&function, &gone, new().made(at(1)));
         assert_eq!(told(create(&left, &gone, new(), at(2))), format!("{arn}:gone has a function URL"));
         assert!(update(&left, &gone, FunctionUrlChange::default(), at(2)).is_ok());

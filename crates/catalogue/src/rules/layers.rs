@@ -2,39 +2,14 @@
 
 use std::sync::Arc;
 
-use base::id::RevisionId;
 use base::limits::UNZIPPED_BYTES;
 
 use super::Step;
-use crate::{
-    CatalogueError, CodeRef, Grantee, Layer, LayerAbout, LayerKey, LayerPolicy, LayerStatement, LayerUse,
-    LayerVersion,
-};
+use crate::{CatalogueError, CodeRef, Grant, Layer, LayerAbout, LayerKey, LayerUse, LayerVersion, Policy};
 
 /// Why a layer did not become what was asked.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum LayerError {
-    /// There is no such version.
-    #[error("there is no such layer version")]
-    NoVersion,
-    /// The version has a policy with such a statement.
-    #[error("statement {0} exists")]
-    StatementExists(Arc<str>),
-    /// The version has a policy without such a statement.
-    #[error("there is no statement {0}")]
-    NoStatement(Arc<str>),
-    /// The version has no policy.
-    #[error("the layer version has no policy")]
-    NoPolicy,
-    /// The policy is not at the revision that the caller last saw.
-    #[error("the policy has another revision")]
-    RevisionMismatch,
-    /// The policy would be longer than it may be.
-    #[error("the policy would have {bytes} bytes")]
-    PolicyTooLong {
-        /// Bytes that it would have.
-        bytes: usize,
-    },
     /// The number holds another package already.
     #[error("the layer version holds another package")]
     OtherPackage,
@@ -79,14 +54,14 @@ pub fn import(
         Some(_) if !replace => return Err(LayerError::OtherPackage),
         _ => {}
     }
-    let everyone =
-        LayerStatement { sid: IMPORT_STATEMENT.into(), grantee: Grantee::Everyone, organization: None };
+    let arn = layer.key.version(number);
+    let everyone = Grant::of_layer_version(&arn, IMPORT_STATEMENT, None, None);
     let version = LayerVersion {
-        arn: layer.key.version(number),
+        arn,
         code,
         created: step.now,
         about: LayerAbout::default(),
-        policy: Some(LayerPolicy { revision: step.revision, statements: vec![everyone] }),
+        policy: Some(Policy::of(everyone.statement(), step.part)),
     };
     layer.next_version = layer.next_version.max(number.saturating_add(1));
     layer.versions.insert(number, Arc::new(version));
@@ -103,64 +78,6 @@ pub fn fit(code: &CodeRef, layers: &[LayerUse]) -> Result<(), CatalogueError> {
 pub fn delete(layer: &Layer, number: u64) -> Layer {
     let mut layer = layer.clone();
     layer.versions.remove(&number);
-    layer
-}
-
-/// The layer with one statement more in the policy of a version.
-///
-/// A statement that exists is told before a revision that is not the latest. Source: recorded in 2026 for functions.
-pub fn grant(
-    layer: &Layer,
-    number: u64,
-    statement: &LayerStatement,
-    expected: Option<RevisionId>,
-    step: Step,
-) -> Result<Layer, LayerError> {
-    let version = layer.versions.get(&number).ok_or(LayerError::NoVersion)?;
-    let mut statements = statements(version).to_vec();
-    if statements.iter().any(|there| there.sid == statement.sid) {
-        return Err(LayerError::StatementExists(Arc::clone(&statement.sid)));
-    }
-    at_revision(version, expected)?;
-    statements.push(statement.clone());
-    Ok(with_policy(layer, version, Some(LayerPolicy { revision: step.revision, statements })))
-}
-
-/// The layer with one statement less in the policy of a version.
-pub fn revoke(
-    layer: &Layer,
-    number: u64,
-    sid: &str,
-    expected: Option<RevisionId>,
-    step: Step,
-) -> Result<Layer, LayerError> {
-    let version = layer.versions.get(&number).ok_or(LayerError::NoVersion)?;
-    if version.policy.is_none() {
-        return Err(LayerError::NoPolicy);
-    }
-    let (gone, statements): (Vec<_>, Vec<_>) =
-        statements(version).iter().cloned().partition(|there| *there.sid == *sid);
-    if gone.is_empty() {
-        return Err(LayerError::NoStatement(sid.into()));
-    }
-    at_revision(version, expected)?;
-    let policy = (!statements.is_empty()).then_some(LayerPolicy { revision: step.revision, statements });
-    Ok(with_policy(layer, version, policy))
-}
-
-fn statements(version: &LayerVersion) -> &[LayerStatement] {
-    version.policy.as_ref().map_or(&[], |policy| &policy.statements)
-}
-
-fn at_revision(version: &LayerVersion, expected: Option<RevisionId>) -> Result<(), LayerError> {
-    let latest = version.policy.as_ref().map(|policy| policy.revision);
-    if expected.is_some() && expected != latest { Err(LayerError::RevisionMismatch) } else { Ok(()) }
-}
-
-fn with_policy(layer: &Layer, version: &LayerVersion, policy: Option<LayerPolicy>) -> Layer {
-    let mut layer = layer.clone();
-    let changed = LayerVersion { policy, ..version.clone() };
-    layer.versions.insert(version.arn.number, Arc::new(changed));
     layer
 }
 

@@ -1,4 +1,4 @@
-//! What grants and revocations make of a resource policy. Layer versions have the same policies as functions.
+//! What grants and revocations make of a resource policy, be it a function's or a layer version's.
 //!
 //! A statement id that is taken, or unknown, is told before a revision that is not the latest. Source: recorded
 //! in 2026.
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use base::id::RevisionId;
 use base::limits::POLICY_BYTES;
 
-use crate::{CatalogueError, Function, Policy, PolicyName, Statement};
+use crate::{CatalogueError, Function, Layer, LayerVersion, Policy, PolicyName, Statement};
 
 /// Why a policy is not changed.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -42,10 +42,7 @@ pub fn of_function(
     name: &PolicyName,
     decide: impl FnOnce(Option<&Policy>) -> Result<Option<Policy>, PolicyError>,
 ) -> Result<Function, PolicyError> {
-    if let Some(missing) = name.0.as_ref().filter(|qualifier| !function.has(qualifier)) {
-        let arn = function.key.arn().qualified(missing.clone());
-        return Err(CatalogueError::NotFound { arn }.into());
-    }
+    name.0.as_ref().map_or(Ok(()), |qualifier| function.must_have(qualifier))?;
     let decided = decide(function.policies.get(name).map(Arc::as_ref))?;
     let mut function = function.clone();
     match decided {
@@ -53,6 +50,20 @@ pub fn of_function(
         None => drop(function.policies.remove(name)),
     }
     Ok(function)
+}
+
+/// The layer with what `decide` makes of the policy of one of its versions.
+pub fn of_layer_version(
+    layer: &Layer,
+    number: u64,
+    decide: impl FnOnce(Option<&Policy>) -> Result<Option<Policy>, PolicyError>,
+) -> Result<Layer, PolicyError> {
+    let missing = || CatalogueError::NotFound { arn: layer.key.version(number).to_string() };
+    let version = layer.versions.get(&number).ok_or_else(missing)?;
+    let policy = decide(version.policy.as_ref())?;
+    let mut layer = layer.clone();
+    layer.versions.insert(number, Arc::new(LayerVersion { policy, ..LayerVersion::clone(version) }));
+    Ok(layer)
 }
 
 /// The policy with one statement more; the first one makes it.

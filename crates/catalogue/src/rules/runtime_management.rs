@@ -15,14 +15,13 @@ pub fn manage_runtime(
     management: RuntimeManagement,
     step: Step,
 ) -> Result<Function, CatalogueError> {
-    let missing = || CatalogueError::NotFound { arn: function.key.arn().qualified(version.clone()) };
     let mut changed = match version {
         Qualifier::Latest => {
             may_change(function, None)?;
             begin(function, Version::clone(&function.latest), step)
         }
         Qualifier::Version(number) if function.versions.contains_key(number) => function.clone(),
-        Qualifier::Version(_) | Qualifier::Alias(_) => return Err(missing()),
+        Qualifier::Version(_) | Qualifier::Alias(_) => return Err(function.missing(version)),
     };
     match management {
         RuntimeManagement::Auto => drop(changed.runtime_management.remove(version)),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Configuration, Function, SealedEnvironment, Version};
+use crate::{Function, SealedEnvironment, Version};
 
 /// The function with its sealed variables, those of its versions too, as `reseal` makes them; nothing when there
 /// is nothing to change. Nobody can tell the difference: revisions and generations stay.
@@ -18,9 +18,8 @@ pub fn reseal<E>(
             && let Some(environment) = reseal(sealed)?
         {
             changed = true;
-            let environment = Some(environment);
-            let configuration = Configuration { environment, ..version.configuration.clone() };
-            *version = Arc::new(Version { configuration, ..Version::clone(version) });
+            let version = Arc::make_mut(version);
+            Arc::make_mut(&mut version.configuration).environment = Some(environment);
         }
         Ok(())
     };
@@ -57,9 +56,9 @@ mod tests {
     }
 
     fn with(environment: Option<&str>, version: &Version) -> Arc<Version> {
-        let environment = environment.map(sealed);
-        let configuration = Configuration { environment, ..version.configuration.clone() };
-        Arc::new(Version { configuration, ..version.clone() })
+        let mut version = version.clone();
+        Arc::make_mut(&mut version.configuration).environment = environment.map(sealed);
+        Arc::new(version)
     }
 
     fn environments(function: &Function) -> Vec<Option<String>> {

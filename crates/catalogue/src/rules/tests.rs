@@ -5,7 +5,7 @@ use base::random::Dice;
 use expect_test::{Expect, expect};
 
 use super::*;
-use crate::CodeRef;
+use crate::{CodeRef, Configuration};
 
 pub(crate) fn a_key(name: &str) -> FunctionKey {
     let scope =

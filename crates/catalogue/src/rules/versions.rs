@@ -61,7 +61,7 @@ pub fn publish(function: &Function, asked: &Publication, step: Step) -> Result<F
     }
     let mut version = next(function, live, step);
     if let Some(description) = &asked.description {
-        version.configuration.description = Arc::clone(description);
+        Arc::make_mut(&mut version.configuration).description = Arc::clone(description);
     }
     let published = Published { version: function.next_version, generation: version.generation };
     let function = Function { published: Some(published), ..with(function, version) };

@@ -261,7 +261,7 @@ impl Pantry {
     }
 
     fn log(&self, version: &Version, stream: &str, notice: Option<String>) -> LogPlan {
-        let Configuration { logging, runtime, memory, .. } = &version.configuration;
+        let Configuration { logging, runtime, memory, .. } = &*version.configuration;
         let (format, application, system) = match logging.format {
             LogFormat::Text => (Format::Text, Level::Trace, SystemLevel::Debug),
             LogFormat::Json { application, system } => {

@@ -15,7 +15,7 @@ impl Unpacker for ConfinedUnpacker {
     async fn unpack(&self, archive: File, into: &str) -> Result<Unpacked, Refusal> {
         let (sender, answer) = oneshot::channel();
         self.0.unpack(archive, into, move |result| drop(sender.send(result)));
-        artifact::unzip::read_report(answer.await.unwrap_or_else(|_| Err(Vec::new())))
+        artifact::unzip::read_report(answer.await.map_err(|_| gone())?)
     }
 
     async fn remove(&self, name: &str) -> Result<(), Refusal> {
@@ -23,6 +23,11 @@ impl Unpacker for ConfinedUnpacker {
         self.0.remove_code(name, move || {
             let _ = sender.send(());
         });
-        removed.await.map_err(|_| Refusal::Died)
+        removed.await.map_err(|_| gone())
     }
+}
+
+/// The launcher answers nothing any more, which says nothing of the archive.
+fn gone() -> Refusal {
+    Refusal::Io { doing: "asking the launcher".to_owned(), errno: rustix::io::Errno::PIPE.raw_os_error() }
 }

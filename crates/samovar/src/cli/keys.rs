@@ -74,7 +74,7 @@ fn in_place(side: &ServerSide, shown: &Path) -> Result<ExitCode> {
 /// What a rotation did.
 struct Rotated {
     vault: Vault,
-    /// Keys that seal nothing any more.
+    /// Keys that seal nothing any more, unless something is lost.
     retired: Vec<KeyFile>,
     /// Whether it only finished an earlier one.
     finished: bool,
@@ -95,7 +95,8 @@ impl Rotated {
         for function in lost {
             writeln!(text, "the variables of {function} open with none of the keys; they stay as they are")?;
         }
-        for KeyFile { id, path } in retired {
+        // Of a function whose variables do not all open, some may still need one of them.
+        for KeyFile { id, path } in retired.iter().filter(|_| lost.is_empty()) {
             // The server sees the directory at another place than people do.
             let seen = key_file(data_dir).with_file_name(path.file_name().unwrap_or_default());
             let seen = seen.display();

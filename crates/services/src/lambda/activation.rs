@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use artifact::ArtifactError;
+use artifact::{ArtifactError, CodeDir, Refusal};
 use catalogue::{CatalogueError, Reason, Version};
 use futures_util::future::try_join_all;
 
@@ -11,6 +11,9 @@ use super::Lambda;
 
 /// Time between two attempts.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// How often code is brought into place before a function fails. Ours.
+const ATTEMPTS: u32 = 3;
 
 impl Lambda {
     /// Finishes what an earlier process accepted. Needs a tokio runtime.
@@ -27,8 +30,7 @@ impl Lambda {
     }
 
     async fn bring_about(self, version: Arc<Version>) {
-        let packages = version.codes().map(|code| self.parts.artifacts.ready(&code.digest));
-        let ready = try_join_all(packages).await;
+        let ready = self.packages(&version).await;
         // What was accepted must not stay pending: a store that refuses for long is asked for as long.
         loop {
             let (key, generation) = (version.key(), version.generation);
@@ -49,10 +51,39 @@ impl Lambda {
             self.parts.clock.sleep(PAUSE).await;
         }
     }
+
+    /// The version's packages, unpacked. What the system refuses is asked for again before it counts: it does so while
+    /// the whole server goes down, and then the next process is to finish.
+    async fn packages(&self, version: &Version) -> Result<Vec<CodeDir>, ArtifactError> {
+        let mut attempts = ATTEMPTS;
+        loop {
+            let packages = version.codes().map(|code| self.parts.artifacts.ready(&code.digest));
+            attempts -= 1;
+            match try_join_all(packages).await {
+                Err(error) if attempts > 0 && is_the_systems(&error) => {
+                    tracing::warn!(%error, function = %version.arn, "a function's code is not in place yet");
+                }
+                other => return other,
+            }
+            self.parts.clock.sleep(PAUSE).await;
+        }
+    }
+}
+
+/// Whether the system is at fault, and not what is stored.
+const fn is_the_systems(error: &ArtifactError) -> bool {
+    match error {
+        ArtifactError::Refused(Refusal::Io { .. })
+        | ArtifactError::Blobs(_)
+        | ArtifactError::Store(_)
+        | ArtifactError::Io { .. } => true,
+        ArtifactError::Refused(_) | ArtifactError::Missing(_) | ArtifactError::Corrupt { .. } => false,
+    }
 }
 
 fn reason(error: &ArtifactError) -> Reason {
     let code = match error {
+        ArtifactError::Refused(Refusal::Io { .. }) => "InternalError",
         ArtifactError::Refused(_) => "InvalidZipFileException",
         ArtifactError::Missing(_)
         | ArtifactError::Blobs(_)

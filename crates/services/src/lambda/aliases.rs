@@ -26,7 +26,7 @@ impl Lambda {
         context: &Context,
         input: api::CreateAliasRequest,
     ) -> Result<api::AliasConfiguration, Failure> {
-        let target = self.target(context, &input.function_name, None, "lambda:CreateAlias")?;
+        let target = self.whole_function(context, &input.function_name, "lambda:CreateAlias")?;
         let key = target.latest()?;
         // An unknown function is told by the version that the alias was to lead to.
         let missing = || target.with(&input.function_version).unknown();
@@ -47,7 +47,7 @@ impl Lambda {
         context: &Context,
         input: api::GetAliasRequest,
     ) -> Result<api::AliasConfiguration, Failure> {
-        let target = self.target(context, &input.function_name, None, "lambda:GetAlias")?;
+        let target = self.whole_function(context, &input.function_name, "lambda:GetAlias")?;
         target.latest()?;
         let missing = || target.with(&input.name).unknown_part();
         let function = self.existing(&target, missing()).await?;
@@ -60,7 +60,7 @@ impl Lambda {
         context: &Context,
         input: api::UpdateAliasRequest,
     ) -> Result<api::AliasConfiguration, Failure> {
-        let target = self.target(context, &input.function_name, None, "lambda:UpdateAlias")?;
+        let target = self.whole_function(context, &input.function_name, "lambda:UpdateAlias")?;
         let key = target.latest()?;
         let name: Arc<str> = input.name.into();
         let unknown = || AliasError::Unknown(key.arn().qualified(Qualifier::Alias(Arc::clone(&name))));
@@ -88,7 +88,7 @@ impl Lambda {
         context: &Context,
         input: api::DeleteAliasRequest,
     ) -> Result<(), Failure> {
-        let target = self.target(context, &input.function_name, None, "lambda:DeleteAlias")?;
+        let target = self.whole_function(context, &input.function_name, "lambda:DeleteAlias")?;
         let key = target.latest()?;
         self.existing(&target, target.unknown()).await?;
         let delete = |function: &Function, _| Ok::<_, Failure>(rules::aliases::delete(function, &input.name));
@@ -101,7 +101,7 @@ impl Lambda {
         context: &Context,
         input: api::ListAliasesRequest,
     ) -> Result<api::ListAliasesResponse, Failure> {
-        let target = self.target(context, &input.function_name, None, "lambda:ListAliases")?;
+        let target = self.whole_function(context, &input.function_name, "lambda:ListAliases")?;
         target.latest()?;
         let function = self.existing(&target, target.unknown()).await?;
         let page = Page::read(input.marker.as_deref(), input.max_items, PAGE)?;

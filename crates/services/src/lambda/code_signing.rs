@@ -5,14 +5,15 @@
 
 use std::sync::Arc;
 
-use base::arn::FunctionName;
+use base::arn::Scope;
 use catalogue::code_signing::{CodeSigningChange, CodeSigningConfig, CodeSigningKey, Untrusted};
-use catalogue::{CatalogueError, Function, RootKey};
+use catalogue::{CatalogueError, Function, FunctionKey, RootKey};
 use tokio::sync::MutexGuard;
 use wire::lambda as api;
 
 use super::errors::Failure;
 use super::errors::code_signing::CodeSigningRefusal;
+use super::names::Target;
 use super::pages::Page;
 use super::{Lambda, tags};
 use crate::Context;
@@ -28,7 +29,7 @@ impl Lambda {
     ) -> Result<api::CreateCodeSigningConfigResponse, Failure> {
         let tags = tags::given(input.tags)?;
         let change = change(input.description, Some(input.allowed_publishers), input.code_signing_policies);
-        let key = CodeSigningKey::of_bytes(context.scope.clone(), self.parts.dice.bytes());
+        let key = CodeSigningKey::fresh(context.scope.clone(), &self.parts.dice);
         let make = |_: Option<&CodeSigningConfig>, step: catalogue::rules::Step| {
             let new = CodeSigningConfig::new(key.clone(), change.clone(), tags.clone(), step.now);
             Ok::<_, CatalogueError>(new)
@@ -57,7 +58,7 @@ impl Lambda {
             Ok::<_, CatalogueError>(config.changed(change.clone(), step.now))
         };
         let changed = match self.parts.catalogue.change(&config.key, changed).await {
-            Err(CatalogueError::Missing { what }) => return Err(CodeSigningRefusal::Unknown(what).into()),
+            Err(CatalogueError::NotFound { arn }) => return Err(CodeSigningRefusal::Unknown(arn).into()),
             other => other?,
         };
         Ok(api::UpdateCodeSigningConfigResponse { code_signing_config: Some(shown(&changed)) })
@@ -76,7 +77,7 @@ impl Lambda {
         }
         let remove = self.parts.catalogue.remove(&config.key, |_| Ok::<_, CatalogueError>(()));
         match remove.await {
-            Err(CatalogueError::Missing { what }) => Err(CodeSigningRefusal::Unknown(what).into()),
+            Err(CatalogueError::NotFound { arn }) => Err(CodeSigningRefusal::Unknown(arn).into()),
             other => Ok(other.map(|()| api::DeleteCodeSigningConfigResponse {})?),
         }
     }
@@ -114,9 +115,11 @@ impl Lambda {
         input: api::PutFunctionCodeSigningConfigRequest,
     ) -> Result<api::PutFunctionCodeSigningConfigResponse, Failure> {
         let action = "lambda:PutFunctionCodeSigningConfig";
-        let function = self.signed_function(context, &input.function_name, action).await?;
+        let target = self.signed_target(context, &input.function_name, action)?;
         let arn = input.code_signing_config_arn;
-        let _held = self.hold_config(&arn).await?;
+        // A missing configuration is told before a missing function. Source: recorded answers.
+        let _held = self.hold_config(&target.function.scope, &arn).await?;
+        let function = self.existing(&target, target.unknown()).await?;
         self.set_config(&function, Some(&arn)).await?;
         Ok(api::PutFunctionCodeSigningConfigResponse {
             code_signing_config_arn: Some(arn),
@@ -154,25 +157,25 @@ impl Lambda {
     /// Refuses to deploy a package for a function whose configuration, if it has one, enforces signatures.
     pub(super) async fn may_deploy(
         &self,
-        function: &FunctionName,
+        function: &FunctionKey,
         config: Option<&str>,
     ) -> Result<(), Failure> {
         let Some(arn) = config else {
             return Ok(());
         };
-        match self.named_config(arn).await?.untrusted {
-            Untrusted::Enforce => Err(CodeSigningRefusal::Unsigned(function.to_string()).into()),
+        match self.named_config(&function.scope, arn).await?.untrusted {
+            Untrusted::Enforce => Err(CodeSigningRefusal::Unsigned(function.name.to_string()).into()),
             Untrusted::Warn => {
-                tracing::warn!(%function, config = arn, "a package is deployed that no allowed publisher signed");
+                tracing::warn!(function = %function.name, config = arn, "a package is deployed that no allowed publisher signed");
                 Ok(())
             }
         }
     }
 
     /// Keeps a configuration from being deleted until a function has it.
-    pub(super) async fn hold_config(&self, arn: &str) -> Result<MutexGuard<'_, ()>, Failure> {
+    pub(super) async fn hold_config(&self, scope: &Scope, arn: &str) -> Result<MutexGuard<'_, ()>, Failure> {
         let alone = self.joint.lock().await;
-        self.named_config(arn).await?;
+        self.named_config(scope, arn).await?;
         Ok(alone)
     }
 
@@ -183,9 +186,15 @@ impl Lambda {
         name: &str,
         action: &'static str,
     ) -> Result<Arc<Function>, Failure> {
-        let target = self.target(context, name, None, action)?;
-        target.unqualified()?;
+        let target = self.signed_target(context, name, action)?;
         self.existing(&target, target.unknown()).await
+    }
+
+    /// What a request names, which may not be there.
+    fn signed_target(&self, context: &Context, name: &str, action: &'static str) -> Result<Target, Failure> {
+        let target = self.whole_function(context, name, action)?;
+        target.unqualified()?;
+        Ok(target)
     }
 
     async fn set_config(&self, function: &Function, config: Option<&str>) -> Result<(), Failure> {
@@ -203,16 +212,18 @@ impl Lambda {
         let key = CodeSigningKey::of_arn(arn).filter(ours);
         let unknown = || CodeSigningRefusal::Unknown(arn.to_owned());
         match self.parts.catalogue.get(&key.ok_or_else(unknown)?).await {
-            Err(CatalogueError::Missing { .. }) => Err(unknown().into()),
+            Err(CatalogueError::NotFound { .. }) => Err(unknown().into()),
             other => Ok(other?),
         }
     }
 
-    /// The configuration that a function is to have or has.
-    async fn named_config(&self, arn: &str) -> Result<Arc<CodeSigningConfig>, Failure> {
+    /// The configuration that a function of `scope` is to have or has. Another account's is none: who has it would
+    /// keep its owner from deleting it, and learn that it is there.
+    async fn named_config(&self, scope: &Scope, arn: &str) -> Result<Arc<CodeSigningConfig>, Failure> {
         let unknown = || CodeSigningRefusal::Gone(arn.to_owned());
-        match self.parts.catalogue.get(&CodeSigningKey::of_arn(arn).ok_or_else(unknown)?).await {
-            Err(CatalogueError::Missing { .. }) => Err(unknown().into()),
+        let key = CodeSigningKey::of_arn(arn).filter(|key| key.scope() == scope);
+        match self.parts.catalogue.get(&key.ok_or_else(unknown)?).await {
+            Err(CatalogueError::NotFound { .. }) => Err(unknown().into()),
             other => Ok(other?),
         }
     }

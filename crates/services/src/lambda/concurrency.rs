@@ -16,7 +16,7 @@ impl Lambda {
         context: &Context,
         input: api::PutFunctionConcurrencyRequest,
     ) -> Result<api::Concurrency, Failure> {
-        let target = self.target(context, &input.function_name, None, "lambda:PutFunctionConcurrency")?;
+        let target = self.whole_function(context, &input.function_name, "lambda:PutFunctionConcurrency")?;
         target.clone().unqualified()?;
         let function = self.existing(&target, target.unknown_to_invoke()).await?;
         let (reserved, limit) = (count(input.reserved_concurrent_executions), self.parts.account_concurrency);
@@ -31,7 +31,7 @@ impl Lambda {
         context: &Context,
         input: api::GetFunctionConcurrencyRequest,
     ) -> Result<api::GetFunctionConcurrencyResponse, Failure> {
-        let target = self.target(context, &input.function_name, None, "lambda:GetFunctionConcurrency")?;
+        let target = self.whole_function(context, &input.function_name, "lambda:GetFunctionConcurrency")?;
         let function = self.existing(&target, target.unknown()).await?;
         Ok(api::GetFunctionConcurrencyResponse {
             reserved_concurrent_executions: function.reserved.map(shown),
@@ -43,7 +43,8 @@ impl Lambda {
         context: &Context,
         input: api::DeleteFunctionConcurrencyRequest,
     ) -> Result<(), Failure> {
-        let target = self.target(context, &input.function_name, None, "lambda:DeleteFunctionConcurrency")?;
+        let target =
+            self.whole_function(context, &input.function_name, "lambda:DeleteFunctionConcurrency")?;
         target.clone().unqualified()?;
         let function = self.existing(&target, target.unknown()).await?;
         let unreserve = |function: &Function, _| Ok::<_, CatalogueError>(unreserve(function));

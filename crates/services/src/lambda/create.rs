@@ -19,7 +19,7 @@ impl Lambda {
         context: &Context,
         mut input: api::CreateFunctionRequest,
     ) -> Result<api::FunctionConfiguration, Failure> {
-        let target = self.target(context, &input.function_name, None, "lambda:CreateFunction")?;
+        let target = self.whole_function(context, &input.function_name, "lambda:CreateFunction")?;
         let key = target.key();
         check(&input, &key)?;
         let tags = tags::given(input.tags.take())?;
@@ -30,12 +30,12 @@ impl Lambda {
         let archive = input.code.zip_file.take().unwrap_or_default();
         let publish = input.publish == Some(true);
         let code_signing = input.code_signing_config_arn.take();
-        self.may_deploy(&key.name, code_signing.as_deref()).await?;
+        self.may_deploy(&key, code_signing.as_deref()).await?;
         let configuration = Configuration { layers, ..self.configuration(&key, input)? };
         let code = self.take_in(archive).await?;
         catalogue::rules::layers::fit(&code, &configuration.layers)?;
         let _held = match &code_signing {
-            Some(arn) => Some(self.hold_config(arn).await?),
+            Some(arn) => Some(self.hold_config(&key.scope, arn).await?),
             None => None,
         };
         let code_signing = code_signing.map(Into::into);

@@ -3,7 +3,7 @@
 pub(crate) mod code_signing;
 mod concurrency;
 mod event_invoke;
-pub(crate) mod layers;
+mod layers;
 pub(crate) mod mappings;
 mod policies;
 mod runtime;
@@ -147,11 +147,9 @@ pub(crate) fn large_archive() -> ServiceError {
 impl From<CatalogueError> for Failure {
     fn from(error: CatalogueError) -> Self {
         Self(match &error {
+            // Operations on what is no function say by themselves that it is not there.
             CatalogueError::NotFound { arn } => {
                 exception::RESOURCE_NOT_FOUND.with(format!("Function not found: {arn}"))
-            }
-            CatalogueError::NoLayer { .. } => {
-                exception::RESOURCE_NOT_FOUND.with("The resource you requested does not exist.")
             }
             CatalogueError::TooLarge { bytes } => exception::INVALID_PARAMETER_VALUE.with(format!(
                 "Function code combined with layers exceeds the maximum allowed size of {} bytes. The actual size is \
@@ -176,8 +174,7 @@ impl From<CatalogueError> for Failure {
             CatalogueError::Contended { .. } => exception::TOO_MANY_REQUESTS
                 .with("Rate Exceeded.")
                 .member("Reason", "CallerRateLimitExceeded"),
-            CatalogueError::Missing { .. }
-            | CatalogueError::Stale { .. } | CatalogueError::Corrupt { .. } | CatalogueError::Store(_) => fault(&error),
+            CatalogueError::Stale { .. } | CatalogueError::Corrupt { .. } | CatalogueError::Store(_) => fault(&error),
         })
     }
 }

@@ -11,7 +11,7 @@ use super::create::seconds;
 use super::errors::Failure;
 use super::names::Target;
 use super::pages::Page;
-use super::{Lambda, render, settings};
+use super::{Lambda, OnFunction, render, settings};
 use crate::Context;
 
 /// Most configurations on one page. Source: the service model.
@@ -30,7 +30,7 @@ impl Lambda {
             age: input.maximum_event_age_in_seconds,
             destinations: input.destination_config,
         };
-        self.configure_events(&target, asked, rules::put).await
+        self.configure_events(context, &target, asked, rules::put).await
     }
 
     pub(super) async fn update_function_event_invoke_config(
@@ -45,7 +45,7 @@ impl Lambda {
             age: input.maximum_event_age_in_seconds,
             destinations: input.destination_config,
         };
-        self.configure_events(&target, asked, rules::update).await
+        self.configure_events(context, &target, asked, rules::update).await
     }
 
     pub(super) async fn get_function_event_invoke_config(
@@ -83,7 +83,7 @@ impl Lambda {
         input: api::ListFunctionEventInvokeConfigsRequest,
     ) -> Result<api::ListFunctionEventInvokeConfigsResponse, Failure> {
         let action = "lambda:ListFunctionEventInvokeConfigs";
-        let target = self.target(context, &input.function_name, None, action)?;
+        let target = self.whole_function(context, &input.function_name, action)?;
         let page = Page::read(input.marker.as_deref(), input.max_items, PAGE)?;
         let function = self.existing(&target, EventInvokeRefusal::NoFunction).await?;
         let (listed, next_marker) = page.of_qualifiers(&function.event_invoke)?;
@@ -101,6 +101,7 @@ impl Lambda {
     /// Puts or changes the configuration of a qualifier, whose destinations must exist as far as they are ours.
     async fn configure_events(
         &self,
+        context: &Context,
         target: &Target,
         asked: Asked,
         rule: Rule,
@@ -112,15 +113,17 @@ impl Lambda {
         // What the rule refuses goes before what is wrong with the destinations.
         rule(&function, &qualifier, change.clone(), self.parts.clock.now())?;
         if let Some(config) = &asked.destinations {
-            self.destinations_exist(config, target).await?;
+            self.destinations_exist(context, config, target).await?;
         }
         let decide = |function: &Function, step: Step| rule(function, &qualifier, change.clone(), step.now);
         let function = self.parts.catalogue.change(&target.key(), decide).await?;
         shown(&function, &qualifier)
     }
 
+    /// Whether another account's function exists is for those to know who may invoke it.
     async fn destinations_exist(
         &self,
+        context: &Context,
         config: &api::DestinationConfig,
         target: &Target,
     ) -> Result<(), Failure> {
@@ -131,11 +134,17 @@ impl Lambda {
                 Err(CatalogueError::NotFound { .. }) => false,
                 other => other?.has(qualifier.as_ref().unwrap_or(&Qualifier::Latest)),
             };
-            if !known {
+            if !known || !self.may_tell(context, &destination.arn) {
                 return Err(destination.unknown().into());
             }
         }
         Ok(())
+    }
+
+    fn may_tell(&self, context: &Context, destination: &FunctionArn) -> bool {
+        let act = OnFunction { action: "lambda:InvokeFunction", resource: destination.clone() };
+        destination.scope.account == context.scope.account
+            || self.parts.gate.authorize(&context.principal, act).is_ok()
     }
 }
 

@@ -6,6 +6,7 @@ mod uses;
 
 use std::sync::Arc;
 
+use access::Act;
 use base::arn::LayerVersionArn;
 use catalogue::{Architecture, CatalogueError, Layer, LayerAbout, LayerKey, LayerVersion, rules};
 use wire::lambda as api;
@@ -13,7 +14,6 @@ use wire::lambda as api;
 use super::checks::Refusal;
 use super::checks::layers::{self as checks, LayerRefusal};
 use super::errors::Failure;
-use super::errors::layers::denied;
 use super::pages::Page;
 use super::{Lambda, settings};
 use crate::Context;
@@ -27,7 +27,7 @@ impl Lambda {
         context: &Context,
         input: api::PublishLayerVersionRequest,
     ) -> Result<api::PublishLayerVersionResponse, Failure> {
-        let key = own(context, &input.layer_name, "lambda:PublishLayerVersion")?;
+        let key = self.own_layer(context, &input.layer_name, "lambda:PublishLayerVersion")?;
         checks::content(&input.content)?;
         let code = self.take_in(input.content.zip_file.clone().unwrap_or_default()).await?;
         let about = about(input);
@@ -65,13 +65,9 @@ impl Lambda {
         context: &Context,
         input: api::DeleteLayerVersionRequest,
     ) -> Result<(), Failure> {
-        let key = own(context, &input.layer_name, "lambda:DeleteLayerVersion")?;
+        let key = self.own_layer(context, &input.layer_name, "lambda:DeleteLayerVersion")?;
         let number = checks::number(input.version_number)?;
-        let there = match self.parts.catalogue.get(&key).await {
-            Err(CatalogueError::NoLayer { .. }) => return Ok(()),
-            other => other?.versions.contains_key(&number),
-        };
-        if there {
+        if self.layer_version(&key.version(number)).await?.is_some() {
             let delete = |layer: &Layer, _| Ok::<_, CatalogueError>(rules::layers::delete(layer, number));
             self.parts.catalogue.change(&key, delete).await?;
         }
@@ -97,12 +93,12 @@ impl Lambda {
         context: &Context,
         input: api::ListLayerVersionsRequest,
     ) -> Result<api::ListLayerVersionsResponse, Failure> {
-        let key = own(context, &input.layer_name, "lambda:ListLayerVersions")?;
+        let key = self.own_layer(context, &input.layer_name, "lambda:ListLayerVersions")?;
         let wanted = Wanted::read(input.compatible_runtime, input.compatible_architecture)?;
         let page = Page::read(input.marker.as_deref(), input.max_items, PAGE)?;
         let below = page.after.as_deref().map(str::parse).transpose().map_err(|_| Refusal::Marker)?;
         let layer = match self.parts.catalogue.get(&key).await {
-            Err(CatalogueError::NoLayer { .. }) => Arc::new(Layer::empty(key)),
+            Err(CatalogueError::NotFound { .. }) => Arc::new(Layer::empty(key)),
             other => other?,
         };
         let newest = layer.versions.range(..below.unwrap_or(u64::MAX)).rev().map(|(_, version)| version);
@@ -114,16 +110,28 @@ impl Lambda {
 
     /// A layer version that the sender of the request may see.
     async fn readable(&self, context: &Context, arn: &LayerVersionArn) -> Result<Arc<LayerVersion>, Failure> {
-        match self.usable(context, arn).await? {
-            Ok(version) => Ok(version),
-            Err(uses::Unusable::Missing | uses::Unusable::Region) => Err(LayerRefusal::Missing.into()),
-            Err(uses::Unusable::Denied) => Err(denied(context, uses::ACTION, arn)),
+        Ok(self.usable(context, arn).await?.ok_or(LayerRefusal::Missing)?)
+    }
+
+    /// The layer that a name or an ARN means, of the caller's own account: nobody may do `action` to another's.
+    pub(super) fn own_layer(
+        &self,
+        context: &Context,
+        name: &str,
+        action: &'static str,
+    ) -> Result<LayerKey, Failure> {
+        let key = named(context, name)?;
+        let act = Act { action, resource: &key.to_string(), url: None };
+        self.parts.gate.permit(&context.principal, act, &key.scope.account, None)?;
+        if key.scope.region != context.scope.region {
+            return Err(LayerRefusal::Missing.into());
         }
+        Ok(key)
     }
 }
 
 /// The layer that a name or an ARN means.
-pub(super) fn named(context: &Context, name: &str) -> Result<LayerKey, Failure> {
+fn named(context: &Context, name: &str) -> Result<LayerKey, Failure> {
     if let Ok(key) = name.parse() {
         return Ok(key);
     }
@@ -131,24 +139,13 @@ pub(super) fn named(context: &Context, name: &str) -> Result<LayerKey, Failure> 
     Ok(LayerKey { scope: context.scope.clone(), name })
 }
 
-/// The layer that a name or an ARN means, of the caller's own account: nobody may do `action` to another's.
-pub(super) fn own(context: &Context, name: &str, action: &str) -> Result<LayerKey, Failure> {
-    let key = named(context, name)?;
-    if key.scope.account != context.scope.account {
-        return Err(denied(context, action, &key));
-    }
-    if key.scope.region != context.scope.region {
-        return Err(LayerRefusal::Missing.into());
-    }
-    Ok(key)
-}
-
 fn about(input: api::PublishLayerVersionRequest) -> LayerAbout {
-    let architectures = input.compatible_architectures.unwrap_or_default();
+    let runtimes = |ids: Vec<String>| ids.into_iter().map(Into::into).collect();
+    let architectures = |sets: Vec<_>| sets.into_iter().map(settings::instruction_set).collect();
     LayerAbout {
         description: input.description.unwrap_or_default().into(),
-        runtimes: input.compatible_runtimes.unwrap_or_default().into_iter().map(Into::into).collect(),
-        architectures: architectures.into_iter().map(settings::instruction_set).collect(),
+        runtimes: input.compatible_runtimes.map(runtimes),
+        architectures: input.compatible_architectures.map(architectures),
         license: input.license_info.map(Into::into),
     }
 }
@@ -168,8 +165,10 @@ impl Wanted {
     /// Only versions that say so are made for a runtime or an instruction set.
     fn matches(&self, version: &LayerVersion) -> bool {
         let LayerAbout { runtimes, architectures, .. } = &version.about;
-        self.runtime.as_ref().is_none_or(|wanted| runtimes.iter().any(|runtime| **runtime == **wanted))
-            && self.architecture.is_none_or(|wanted| architectures.contains(&wanted))
+        self.runtime
+            .as_ref()
+            .is_none_or(|wanted| runtimes.iter().flatten().any(|runtime| **runtime == **wanted))
+            && self.architecture.is_none_or(|wanted| architectures.iter().flatten().any(|set| *set == wanted))
     }
 
     fn latest<'a>(&self, layer: &'a Layer) -> Option<&'a LayerVersion> {

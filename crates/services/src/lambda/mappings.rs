@@ -21,7 +21,7 @@ use super::errors::Failure;
 use super::errors::mappings::MappingFailure;
 use super::names::{NameError, Target};
 use super::pages::Page;
-use super::{Act, Lambda, tags};
+use super::{Lambda, OnFunction, tags};
 use crate::Context;
 
 /// Most mappings on one page, whatever is asked for. Source: recorded lists.
@@ -29,8 +29,8 @@ const PAGE: usize = 100;
 
 /// How long a change takes to be brought about.
 ///
-/// Ours: AWS takes seconds to a minute; long enough to be seen, and short enough not to be waited for.
-const SETTLING: Duration = Duration::from_secs(1);
+/// Ours: AWS takes seconds to a minute; long enough to be seen, and short enough not to be waited for by test suites.
+const SETTLING: Duration = Duration::from_millis(200);
 
 /// Time until an end that could not be written is written again.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -162,7 +162,7 @@ impl Lambda {
             match self.end(&key, change).await {
                 Ok(())
                 | Err(
-                    MappingFailure::Unsettled(_) | MappingFailure::Catalogue(CatalogueError::Missing { .. }),
+                    MappingFailure::Unsettled(_) | MappingFailure::Catalogue(CatalogueError::NotFound { .. }),
                 ) => return,
                 Err(error) => tracing::warn!(%error, mapping = %key, "a mapping's new state is not written"),
             }
@@ -216,10 +216,9 @@ impl Lambda {
         id: &str,
         action: &'static str,
     ) -> Result<Arc<Mapping>, Failure> {
-        let missing = || MappingFailure::from(CatalogueError::Missing { what: id.to_owned() });
-        let key = MappingKey::parse(context.scope.clone(), id).ok_or_else(missing)?;
+        let key = MappingKey::parse(context.scope.clone(), id).ok_or(MappingRefusal::Missing)?;
         let mapping = self.parts.catalogue.get(&key).await.map_err(MappingFailure::from)?;
-        let act = Act { action, resource: mapping.function.clone() };
+        let act = OnFunction { action, resource: mapping.function.clone() };
         self.parts.gate.authorize(&context.principal, act)?;
         Ok(mapping)
     }

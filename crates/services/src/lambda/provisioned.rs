@@ -4,18 +4,15 @@
 //! What is provisioned is set aside at once: from the answer on, nobody else can use it. So a configuration is in
 //! progress in the answer that makes it and ready in every later one.
 
-use std::ops::Bound;
-
 use base::arn::Qualifier;
 use base::clock::Timestamp;
 use catalogue::rules::ShareError;
 use catalogue::rules::concurrency::{Pool, provision, unprovision};
-use catalogue::{Function, ProvisionedConcurrency};
+use catalogue::{CatalogueError, Function, ProvisionedConcurrency};
 use wire::lambda as api;
 use wire::lambda::exception;
 
 use super::Lambda;
-use super::checks::Refusal;
 use super::concurrency::{count, shown};
 use super::errors::Failure;
 use super::names::Target;
@@ -104,15 +101,10 @@ impl Lambda {
         input: api::ListProvisionedConcurrencyConfigsRequest,
     ) -> Result<api::ListProvisionedConcurrencyConfigsResponse, Failure> {
         let action = "lambda:ListProvisionedConcurrencyConfigs";
-        let target = self.target(context, &input.function_name, None, action)?;
+        let target = self.whole_function(context, &input.function_name, action)?;
         let function = self.existing(&target, target.unknown_function()).await?;
         let page = Page::read(input.marker.as_deref(), input.max_items, PAGE)?;
-        let after = match &page.after {
-            Some(text) => Bound::Excluded(Qualifier::parse(text).map_err(|_| Refusal::Marker)?),
-            None => Bound::Unbounded,
-        };
-        let found = function.provisioned.range((after, Bound::Unbounded));
-        let (configs, next_marker) = page.cut(found, |(qualifier, _)| qualifier.to_string());
+        let (configs, next_marker) = page.of_qualifiers(&function.provisioned)?;
         let items = configs.into_iter().map(|(qualifier, config)| listed(&function, qualifier, config));
         Ok(api::ListProvisionedConcurrencyConfigsResponse {
             provisioned_concurrency_configs: Some(items.collect()),
@@ -136,7 +128,7 @@ fn published(target: &Target) -> Result<Qualifier, Failure> {
 /// What is missing is named as the request named it.
 fn refused(error: ShareError, target: &Target) -> Failure {
     match error {
-        ShareError::Missing => target.unknown_part().into(),
+        ShareError::Catalogue(CatalogueError::NotFound { .. }) => target.unknown_part().into(),
         other => other.into(),
     }
 }

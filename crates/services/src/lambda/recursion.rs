@@ -13,7 +13,8 @@ impl Lambda {
         context: &Context,
         input: api::PutFunctionRecursionConfigRequest,
     ) -> Result<api::PutFunctionRecursionConfigResponse, Failure> {
-        let target = self.target(context, &input.function_name, None, "lambda:PutFunctionRecursionConfig")?;
+        let target =
+            self.whole_function(context, &input.function_name, "lambda:PutFunctionRecursionConfig")?;
         let function = self.existing(&target, target.unknown()).await?;
         let recursion = match input.recursive_loop {
             api::RecursiveLoop::Allow => RecursiveLoop::Allow,
@@ -33,7 +34,8 @@ impl Lambda {
         context: &Context,
         input: api::GetFunctionRecursionConfigRequest,
     ) -> Result<api::GetFunctionRecursionConfigResponse, Failure> {
-        let target = self.target(context, &input.function_name, None, "lambda:GetFunctionRecursionConfig")?;
+        let target =
+            self.whole_function(context, &input.function_name, "lambda:GetFunctionRecursionConfig")?;
         let function = self.existing(&target, target.unknown()).await?;
         Ok(api::GetFunctionRecursionConfigResponse { recursive_loop: Some(shown(function.recursion)) })
     }

@@ -41,7 +41,7 @@ pub(crate) fn listed(
     environment: Option<api::EnvironmentResponse>,
 ) -> api::FunctionConfiguration {
     let Configuration { runtime, handler, role, description, kms_key, dead_letter, .. } =
-        &version.configuration;
+        &*version.configuration;
     let configuration = &version.configuration;
     api::FunctionConfiguration {
         function_name: Some(version.arn.name.to_string()),

@@ -112,13 +112,11 @@ impl Resource {
     /// An error about its tags, or that it is not there.
     fn says(&self, error: TagError) -> Failure {
         match error {
-            TagError::Catalogue(CatalogueError::NotFound { .. } | CatalogueError::Missing { .. }) => {
-                match self {
-                    Self::Function(key) => NameError::Unknown(key.to_string()).into(),
-                    Self::Mapping(key) => TagRefusal::NoMapping(key.to_string()).into(),
-                    Self::CodeSigningConfig(key) => CodeSigningRefusal::Unknown(key.to_string()).into(),
-                }
-            }
+            TagError::Catalogue(CatalogueError::NotFound { arn }) => match self {
+                Self::Function(_) => NameError::Unknown(arn).into(),
+                Self::Mapping(_) => TagRefusal::NoMapping(arn).into(),
+                Self::CodeSigningConfig(_) => CodeSigningRefusal::Unknown(arn).into(),
+            },
             error => error.into(),
         }
     }

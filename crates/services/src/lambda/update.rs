@@ -21,7 +21,7 @@ impl Lambda {
         context: &Context,
         mut input: api::UpdateFunctionCodeRequest,
     ) -> Result<api::FunctionConfiguration, Failure> {
-        let target = self.target(context, &input.function_name, None, "lambda:UpdateFunctionCode")?;
+        let target = self.whole_function(context, &input.function_name, "lambda:UpdateFunctionCode")?;
         let function = self.changeable(&target).await?;
         rules::changed_code((&input).into())?;
         code_built(&input)?;
@@ -29,7 +29,7 @@ impl Lambda {
         catalogue::rules::may_change(&function, expected)?;
         let archive = input.zip_file.take().unwrap_or_default();
         let code = self.take_in(archive).await?;
-        self.may_deploy(&function.key.name, function.code_signing.as_deref()).await?;
+        self.may_deploy(&function.key, function.code_signing.as_deref()).await?;
         catalogue::rules::layers::fit(&code, &function.latest.configuration.layers)?;
         if input.dry_run == Some(true) {
             return Ok(self.shown(&function.latest, &function.latest.arn));
@@ -51,11 +51,11 @@ impl Lambda {
         input: api::UpdateFunctionConfigurationRequest,
     ) -> Result<api::FunctionConfiguration, Failure> {
         let target =
-            self.target(context, &input.function_name, None, "lambda:UpdateFunctionConfiguration")?;
+            self.whole_function(context, &input.function_name, "lambda:UpdateFunctionConfiguration")?;
         let function = self.changeable(&target).await?;
         check(&input, &function)?;
         if input.layers.as_ref().is_some_and(|layers| !layers.is_empty()) {
-            self.may_deploy(&function.key.name, function.code_signing.as_deref()).await?;
+            self.may_deploy(&function.key, function.code_signing.as_deref()).await?;
         }
         if let Some(runtime) = &input.runtime {
             may_have_runtime(&function, runtime)?;
@@ -81,12 +81,12 @@ impl Lambda {
             self.target(context, &input.function_name, input.qualifier.as_deref(), "lambda:DeleteFunction")?;
         match &target.qualifier {
             None => self.remove(&target).await?,
-            Some(qualifier) => match target.qualifier() {
+            Some(_) => match target.qualifier() {
                 Some(Qualifier::Latest) => return Err(Refusal::DeleteLatest.into()),
-                // A number that no version can have.
-                None if digits(qualifier) => drop(self.existing(&target, target.unknown_function()).await?),
-                Some(Qualifier::Alias(_)) | None => return Err(Refusal::DeleteAlias.into()),
+                Some(Qualifier::Alias(_)) => return Err(Refusal::DeleteAlias.into()),
                 Some(Qualifier::Version(number)) => self.remove_version(&target, number).await?,
+                // What no version can be called is as gone as a version that is not there. Source: recorded answers.
+                None => drop(self.existing(&target, target.unknown_function()).await?),
             },
         }
         Ok(api::DeleteFunctionResponse { status_code: Some(204) })
@@ -198,10 +198,6 @@ fn code_built(input: &api::UpdateFunctionCodeRequest) -> Result<(), Refusal> {
         (given(&input.source_kms_key_arn), "SourceKMSKeyArn"),
         (rules::stays_in_s3(input.s3_object_storage_mode), "S3ObjectStorageMode REFERENCE"),
     ])
-}
-
-fn digits(text: &str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// The revision that the caller last saw. What is none is not the latest either.

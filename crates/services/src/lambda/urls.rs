@@ -79,7 +79,7 @@ impl Lambda {
     ) -> Result<api::UpdateFunctionUrlConfigResponse, Failure> {
         let action = "lambda:UpdateFunctionUrlConfig";
         let target = self.target(context, &input.function_name, input.qualifier.as_deref(), action)?;
-        let qualifier = target.qualifier().ok_or(UrlRefusal::NoUrl)?;
+        let qualifier = target.qualifier().ok_or(UrlRefusal::NoFunction)?;
         let change = FunctionUrlChange {
             auth: input.auth_type.map(auth),
             invoke_mode: input.invoke_mode.map(invoke_mode),
@@ -87,7 +87,7 @@ impl Lambda {
         };
         let decide =
             |function: &Function, step: Step| rules::update(function, &qualifier, change.clone(), step.now);
-        let function = self.change_urls(&target, UrlRefusal::NoUrl, decide).await?;
+        let function = self.change_urls(&target, UrlRefusal::NoFunction, decide).await?;
         let changed = shown(&function, &qualifier)?;
         Ok(api::UpdateFunctionUrlConfigResponse {
             function_url: changed.function_url,
@@ -119,7 +119,7 @@ impl Lambda {
         context: &Context,
         input: api::ListFunctionUrlConfigsRequest,
     ) -> Result<api::ListFunctionUrlConfigsResponse, Failure> {
-        let target = self.target(context, &input.function_name, None, "lambda:ListFunctionUrlConfigs")?;
+        let target = self.whole_function(context, &input.function_name, "lambda:ListFunctionUrlConfigs")?;
         let page = Page::read(input.marker.as_deref(), input.max_items, PAGE)?;
         let function = self.existing(&target, UrlRefusal::NoFunction).await?;
         let (listed, next_marker) = page.of_qualifiers(&function.urls)?;

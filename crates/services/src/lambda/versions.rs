@@ -24,7 +24,7 @@ impl Lambda {
         context: &Context,
         input: api::PublishVersionRequest,
     ) -> Result<api::FunctionConfiguration, Failure> {
-        let target = self.target(context, &input.function_name, None, "lambda:PublishVersion")?;
+        let target = self.whole_function(context, &input.function_name, "lambda:PublishVersion")?;
         let key = target.latest()?;
         self.existing(&target, target.unknown()).await?;
         refuse_first(&[(input.publish_to.is_some(), "PublishTo")])?;
@@ -45,7 +45,7 @@ impl Lambda {
         context: &Context,
         input: api::ListVersionsByFunctionRequest,
     ) -> Result<api::ListVersionsByFunctionResponse, Failure> {
-        let target = self.target(context, &input.function_name, None, "lambda:ListVersionsByFunction")?;
+        let target = self.whole_function(context, &input.function_name, "lambda:ListVersionsByFunction")?;
         target.latest()?;
         let function = self.existing(&target, target.unknown()).await?;
         let page = Page::read(input.marker.as_deref(), input.max_items, PAGE)?;

@@ -43,6 +43,27 @@ async fn versions_and_aliases_are_there_after_a_restart_and_go_with_their_functi
 }
 
 #[tokio::test]
+async fn versions_share_how_they_are_set_up_also_after_a_restart() {
+    let store = a_store();
+    let catalogue = open(&store).await;
+    active(&catalogue, "f").await;
+    for (n, description) in [(1, ""), (2, ""), (3, "other")] {
+        let described =
+            ConfigurationUpdate { description: Some(description.into()), ..ConfigurationUpdate::default() };
+        let changed = catalogue.update_configuration(&a_key("f"), described).await.unwrap();
+        catalogue.finish(&a_key("f"), changed.generation).await.unwrap();
+        assert_eq!(published(&catalogue).await.published.map(|published| published.version), Some(n));
+    }
+    for catalogue in [open(&store).await, catalogue] {
+        let function = catalogue.peek(&a_key("f")).unwrap();
+        let [first, second, third] = [1, 2, 3].map(|n| &function.versions[&n].configuration);
+        assert!(Arc::ptr_eq(first, second), "the same whole");
+        assert!(Arc::ptr_eq(&second.role, &third.role), "the same in part");
+        assert_eq!((&*second.description, &*third.description), ("", "other"));
+    }
+}
+
+#[tokio::test]
 async fn a_version_announced_with_an_update_comes_into_force_after_a_restart() {
     let store = a_store();
     let catalogue = open(&store).await;

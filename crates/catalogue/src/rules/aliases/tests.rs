@@ -101,11 +101,11 @@ fn an_alias_leads_to_versions_that_are_there() {
         expect![[r#"
             make a 1: a is 1 "" r10
             make b $LATEST: a is 1 "" r10; b is $LATEST "" r11
-            make c 7: refused, there is no function arn:aws:lambda:us-east-1:000000000000:function:f:7
-            make c 1 7=0.5: refused, there is no function arn:aws:lambda:us-east-1:000000000000:function:f:7
+            make c 7: refused, there is no arn:aws:lambda:us-east-1:000000000000:function:f:7
+            make c 1 7=0.5: refused, there is no arn:aws:lambda:us-east-1:000000000000:function:f:7
             make a 2: refused, alias arn:aws:lambda:us-east-1:000000000000:function:f:a exists
-            make a 7: refused, there is no function arn:aws:lambda:us-east-1:000000000000:function:f:7
-            make c b: refused, there is no function arn:aws:lambda:us-east-1:000000000000:function:f:b
+            make a 7: refused, there is no arn:aws:lambda:us-east-1:000000000000:function:f:7
+            make c b: refused, there is no arn:aws:lambda:us-east-1:000000000000:function:f:b
         "#]],
     );
 }

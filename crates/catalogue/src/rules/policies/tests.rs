@@ -1,10 +1,11 @@
 use base::arn::Qualifier;
 
 use super::*;
-use crate::Grant;
 use crate::policy::tests::a_grant;
 use crate::root::PartName;
-use crate::rules::tests::a_function;
+use crate::rules::layers::publish;
+use crate::rules::tests::{a_function, code, step};
+use crate::{Grant, LayerAbout, LayerKey};
 
 const R: [RevisionId; 3] = [revision(1), revision(2), revision(3)];
 
@@ -72,7 +73,23 @@ fn each_resource_of_a_function_has_a_policy_of_its_own() {
     let none = of_function(&two, &names[0], |policy| revoke(policy, "a", None, R[2])).unwrap();
     assert_eq!(none.policies.keys().collect::<Vec<_>>(), [&names[1]]);
     let missing = PolicyName(Some(Qualifier::Version(7)));
-    assert_eq!(told(granted(&two, &missing, "a")), format!("there is no function {}:7", function.key));
+    assert_eq!(told(granted(&two, &missing, "a")), format!("there is no {}:7", function.key));
+}
+
+#[test]
+fn each_version_of_a_layer_has_a_policy_of_its_own() {
+    let key: LayerKey = "arn:aws:lambda:us-east-1:000000000000:layer:tools".parse().unwrap();
+    let published = |layer: Option<&Layer>| publish(layer, &key, code(1), &LayerAbout::default(), step(1));
+    let layer = published(Some(&published(None)));
+    let granted = |number| {
+        of_layer_version(&layer, number, |policy| grant(policy, statement("a"), None, R[1]).map(Some))
+    };
+    let one = granted(2).unwrap();
+    assert_eq!(one.versions[&2].policy.as_ref().map(sids), Some(vec!["a"]));
+    assert!(Arc::ptr_eq(&one.versions[&1], &layer.versions[&1]), "the other is not touched");
+    let none = of_layer_version(&one, 2, |policy| revoke(policy, "a", None, R[2])).unwrap();
+    assert_eq!(none, layer);
+    assert_eq!(told(granted(3)), format!("there is no {key}:3"));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use artifact::InProcess;
 use base::random::Dice;
@@ -60,7 +61,7 @@ impl Bench {
         let bytes = archive.finish().expect("an archive").into_inner();
         let package = self.pantry.artifacts.ingest(bytes.into()).await.expect("a good archive");
         let mut version = (*testing::version("f", 1)).clone();
-        version.configuration.runtime = Some(runtime.into());
+        Arc::make_mut(&mut version.configuration).runtime = Some(runtime.into());
         version.code.digest = package.digest;
         version
     }
@@ -69,14 +70,14 @@ impl Bench {
     async fn with_layer(&self, version: Version, file: &str) -> Version {
         let code = self.version("provided.al2023", file).await.code;
         let mut layered = version;
-        layered.configuration.layers.push(LayerUse { arn: file.into(), code });
+        Arc::make_mut(&mut layered.configuration).layers.push(LayerUse { arn: file.into(), code });
         layered
     }
 
     fn seal(&self, version: &mut Version, variables: &[(&str, &str)]) {
         let variables = variables.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
         let sealed = self.pantry.vault.seal_environment(&version.key(), &variables);
-        version.configuration.environment = Some(sealed);
+        Arc::make_mut(&mut version.configuration).environment = Some(sealed);
     }
 }
 
@@ -153,7 +154,7 @@ async fn layers_are_held_in_their_order_and_count_when_an_interpreter_is_chosen(
     assert!(refused.contains("native modules built for cpython-313"), "{refused}");
 
     let mut lost = native;
-    lost.configuration.layers[0].code.digest = base::id::Digest([9; 32]);
+    Arc::make_mut(&mut lost.configuration).layers[0].code.digest = base::id::Digest([9; 32]);
     assert!(matches!(bench.pantry.recipe(&lost).await.err(), Some(InvokeError::Code(_))));
 }
 
@@ -166,7 +167,7 @@ async fn streams_are_named_by_day_version_and_group() {
     assert_eq!((&stream[..20], stream.len()), ("2026/11/21/[$LATEST]", 52));
     assert_eq!(&*recipe.log.stream, stream);
 
-    version.configuration.logging.group = "shared".into();
+    Arc::make_mut(&mut version.configuration).logging.group = "shared".into();
     let recipe = bench.pantry.recipe(&version).await.expect("a recipe");
     let stream = variable(&recipe, "AWS_LAMBDA_LOG_STREAM_NAME");
     assert_eq!((&stream[..22], stream.len()), ("2026/11/21/f[$LATEST][", 55));
@@ -178,9 +179,9 @@ async fn variables_of_another_function_and_lost_code_are_refused() {
     let mut version = bench.version("provided.al2023", "bootstrap").await;
     let mut other = (*testing::version("g", 1)).clone();
     bench.seal(&mut other, &[("SECRET", "of g")]);
-    version.configuration.environment = other.configuration.environment;
+    version.configuration = other.configuration;
     assert!(matches!(bench.pantry.recipe(&version).await.err(), Some(InvokeError::Variables(_))));
-    version.configuration.environment = None;
+    Arc::make_mut(&mut version.configuration).environment = None;
     version.code.digest = base::id::Digest([9; 32]);
     assert!(matches!(bench.pantry.recipe(&version).await.err(), Some(InvokeError::Code(_))));
 }

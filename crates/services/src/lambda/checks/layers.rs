@@ -19,32 +19,6 @@ pub(crate) enum LayerRefusal {
     /// There is no such layer version; about its policy.
     #[error("Layer version {0} does not exist.")]
     NoVersion(String),
-    /// The layer version has no policy.
-    #[error("No policy is associated with the given resource.")]
-    NoPolicy,
-    /// The policy has no such statement.
-    #[error("Statement {0} is not found in resource policy.")]
-    NoStatement(String),
-    /// The policy has such a statement already.
-    #[error(
-        "The statement id ({0}) provided already exists. Please provide a new statement id, or remove the existing \
-         statement."
-    )]
-    StatementExists(String),
-    /// The policy is not at the revision that the caller last saw.
-    #[error(
-        "The Revision Id provided does not match the latest Revision Id. Call the GetLayerPolicy API to retrieve the \
-         latest Revision Id"
-    )]
-    Stale,
-    /// The policy would be longer than it may be. Source: clients' logs.
-    #[error("The final policy size ({size}) is bigger than the limit ({limit}).")]
-    PolicyLength {
-        /// Bytes that it would have.
-        size: usize,
-        /// Bytes that it may have.
-        limit: usize,
-    },
     /// A runtime that nobody knows, in the words of the front end.
     #[error(
         "1 validation error detected: Value '{0}' at 'compatibleRuntime' failed to satisfy constraint: Member must \

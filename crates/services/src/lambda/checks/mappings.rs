@@ -119,6 +119,9 @@ pub(crate) enum MappingRefusal {
     /// Windows with state see every record. Ours.
     #[error("Tumbling windows are not supported with FilterCriteria.")]
     FilteredWindows,
+    /// There is no such mapping.
+    #[error("The resource you requested does not exist.")]
+    Missing,
     /// There is no such function, version or alias.
     #[error("Function does not exist")]
     Function,

@@ -5,7 +5,7 @@ use http::StatusCode;
 use wire::error::ServiceError;
 use wire::lambda::exception;
 
-use super::{Failure, fault};
+use super::Failure;
 
 impl From<ShareError> for Failure {
     fn from(error: ShareError) -> Self {
@@ -47,8 +47,6 @@ impl From<ShareError> for Failure {
                 conflict("Version is pointed by a Provisioned Concurrency alias")
             }
             ShareError::Catalogue(error) => return error.into(),
-            // Operations name what they did not find; none leaves that to this place.
-            ShareError::Missing => fault(&error),
         })
     }
 }

@@ -25,8 +25,7 @@ impl From<EventInvokeRefusal> for Failure {
 impl From<EventInvokeError> for Failure {
     fn from(error: EventInvokeError) -> Self {
         match error {
-            EventInvokeError::NoQualifier(_)
-            | EventInvokeError::Catalogue(CatalogueError::NotFound { .. }) => {
+            EventInvokeError::Catalogue(CatalogueError::NotFound { .. }) => {
                 EventInvokeRefusal::NoFunction.into()
             }
             EventInvokeError::NoConfig(arn) => EventInvokeRefusal::NoConfig(arn.to_string()).into(),

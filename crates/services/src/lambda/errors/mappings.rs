@@ -30,9 +30,7 @@ impl MappingFailure {
                 Failure(exception::RESOURCE_IN_USE.with(words))
             }
             Self::Refused(refusal) => refusal.into(),
-            Self::Catalogue(CatalogueError::Missing { .. }) => {
-                Failure(exception::RESOURCE_NOT_FOUND.with("The resource you requested does not exist."))
-            }
+            Self::Catalogue(CatalogueError::NotFound { .. }) => MappingRefusal::Missing.into(),
             Self::Catalogue(error) => error.into(),
         }
     }
@@ -48,6 +46,7 @@ impl From<MappingRefusal> for Failure {
     fn from(refusal: MappingRefusal) -> Self {
         let words = refusal.to_string();
         Self(match refusal {
+            MappingRefusal::Missing => exception::RESOURCE_NOT_FOUND.with(words),
             MappingRefusal::Exists { .. } => exception::RESOURCE_CONFLICT.with(words),
             _ => exception::INVALID_PARAMETER_VALUE.with(words),
         })

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use base::arn::LayerVersionArn;
 use bytes::Bytes;
 use catalogue::rules::layers::{self as rules, LayerError};
-use catalogue::{CatalogueError, CodeRef, Layer, LayerVersion};
+use catalogue::{Layer, LayerVersion};
 use http::StatusCode;
 use wire::error::ServiceError;
 
@@ -91,10 +91,10 @@ impl LayerDesk for Lambda {
             return Err(ServiceError::plain(StatusCode::BAD_REQUEST, "ValidationException", words));
         }
         let code = self.take_in(archive).await?;
-        let before = match self.parts.catalogue.get(&arn.layer).await {
-            Ok(layer) => before(&layer, &arn, &code),
-            Err(CatalogueError::NoLayer { .. }) => Before::Nothing,
-            Err(error) => return Err(Failure::from(error).into()),
+        let before = match self.layer_version(&arn).await.map_err(Failure::from)? {
+            None => Before::Nothing,
+            Some(there) if there.code.digest == code.digest => Before::Same,
+            Some(_) => Before::Other,
         };
         let put =
             |layer: Option<&Layer>, step| rules::import(layer, &arn.layer, arn.number, code, replace, step);
@@ -113,14 +113,6 @@ impl LayerDesk for Lambda {
     }
 }
 
-fn before(layer: &Layer, arn: &LayerVersionArn, code: &CodeRef) -> Before {
-    match layer.versions.get(&arn.number) {
-        None => Before::Nothing,
-        Some(there) if there.code.digest == code.digest => Before::Same,
-        Some(_) => Before::Other,
-    }
-}
-
 fn told(error: LayerError, arn: &LayerVersionArn) -> ServiceError {
     match error {
         LayerError::OtherPackage => ServiceError::plain(
@@ -129,11 +121,5 @@ fn told(error: LayerError, arn: &LayerVersionArn) -> ServiceError {
             format!("{arn} holds another archive; --replace puts this one in its place"),
         ),
         LayerError::Catalogue(error) => Failure::from(error).into(),
-        LayerError::NoVersion
-        | LayerError::StatementExists(_)
-        | LayerError::NoStatement(_)
-        | LayerError::NoPolicy
-        | LayerError::PolicyTooLong { .. }
-        | LayerError::RevisionMismatch => crate::lambda::errors::fault(&error),
     }
 }

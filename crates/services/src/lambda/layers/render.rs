@@ -1,6 +1,8 @@
 //! Layers as answers show them.
 
-use catalogue::{Layer, LayerVersion};
+use std::sync::Arc;
+
+use catalogue::{Architecture, Layer, LayerVersion};
 use wire::lambda as api;
 
 use crate::Context;
@@ -63,19 +65,22 @@ pub(super) fn layer(layer: &Layer, latest: &LayerVersion) -> api::LayersListItem
     }
 }
 
-/// A version as lists show it. What its owner did not say of it is left out.
+/// A version as lists show it. What its owner did not say of it is left out; empty lists were said.
+///
+/// Source: recorded answers.
 pub(super) fn version(version: &LayerVersion) -> api::LayerVersionsListItem {
     let about = &version.about;
-    let architectures =
-        about.architectures.iter().filter_map(|architecture| api::Architecture::parse(architecture.as_str()));
-    let runtimes = about.runtimes.iter().map(ToString::to_string);
+    let architectures = |sets: &Vec<Architecture>| {
+        sets.iter().filter_map(|set| api::Architecture::parse(set.as_str())).collect()
+    };
+    let runtimes = |ids: &Vec<Arc<str>>| ids.iter().map(ToString::to_string).collect();
     api::LayerVersionsListItem {
         layer_version_arn: Some(version.arn.to_string()),
         version: i64::try_from(version.arn.number).ok(),
         description: Some(about.description.to_string()),
         created_date: Some(version.created.last_modified()),
-        compatible_architectures: (!about.architectures.is_empty()).then(|| architectures.collect()),
-        compatible_runtimes: (!about.runtimes.is_empty()).then(|| runtimes.collect()),
+        compatible_architectures: about.architectures.as_ref().map(architectures),
+        compatible_runtimes: about.runtimes.as_ref().map(runtimes),
         license_info: about.license.as_ref().map(ToString::to_string),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use access::Act;
 use base::arn::LayerVersionArn;
 use catalogue::{CatalogueError, LayerUse, LayerVersion};
 
@@ -9,20 +10,6 @@ use crate::Context;
 use crate::lambda::Lambda;
 use crate::lambda::checks::layers::{self as checks, LayerRefusal};
 use crate::lambda::errors::Failure;
-use crate::lambda::errors::layers::denied;
-
-/// What somebody else's policy must allow.
-pub(super) const ACTION: &str = "lambda:GetLayerVersion";
-
-/// Why a layer version is not to be had.
-pub(super) enum Unusable {
-    /// It is of the caller's account, but of another region.
-    Region,
-    /// There is none.
-    Missing,
-    /// It is another account's that does not let the caller have it, or has none: which of the two is not told.
-    Denied,
-}
 
 impl Lambda {
     /// The layers that a request names for a function of its own account and region.
@@ -36,13 +23,13 @@ impl Lambda {
         for text in arns {
             // What AWS itself publishes has ARNs of another form; none of it is here.
             let arn: LayerVersionArn = text.parse().map_err(|_| LayerRefusal::Unknown(text.clone()))?;
+            let region = &context.scope.region;
             let version = match self.usable(context, &arn).await? {
-                Ok(version) => version,
-                Err(Unusable::Region) => {
-                    return Err(LayerRefusal::Region(context.scope.region.to_string()).into());
+                Some(version) => version,
+                None if arn.layer.scope.region != *region => {
+                    return Err(LayerRefusal::Region(region.to_string()).into());
                 }
-                Err(Unusable::Missing) => return Err(LayerRefusal::Unknown(text.clone()).into()),
-                Err(Unusable::Denied) => return Err(denied(context, ACTION, &arn)),
+                None => return Err(LayerRefusal::Unknown(text.clone()).into()),
             };
             if let Some((_, earlier)) = uses.iter().find(|(other, _)| other.layer == arn.layer) {
                 return Err(LayerRefusal::Twice(earlier.arn.to_string(), text.clone()).into());
@@ -52,24 +39,29 @@ impl Lambda {
         Ok(uses.into_iter().map(|(_, layer)| layer).collect())
     }
 
-    /// A layer version, if the caller may have it.
+    /// A layer version that the caller may have; none where there is none, as in another region. Of another account
+    /// it is not told which of the two is wrong.
     pub(super) async fn usable(
         &self,
         context: &Context,
         arn: &LayerVersionArn,
-    ) -> Result<Result<Arc<LayerVersion>, Unusable>, CatalogueError> {
-        let own = arn.layer.scope.account == context.scope.account;
-        if arn.layer.scope.region != context.scope.region {
-            return Ok(Err(if own { Unusable::Region } else { Unusable::Denied }));
+    ) -> Result<Option<Arc<LayerVersion>>, Failure> {
+        let here = arn.layer.scope.region == context.scope.region;
+        let version = if here { self.layer_version(arn).await? } else { None };
+        let act = Act { action: "lambda:GetLayerVersion", resource: &arn.to_string(), url: None };
+        let policy = version.as_ref().and_then(|version| version.policy.as_ref());
+        self.parts.gate.permit(&context.principal, act, &arn.layer.scope.account, policy)?;
+        Ok(version)
+    }
+
+    /// A layer version, if there is one, whoever may have it.
+    pub(in crate::lambda) async fn layer_version(
+        &self,
+        arn: &LayerVersionArn,
+    ) -> Result<Option<Arc<LayerVersion>>, CatalogueError> {
+        match self.parts.catalogue.get(&arn.layer).await {
+            Err(CatalogueError::NotFound { .. }) => Ok(None),
+            other => Ok(other?.versions.get(&arn.number).cloned()),
         }
-        let version = match self.parts.catalogue.get(&arn.layer).await {
-            Err(CatalogueError::NoLayer { .. }) => None,
-            other => other?.versions.get(&arn.number).cloned(),
-        };
-        Ok(match version {
-            Some(version) if version.admits(&context.scope.account) => Ok(version),
-            _ if own => Err(Unusable::Missing),
-            _ => Err(Unusable::Denied),
-        })
     }
 }
