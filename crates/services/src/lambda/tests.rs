@@ -64,13 +64,14 @@ impl Runner for Script {
         let trace = invocation.trace.to_string();
         let executed_version = invocation.version.qualifier.clone();
         self.seen.lock().unwrap().push(invocation);
-        Ok(Reply { executed_version, function_error, payload, trace, end: ended })
+        Ok(Reply { executed_version, function_error, broken: false, payload, trace, end: ended })
     }
 
     async fn stream(&self, invocation: Authorized<Invocation>) -> Result<Reply<Flow>, InvokeError> {
-        let Reply { executed_version, function_error, payload, trace, end } = self.invoke(invocation).await?;
+        let Reply { executed_version, function_error, broken, payload, trace, end } =
+            self.invoke(invocation).await?;
         let payload = Flow::whole(http::HeaderValue::from_static("text/tea"), payload);
-        Ok(Reply { executed_version, function_error, payload, trace, end })
+        Ok(Reply { executed_version, function_error, broken, payload, trace, end })
     }
 }
 
