@@ -142,6 +142,15 @@ def test_what_is_not_there_is_said_to_be_missing(raw, echo):
     assert raw("GET", f"{FUNCTIONS}/never-made")[0] == 404
 
 
+def test_versions_and_aliases_have_none_of_their_own(raw, echo):
+    text = (
+        "This operation is permitted on Lambda functions only. Aliases and versions do not support this operation. "
+        "Please specify either a function name or an unqualified function ARN."
+    )
+    for qualifier in ("1", "live", "$LATEST"):
+        assert raw.error("GET", f"{OF_FUNCTIONS}/{echo}:{qualifier}/code-signing-config") == invalid(text)
+
+
 def test_a_function_has_one_and_gives_it_back(raw, lam, name):
     create(lam, name, ECHO)
     first, second = made(raw), made(raw)

@@ -11,8 +11,8 @@ import zipfile
 import botocore.exceptions
 import pytest
 
-from recorded import MASKS, Raw, invalid, not_found, user, value, violated
-from samovar import ACCOUNT, NODE, PYTHON, REGION, ROLE, Samovar, create, invoke, until, wait_active, zip_of
+from recorded import MASKS, invalid, not_found, user, value, violated
+from samovar import ACCOUNT, NODE, PYTHON, REGION, ROLE, create, invoke, wait_active, zip_of
 
 LAYERS = "/2018-10-31/layers"
 FUNCTIONS = "/2015-03-31/functions"
@@ -614,6 +614,7 @@ def test_a_deleted_layer_stays_with_the_functions_that_have_it(fresh, tmp_path):
     lam = server.client("lambda")
     arn = publish(lam, "l", {"python/greeting.py": "WORD = 'one'"})["LayerVersionArn"]
     create(lam, "f", GREET, Layers=[arn])
+    assert lam.publish_version(FunctionName="f")["Layers"][0]["Arn"] == arn
     lam.delete_layer_version(LayerName="l", VersionNumber=1)
     with pytest.raises(lam.exceptions.InvalidParameterValueException) as error:
         lam.update_function_configuration(FunctionName="f", Layers=[arn])
@@ -634,7 +635,10 @@ def test_a_deleted_layer_stays_with_the_functions_that_have_it(fresh, tmp_path):
     assert second == arn[:-1] + "2"
     lam.update_function_configuration(FunctionName="f", Layers=[second])
     wait_active(lam, "f")
-    assert until(lambda: invoke(lam, "f")["payload"]) == "two"
+    assert invoke(lam, "f")["payload"] == "two"
+    assert server.stop() == 0
+    server.start()
+    assert [invoke(lam, "f", Qualifier=qualifier)["payload"] for qualifier in ("1", "$LATEST")] == ["one", "two"]
 
 
 def test_layers_are_merged_without_walls_too(fresh):

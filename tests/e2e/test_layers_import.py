@@ -101,8 +101,12 @@ def test_what_cannot_be_imported_is_told(fresh, archives):
         (KLAYER, "junk.zip", "Could not unzip uploaded file"),
         (KLAYER, "none.zip", "cannot read"),
         (KLAYER.rsplit(":", 1)[0], "tea.zip", "is not a layer name or ARN"),
-        (KLAYER.replace(":12", ":0"), "tea.zip", "the version's number must be between 1 and 1000000000"),
-        (KLAYER.replace(":12", ":1000000001"), "tea.zip", "the version's number must be between"),
+        (KLAYER.replace(":12", ":0"), "tea.zip", "is not a layer name or ARN"),
+        (
+            KLAYER.replace(":12", ":1000000001"),
+            "tea.zip",
+            "the version's number must be between 1 and 1000000000",
+        ),
         ("tools:1", "tea.zip", "is not a layer name or ARN"),
     ):
         status, out, err = command(server, "layers", "import", arn, "--zip", archives(archive))

@@ -87,6 +87,28 @@ def test_a_mapping_outlives_its_function(lam, function):
     lam.delete_event_source_mapping(UUID=uuid)
 
 
+def test_a_function_its_versions_and_its_aliases_are_fed_each_for_itself(lam, function):
+    version = lam.publish_version(FunctionName=function)["Version"]
+    lam.create_alias(FunctionName=function, Name="live", FunctionVersion=version)
+    made = {}
+    for own in (function, f"{function}:{version}", f"{function}:live", f"{function}:$LATEST"):
+        answer = lam.create_event_source_mapping(FunctionName=own, **SOURCES["sqs"])
+        assert answer["FunctionArn"] == ARNF + own
+        made[own] = answer["UUID"]
+    for own, uuid in made.items():
+        (listed,) = lam.list_event_source_mappings(FunctionName=own)["EventSourceMappings"]
+        assert listed["UUID"] == uuid
+    with pytest.raises(ClientError, match=rf'function \(" {function}:live "\) already exists.*{made[f"{function}:live"]}'):
+        lam.create_event_source_mapping(FunctionName=f"{ARNF}{function}:live", **SOURCES["sqs"])
+    # What is gone is no longer to be had, but keeps what it had.
+    lam.delete_alias(FunctionName=function, Name="live")
+    lam.delete_function(FunctionName=function, Qualifier=version)
+    for own in (f"{function}:{version}", f"{function}:live"):
+        assert settle(lam, made[own]) == "Enabled"
+        with pytest.raises(ClientError, match="Function does not exist"):
+            lam.create_event_source_mapping(FunctionName=own, **SOURCES["fifo"])
+
+
 def test_one_account_does_not_see_anothers(server, lam, function):
     uuid = lam.create_event_source_mapping(FunctionName=function, **SOURCES["sqs"])["UUID"]
     for other in (server.client("lambda", account="121212121212"), server.client("lambda", region="eu-west-1")):

@@ -451,7 +451,7 @@ REFUSED = [
         "kinesis",
         {"StartingPosition": "0"},
         violated(
-            value("'0'", "startingPosition", "satisfy enum value set: [TRIM_HORIZON, LATEST, AT_TIMESTAMP]")
+            value("'0'", "startingPosition", "satisfy enum value set: [LATEST, AT_TIMESTAMP, TRIM_HORIZON]")
         ),
     ),
     (

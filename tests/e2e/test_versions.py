@@ -254,6 +254,7 @@ def test_deleting_a_version_that_aliases_lead_to(raw, lam, name):
 
 
 # Requests about function N with the versions 1 and 2 and the alias `live`, which leads to 2.
+STREAMS = "/2021-11-15/functions"
 FORMS = ["{}", "function:{}", f"{ACCOUNT}:function:{{}}", ARNF + "{}", (ARNF + "{}").replace(":", "%3A")]
 TWO = invalid("The derived qualifier from the function name does not match the specified qualifier.")
 READ = [
@@ -296,27 +297,35 @@ def two(server):
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_every_form_of_every_qualifier(raw, two, form):
+def test_every_form_of_every_qualifier(raw, lam, two, form):
     for derived, given, arn, expected in READ:
         path = f"{FUNCTIONS}/{form.format(two)}{derived.replace(':', '%3A') if '%3A' in form else derived}"
         query = f"?Qualifier={given}" if given else ""
         at = (form, derived, given)
+        invocations = f"{path}/invocations"
+        streams = f"{path.replace(FUNCTIONS, STREAMS)}/response-streaming-invocations"
         if arn is None:
-            for method, suffix in (("GET", ""), ("GET", "/configuration"), ("POST", "/invocations")):
-                status, code, answer = raw.error(method, path + suffix + query)
+            everywhere = ("GET", path), ("GET", f"{path}/configuration"), ("POST", invocations), ("POST", streams)
+            for method, asked in everywhere:
+                status, code, answer = raw.error(method, asked + query)
                 answer = json.loads(json.dumps(answer).replace(ARNF, "ARNF:").replace(two, "N"))
-                assert (status, code, answer) == expected, (at, suffix)
+                assert (status, code, answer) == expected, (method, asked, query)
             continue
+        word = {"1": "one", "2": "two", "$LATEST": "three"}[expected]
         for suffix in ("", "/configuration"):
             status, _, body = raw("GET", path + suffix + query)
             found = json.loads(body)
             found = found.get("Configuration", found)
             assert (status, found["FunctionArn"], found["Version"]) == (200, ARNF + two + arn, expected), at
-        status, headers, body = raw("POST", f"{path}/invocations{query}")
+        status, headers, body = raw("POST", invocations + query)
         assert (status, headers["x-amz-executed-version"]) == (200, expected), at
-        word = {"1": "one", "2": "two", "$LATEST": "three"}[expected]
         assert json.loads(body)[:4] == [word, expected, expected, ARNF + two + arn], at
-        dry = raw("POST", f"{path}/invocations{query}", b"", {"X-Amz-Invocation-Type": "DryRun"})
+        named = {"FunctionName": form.format(two).replace("%3A", ":") + derived}
+        stream = lam.invoke_with_response_stream(**named, **({"Qualifier": given} if given else {}))
+        pieces = [event["PayloadChunk"]["Payload"] for event in stream["EventStream"] if "PayloadChunk" in event]
+        assert stream["ExecutedVersion"] == expected, at
+        assert json.loads(b"".join(pieces))[:4] == [word, expected, expected, ARNF + two + arn], at
+        dry = raw("POST", invocations + query, b"", {"X-Amz-Invocation-Type": "DryRun"})
         assert dry[0] == 204 and "x-amz-executed-version" not in dry[1], at
 
 

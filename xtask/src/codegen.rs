@@ -32,6 +32,9 @@ pub struct Built {
     /// Lists of open enums whose items are checked, with what is told of them.
     #[serde(default)]
     among: BTreeMap<String, Vec<String>>,
+    /// The order in which refusals list the values of an enum, where it is not the model's.
+    #[serde(default)]
+    orders: BTreeMap<String, Vec<String>>,
     /// The operations that get types and a trait method.
     pub operations: Vec<String>,
 }

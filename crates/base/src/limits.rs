@@ -98,6 +98,14 @@ pub const MEMORY_PER_VCPU: Mib = Mib(1769);
 /// Concurrent executions of an account in a region. Source: Lambda quotas.
 pub const ACCOUNT_CONCURRENCY: Concurrency = Concurrency(1000);
 
+/// What functions must leave of it that have some for themselves. Source: Lambda Developer Guide, "Configuring reserved
+/// concurrency".
+pub const UNRESERVED_CONCURRENCY: Concurrency = Concurrency(100);
+
+/// Bytes of all archives of an account in a region: functions, again each of their versions, and layers. Source: Lambda
+/// quotas of 2026; 75 GiB before.
+pub const CODE_STORAGE_BYTES: u64 = 300 * 1024 * 1024 * 1024;
+
 /// Open files of a function's process. Source: Lambda quotas.
 pub const FUNCTION_FILES: u64 = 1024;
 

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use base::arn::{FunctionArn, Qualifier, Scope};
 use base::clock::Clock;
 use base::id::{Digest, RevisionId};
-use base::limits::CATALOGUE_ATTEMPTS;
+use base::limits::{CATALOGUE_ATTEMPTS, CODE_STORAGE_BYTES};
 use base::random::Dice;
 use store::{Commit, Document, Require, Revision, Store, StoreError};
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use tokio::task::AbortHandle;
 
 use crate::follower::{Follower, Shared};
@@ -18,13 +18,15 @@ use crate::root::{Differences, Root, RootKey};
 use crate::rules::{self, Numbering, Step};
 use crate::{
     Busy, CatalogueError, CodeUpdate, ConfigurationUpdate, Function, FunctionKey, NewFunction, Reason,
-    Subscription, Version,
+    Shares, Subscription, Usage, Version,
 };
 
 /// What exists. Cheap to clone; clones share one snapshot.
 #[derive(Clone)]
 pub struct Catalogue {
     inner: Arc<Inner>,
+    /// Bytes that all archives of an account may have in a region.
+    code_storage: u64,
 }
 
 struct Inner {
@@ -33,6 +35,8 @@ struct Inner {
     dice: Dice,
     shared: Arc<Shared>,
     reached: watch::Receiver<Revision>,
+    /// Changes of shares take turns: side by side, all but one would have to decide anew.
+    turn: Mutex<()>,
     follower: AbortHandle,
 }
 
@@ -51,7 +55,19 @@ impl Catalogue {
         let (follower, watch, reached) = Follower::load(Arc::clone(&store), clock).await?;
         let shared = follower.shared();
         let follower = tokio::spawn(follower.run(watch)).abort_handle();
-        Ok(Self { inner: Arc::new(Inner { store, clock, dice, shared, reached, follower }) })
+        let inner = Arc::new(Inner { store, clock, dice, shared, reached, turn: Mutex::default(), follower });
+        Ok(Self { inner, code_storage: CODE_STORAGE_BYTES })
+    }
+
+    /// The same with another limit for all archives of an account in a region, in bytes.
+    #[must_use]
+    pub fn with_code_storage(self, bytes: u64) -> Self {
+        Self { code_storage: bytes, ..self }
+    }
+
+    /// Bytes that all archives of an account may have in a region.
+    pub const fn code_storage(&self) -> u64 {
+        self.code_storage
     }
 
     /// At most `limit` roots of one account and region that `keep` wants, by name, those after `after` if given.
@@ -113,6 +129,7 @@ impl Catalogue {
             let (numbering, unchanged) = self.numbering(&key).await?;
             let function = rules::create(new.clone(), numbering, self.step());
             let commit = Commit { require: vec![unchanged], ..Commit::default() };
+            self.fits(None, &function)?;
             match self.write(&key, None, Some(&function), commit).await {
                 Err(StoreError::Conflict(at)) if at == record::key_of::<Function>(&key) => {
                     return Err(CatalogueError::AlreadyExists { name: key.name });
@@ -207,6 +224,42 @@ impl Catalogue {
         Ok(())
     }
 
+    /// As [`Catalogue::change`], for changes of what a function has of its account's concurrency for itself: `decide`
+    /// is told what all functions of the account have, and no two such changes come through side by side.
+    pub async fn change_shares<E: From<CatalogueError> + Send>(
+        &self,
+        key: &FunctionKey,
+        decide: impl Fn(&Function, Usage, Step) -> Result<Function, E> + Send + Sync,
+    ) -> Result<Arc<Function>, E> {
+        let pool = record::pool_of(&key.scope);
+        let changed = |function: Option<&Function>, step| {
+            let snapshot = self.inner.shared.snapshot.load();
+            let function = function.ok_or_else(|| Function::missing(key))?;
+            let changed = decide(function, snapshot.usage(&key.scope), step)?;
+            let require = vec![match snapshot.pool(&key.scope) {
+                Some(revision) => Require::At(pool.clone(), revision),
+                None => Require::Absent(pool.clone()),
+            }];
+            let put = vec![(pool.clone(), record::write_pool())];
+            Ok((Some(changed), Commit { require, put, ..Commit::default() }))
+        };
+        let _turn = self.inner.turn.lock().await;
+        let function = self.exchange::<FunctionKey, E>(key, changed).await?;
+        Ok(Arc::new(function.expect("what is changed is there")))
+    }
+
+    /// What an account has in a region.
+    pub fn usage(&self, scope: &Scope) -> Usage {
+        self.inner.shared.snapshot.load().usage(scope)
+    }
+
+    /// What each function of any account has for itself; those are left out that have nothing.
+    pub fn shares(&self) -> Vec<(FunctionKey, Shares)> {
+        let snapshot = self.inner.shared.snapshot.load();
+        let all = snapshot.functions.all().map(|function| (function.key.clone(), function.shares()));
+        all.filter(|(_, shares)| *shares != Shares::default()).collect()
+    }
+
     /// Changes that nobody has finished; at the start, those that the last process left.
     pub fn unfinished(&self) -> Vec<Unfinished> {
         let snapshot = self.inner.shared.snapshot.load();
@@ -249,12 +302,26 @@ impl Catalogue {
                 Err(_) if self.catch_up().await? => continue,
                 Err(error) => return Err(error),
             };
+            if let Some(new) = &new {
+                self.fits(old.as_deref(), new)?;
+            }
             match self.write(key, old.as_deref(), new.as_ref(), commit).await {
                 Err(StoreError::Conflict(_)) => drop(self.catch_up().await?),
                 other => return other.map(|()| new).map_err(|error| CatalogueError::from(error).into()),
             }
         }
         Err(CatalogueError::Contended { key: key.to_string() }.into())
+    }
+
+    /// Whether an account's archives stay within their limit when one root takes another's place. Who adds nothing
+    /// may always; those who add side by side may together add too much.
+    fn fits<R: Root>(&self, old: Option<&R>, new: &R) -> Result<(), CatalogueError> {
+        let (before, after) = (old.map_or(0, |old| old.usage().code), new.usage().code);
+        let others = self.usage(new.key().scope()).code.saturating_sub(before);
+        match after > before && others + after > self.code_storage {
+            true => Err(CatalogueError::CodeStorage { limit: self.code_storage }),
+            false => Ok(()),
+        }
     }
 
     /// Stores what differs between two states of a root, if the old one is still what the store has.

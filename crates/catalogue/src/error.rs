@@ -57,6 +57,12 @@ pub enum CatalogueError {
         /// The change.
         generation: u64,
     },
+    /// All archives of the account would be larger than they may be together.
+    #[error("the archives of an account may have {limit} bytes together")]
+    CodeStorage {
+        /// In bytes.
+        limit: u64,
+    },
     /// So many others changed it at the same time that this change never came through.
     #[error("{key} changes too often")]
     Contended {

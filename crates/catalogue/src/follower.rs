@@ -14,7 +14,7 @@ use tokio::sync::{broadcast, watch};
 use crate::code_signing::CodeSigningConfig;
 use crate::mapping::Mapping;
 use crate::record::{self, Place};
-use crate::root::Root;
+use crate::root::{Root, RootKey};
 use crate::snapshot::Snapshot;
 use crate::{CatalogueError, Function, FunctionKey, Layer};
 
@@ -49,6 +49,15 @@ impl Subscription {
             Ok(event) => Some(event),
             Err(broadcast::error::RecvError::Lagged(_)) => Some(Event::Everything),
             Err(broadcast::error::RecvError::Closed) => None,
+        }
+    }
+
+    /// The next event if there is one already.
+    pub fn try_next(&mut self) -> Option<Event> {
+        match self.0.try_recv() {
+            Ok(event) => Some(event),
+            Err(broadcast::error::TryRecvError::Lagged(_)) => Some(Event::Everything),
+            Err(broadcast::error::TryRecvError::Empty | broadcast::error::TryRecvError::Closed) => None,
         }
     }
 }
@@ -178,12 +187,8 @@ impl Follower {
             }
         }
         let mut references = References::default();
-        for function in fresh.functions.all() {
-            references.exchange(None, Some(function.as_ref()));
-        }
-        for layer in fresh.layers.all() {
-            references.exchange(None, Some(layer.as_ref()));
-        }
+        add_up::<Function>(&mut fresh, &mut references);
+        add_up::<Layer>(&mut fresh, &mut references);
         self.working = fresh;
         self.commit.clear();
         *self.shared.references.lock().expect("nobody panics while counting references") = references;
@@ -215,6 +220,7 @@ impl Follower {
                 Function::KIND => self.exchange::<Function>(changes),
                 Layer::KIND => self.exchange::<Layer>(changes),
                 Mapping::KIND => self.exchange::<Mapping>(changes),
+                record::POOL => self.take_over_pool(&changes),
                 _ => {}
             }
         }
@@ -234,18 +240,28 @@ impl Follower {
         let new = R::shelves(&self.working).get(scope, name);
         let mut references = self.shared.references.lock().expect("nobody panics while counting references");
         references.exchange(old.as_deref(), new.map(Arc::as_ref));
-        if let Some(root) = new.or(old.as_ref()) {
+        let new = new.cloned();
+        self.working.exchange_usage(scope, old.as_deref(), new.as_deref());
+        if let Some(root) = new.as_ref().or(old.as_ref()) {
             self.told.extend(R::event(root.key(), new.is_none()));
+        }
+    }
+
+    fn take_over_pool(&mut self, changes: &[(Place<'_>, &Change)]) {
+        for (place, change) in changes {
+            let revision = change.body.as_ref().map(|_| change.revision);
+            self.working.set_pool(&place.scope, revision);
         }
     }
 
     fn show(&mut self, revision: Revision) {
         self.shared.snapshot.store(Arc::new(self.working.clone()));
-        self.reached.send_replace(revision);
+        // Before those are answered who made the changes: whoever heard of one finds that all others did.
         for event in self.told.drain(..) {
             // Nobody listening is no error.
             let _ = self.shared.events.send(event);
         }
+        self.reached.send_replace(revision);
     }
 }
 
@@ -261,6 +277,19 @@ fn take_over(
         Function::KIND => into.functions.take_over(place, revision, body),
         Layer::KIND => into.layers.take_over(place, revision, body),
         Mapping::KIND => into.mappings.take_over(place, revision, body),
+        record::POOL => {
+            into.set_pool(&place.scope, body.map(|_| revision));
+            Ok(())
+        }
         _ => Ok(()),
+    }
+}
+
+/// Counts what the roots of one kind hold, once all are there.
+fn add_up<R: Root>(all: &mut Snapshot, references: &mut References) {
+    let roots: Vec<Arc<R>> = R::shelves(all).all().cloned().collect();
+    for root in roots {
+        references.exchange(None, Some(root.as_ref()));
+        all.exchange_usage(root.key().scope(), None, Some(root.as_ref()));
     }
 }

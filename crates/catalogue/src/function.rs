@@ -7,12 +7,16 @@ use std::sync::Arc;
 use base::arn::{FunctionArn, FunctionName, Qualifier, Scope};
 use base::clock::Timestamp;
 use base::id::{Digest, RevisionId};
+use base::units::Concurrency;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use store::Revision;
 
 use crate::root::{Parts, RootKey};
-use crate::{Alias, Configuration, EventInvokeConfig, FunctionUrl};
+use crate::{
+    Alias, Configuration, EventInvokeConfig, FunctionUrl, ProvisionedConcurrency, RecursiveLoop,
+    RuntimeManagement,
+};
 
 /// A function's name where it is unique.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -75,6 +79,10 @@ pub struct Function {
     pub published: Option<Published>,
     /// ARN of the code signing configuration that its packages must satisfy.
     pub code_signing: Option<Arc<str>>,
+    /// What it has of its account's concurrency for itself; zero stops it.
+    pub reserved: Option<Concurrency>,
+    /// What becomes of it when it keeps calling itself.
+    pub recursion: RecursiveLoop,
     /// Tags.
     pub tags: BTreeMap<Arc<str>, Arc<str>>,
     /// Its aliases, by name.
@@ -83,6 +91,10 @@ pub struct Function {
     pub event_invoke: Parts<EventInvokeConfig>,
     /// Its HTTP endpoints, by qualifier: `$LATEST` or an alias, which may be gone.
     pub urls: Parts<FunctionUrl>,
+    /// Environments that its versions and aliases keep ready.
+    pub provisioned: Parts<ProvisionedConcurrency>,
+    /// When its versions get another version of their runtime; automatically where nothing is said.
+    pub runtime_management: Parts<RuntimeManagement>,
     /// Its published versions, by number.
     pub versions: BTreeMap<u64, Arc<Version>>,
 }

@@ -6,6 +6,7 @@
 mod alias;
 mod catalogue;
 pub mod code_signing;
+mod concurrency;
 mod configuration;
 mod error;
 mod event_invoke;
@@ -16,14 +17,18 @@ mod layer;
 pub mod mapping;
 mod qualified;
 mod record;
+mod recursion;
 mod request;
 mod root;
 pub mod rules;
+mod runtime_management;
 mod shelf;
 mod snapshot;
+mod usage;
 
 pub use alias::{Alias, AliasUpdate, NewAlias, Routing, Weight};
 pub use catalogue::{Catalogue, Unfinished};
+pub use concurrency::{ProvisionedConcurrency, Shares};
 pub use configuration::{
     Architecture, Configuration, FileSystem, ImageConfig, LayerUse, LogFormat, LogLevel, LoggingConfig,
     PackageType, SealedEnvironment, SnapStart, SystemLogLevel, TracingMode, VpcConfig,
@@ -36,5 +41,8 @@ pub use function_url::{
     Cors, FunctionUrl, FunctionUrlChange, InvokeMode, NewFunctionUrl, NoUrlId, UrlAuth, UrlId,
 };
 pub use layer::{Grantee, Layer, LayerAbout, LayerKey, LayerPolicy, LayerStatement, LayerVersion};
+pub use recursion::RecursiveLoop;
 pub use request::{CodeUpdate, ConfigurationUpdate, NewFunction};
 pub use root::{Root, RootKey};
+pub use runtime_management::RuntimeManagement;
+pub use usage::Usage;

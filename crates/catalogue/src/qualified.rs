@@ -63,5 +63,7 @@ impl Function {
     /// here. URLs have none, because they outlive their alias and live on with another one of its name.
     pub(crate) fn forget(&mut self, qualifier: &Qualifier) {
         self.event_invoke.remove(qualifier);
+        self.provisioned.remove(qualifier);
+        self.runtime_management.remove(qualifier);
     }
 }

@@ -6,12 +6,14 @@
 
 mod alias;
 mod code_signing;
+mod concurrency;
 mod configuration;
 mod event_invoke;
 mod function;
 mod function_url;
 mod layer;
 mod mapping;
+mod runtime_management;
 
 use base::arn::Scope;
 use bytes::Bytes;
@@ -29,6 +31,9 @@ pub(crate) const PREFIX: &str = "catalogue/";
 /// What the documents of the numbers are called that outlive a function.
 const NUMBERING: &str = "numbering";
 
+/// What the documents are called that guard the concurrency of an account.
+pub(crate) const POOL: &str = "pool";
+
 /// Version of all records written here.
 pub(crate) const VERSION: u32 = 1;
 
@@ -40,6 +45,16 @@ pub(crate) fn key_of<R: Root>(key: &R::Key) -> Key {
 /// The key of the numbers that outlive a function.
 pub(crate) fn numbering_of(function: &FunctionKey) -> Key {
     root_key(&function.scope, NUMBERING, function.name.as_str())
+}
+
+/// The key of the document that guards the concurrency of an account in a region: whoever takes of it writes this.
+pub(crate) fn pool_of(scope: &Scope) -> Key {
+    root_key(scope, POOL, "concurrency")
+}
+
+/// The stored form of that guard, which holds nothing: what is taken stands with the functions that took it.
+pub(crate) fn write_pool() -> Bytes {
+    encode(&PoolRecord { version: VERSION })
 }
 
 fn root_key(Scope { account, region }: &Scope, kind: &str, name: &str) -> Key {
@@ -103,6 +118,11 @@ pub(crate) fn decode<T: DeserializeOwned>(key: &Key, body: &[u8]) -> Result<T, C
 
 #[derive(Deserialize)]
 struct Versioned {
+    version: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+struct PoolRecord {
     version: u32,
 }
 

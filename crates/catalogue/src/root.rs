@@ -14,7 +14,7 @@ use store::{Commit, Key, Revision};
 use crate::follower::Event;
 use crate::record;
 use crate::snapshot::{Shelves, Snapshot};
-use crate::{CatalogueError, CodeRef};
+use crate::{CatalogueError, CodeRef, Usage};
 
 /// Names a root. Only the catalogue has such.
 pub trait RootKey: Clone + Eq + fmt::Display + Send + Sync + 'static {
@@ -55,6 +55,12 @@ pub trait Root: Clone + fmt::Debug + Send + Sync + 'static {
     fn take_over(&mut self, part: &PartChange<'_>) -> Result<(), CatalogueError>;
     /// Every package that it needs.
     fn codes(&self, each: &mut dyn FnMut(&CodeRef));
+    /// What it adds to its account's usage: its packages, if it says nothing else.
+    fn usage(&self) -> Usage {
+        let mut usage = Usage::default();
+        self.codes(&mut |code| usage.code += code.size);
+        usage
+    }
     /// What subscribers hear when it changes or goes.
     fn event(key: &Self::Key, removed: bool) -> Option<Event>;
     /// Its place in a snapshot.

@@ -3,10 +3,12 @@
 //! Source: recorded answers of 2025 and 2026.
 
 pub mod aliases;
+pub mod concurrency;
 pub mod event_invoke;
 pub mod function_url;
 pub mod layers;
 pub mod mappings;
+pub mod runtime_management;
 pub mod tags;
 pub mod versions;
 
@@ -19,10 +21,11 @@ use base::id::RevisionId;
 use store::Revision;
 
 pub use self::aliases::AliasError;
+pub use self::concurrency::{Pool, ShareError};
 pub use self::versions::{Publication, VersionError};
 use crate::{
     Busy, CatalogueError, CodeUpdate, Configuration, ConfigurationUpdate, Function, FunctionKey, LastUpdate,
-    NewFunction, Reason, State, Version,
+    NewFunction, Reason, RecursiveLoop, State, Version,
 };
 
 /// What a step takes from the outside.
@@ -80,10 +83,14 @@ pub fn create(new: NewFunction, numbering: Numbering, step: Step) -> Function {
         next_version: numbering.next_version,
         published: None,
         code_signing: new.code_signing,
+        reserved: None,
+        recursion: RecursiveLoop::default(),
         tags: new.tags,
         event_invoke: BTreeMap::new(),
         urls: BTreeMap::new(),
         aliases: BTreeMap::new(),
+        provisioned: BTreeMap::new(),
+        runtime_management: BTreeMap::new(),
         versions: BTreeMap::new(),
     };
     if new.publish { versions::announce(&function, step) } else { function }

@@ -11,7 +11,7 @@ use crate::mapping::Mapping;
 use crate::record::Place;
 use crate::root::{PartChange, Root, RootKey};
 use crate::shelf::Shelf;
-use crate::{CatalogueError, Function, Layer};
+use crate::{CatalogueError, Function, Layer, Usage};
 
 /// Everything at one revision of the store. Cheap to clone and to change afterwards.
 #[derive(Debug, Clone, Default)]
@@ -20,6 +20,37 @@ pub struct Snapshot {
     pub(crate) functions: Shelves<Function>,
     pub(crate) layers: Shelves<Layer>,
     pub(crate) mappings: Shelves<Mapping>,
+    accounts: HashMap<Scope, Account>,
+}
+
+/// What is known of an account in a region as a whole.
+#[derive(Debug, Clone, Copy, Default)]
+struct Account {
+    usage: Usage,
+    /// The revision of the document that guards its concurrency.
+    pool: Option<Revision>,
+}
+
+impl Snapshot {
+    pub(crate) fn usage(&self, scope: &Scope) -> Usage {
+        self.accounts.get(scope).map(|account| account.usage).unwrap_or_default()
+    }
+
+    /// The revision of the document that guards an account's concurrency, if there is one.
+    pub(crate) fn pool(&self, scope: &Scope) -> Option<Revision> {
+        self.accounts.get(scope)?.pool
+    }
+
+    pub(crate) fn set_pool(&mut self, scope: &Scope, revision: Option<Revision>) {
+        self.accounts.entry(scope.clone()).or_default().pool = revision;
+    }
+
+    /// Keeps an account's usage while one root takes another's place.
+    pub(crate) fn exchange_usage<R: Root>(&mut self, scope: &Scope, old: Option<&R>, new: Option<&R>) {
+        let usage = &mut self.accounts.entry(scope.clone()).or_default().usage;
+        *usage += new.map(Root::usage).unwrap_or_default();
+        *usage -= old.map(Root::usage).unwrap_or_default();
+    }
 }
 
 /// The roots of one kind.

@@ -284,7 +284,7 @@ impl Engine {
         if size > limits::SYNC_REQUEST_BYTES {
             return Err(InvokeError::TooLarge { size });
         }
-        let permit = self.admission.admit(&invocation.version.arn.scope)?;
+        let permit = self.admission.admit(&invocation.version)?;
         let (job, answered) = job(invocation, permit);
         self.pools.run(job);
         // The pool drops a job without an answer only when its environment was torn down.

@@ -107,19 +107,20 @@ impl Engine {
             clock: setup.clock,
             idle_expiry: setup.idle_expiry,
         };
-        let engine = Self::of(kit, setup.account_concurrency, Budget::of_process(), setup.dice);
+        let admission = Admission::following(setup.account_concurrency, setup.catalogue.clone());
+        let engine = Self::of(kit, admission, Budget::of_process(), setup.dice);
         tokio::spawn(engine.clone().follow(setup.catalogue));
         engine
     }
 
     /// An engine of these parts that follows no catalogue.
-    fn of(kit: Kit, account: Concurrency, budget: Budget, dice: Dice) -> Self {
+    fn of(kit: Kit, admission: Admission, budget: Budget, dice: Dice) -> Self {
         let clock = kit.clock;
         let kit = Arc::new(kit);
         let spawn =
             move |newcomer| drop(tokio::spawn(Insistent::new(driver::run(Arc::clone(&kit), newcomer))));
         let pools = Pools::new(budget, clock, dice, Box::new(spawn));
-        Self { admission: Admission::new(account), pools }
+        Self { admission, pools }
     }
 
     /// How many environments there are.

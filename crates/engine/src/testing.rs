@@ -27,6 +27,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::Engine;
+use crate::admission::Admission;
 use crate::admission::budget::{Budget, Place};
 use crate::environment::output::LogPlan;
 use crate::environment::recipe::{Kit, Recipe, Recipes};
@@ -430,7 +431,8 @@ impl House {
             clock,
             idle_expiry: Duration::from_secs(300),
         };
-        let engine = Engine::of(kit, Concurrency(plan.account), Budget::new(plan.budget), dice);
+        let engine =
+            Engine::of(kit, Admission::new(Concurrency(plan.account)), Budget::new(plan.budget), dice);
         Self { engine, built, standing, broken, ids: Mutex::new(0) }
     }
 

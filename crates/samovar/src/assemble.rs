@@ -92,6 +92,7 @@ impl House {
         let artifacts =
             Artifacts::open(store.clone(), blobs, unpacker, &data.join("code"), clock, dice.clone()).await?;
         let catalogue = Catalogue::open(store.clone(), clock, dice.clone()).await?;
+        let catalogue = catalogue.with_code_storage(config.code_storage);
         let logs = Logs::open_within(store.clone(), clock, dice.clone(), config.log_limits).await?;
         let inside = Arc::new(LateEndpoints::default());
         let engine = Engine::new(EngineSetup {
@@ -118,6 +119,7 @@ impl House {
             runner: Arc::new(engine.clone()),
             vault: vault.clone(),
             gate: gate.clone(),
+            account_concurrency: config.concurrency,
             clock,
             dice: dice.clone(),
         });

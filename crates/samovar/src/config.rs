@@ -120,6 +120,10 @@ pub struct Settings {
     /// Concurrent executions of an account in a region [default: 1000].
     #[arg(long, env = "SAMOVAR_CONCURRENCY", value_name = "COUNT")]
     concurrency: Option<u32>,
+    /// What all archives of an account may take in a region, each version counted again, such as 75GiB
+    /// [default: 300GiB].
+    #[arg(long, env = "SAMOVAR_CODE_STORAGE", value_name = "SIZE")]
+    code_storage: Option<String>,
     /// Hold functions to their CPU share even while the machine is idle [default: off].
     #[arg(long, env = "SAMOVAR_CPU_QUOTA")]
     cpu_quota: Option<Switch>,
@@ -184,6 +188,8 @@ pub struct Config {
     pub idle_expiry: Duration,
     /// Concurrent executions of an account in a region.
     pub concurrency: Concurrency,
+    /// Bytes that all archives of an account may have in a region.
+    pub code_storage: u64,
     /// Whether CPU shares are strict.
     pub cpu_quota: bool,
     /// How much functions' logs may keep.
@@ -228,6 +234,7 @@ impl Settings {
             sdk_dir: self.sdk_dir.or(lower.sdk_dir),
             idle_expiry: self.idle_expiry.or(lower.idle_expiry),
             concurrency: self.concurrency.or(lower.concurrency),
+            code_storage: self.code_storage.or(lower.code_storage),
             cpu_quota: self.cpu_quota.or(lower.cpu_quota),
             log_retention: self.log_retention.or(lower.log_retention),
             log_space: self.log_space.or(lower.log_space),
@@ -275,10 +282,14 @@ impl Settings {
             sdk_dir: self.sdk_dir.or_else(installed_sdk),
             idle_expiry: self.idle_expiry.map_or(limits::IDLE_EXPIRY, Duration::from_secs),
             concurrency: self.concurrency.map_or(limits::ACCOUNT_CONCURRENCY, Concurrency),
+            code_storage: match self.code_storage.as_deref() {
+                Some(text) => size(text).context("code_storage")?,
+                None => limits::CODE_STORAGE_BYTES,
+            },
             cpu_quota: self.cpu_quota == Some(Switch::On),
             log_limits: LogLimits {
                 retention_days: self.log_retention.map(retention).transpose()?,
-                space: self.log_space.as_deref().map(size).transpose().context("log_space")?,
+                space: self.log_space.as_deref().map(log_space).transpose().context("log_space")?,
             },
             egress,
             isolation,
@@ -342,6 +353,14 @@ fn retention(days: u32) -> Result<u32> {
     )
 }
 
+/// What all logs may take; not less than their keeper can hold them to.
+fn log_space(text: &str) -> Result<u64> {
+    match size(text)? {
+        bytes @ limits::LOG_SPACE_LEAST.. => Ok(bytes),
+        bytes => bail!("{bytes} bytes are too few, at least {} are needed", limits::LOG_SPACE_LEAST),
+    }
+}
+
 /// Bytes from `512MiB`, `10GB` or a bare number.
 fn size(text: &str) -> Result<u64> {
     let digits = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
@@ -359,11 +378,7 @@ fn size(text: &str) -> Result<u64> {
         _ => bail!("{text:?} is not a size such as 10GiB"),
     };
     let bytes = count.parse::<u64>().ok().and_then(|count| count.checked_mul(factor));
-    match bytes {
-        Some(bytes @ limits::LOG_SPACE_LEAST..) => Ok(bytes),
-        Some(bytes) => bail!("{bytes} bytes are too few, at least {} are needed", limits::LOG_SPACE_LEAST),
-        None => bail!("{text:?} is not a size such as 10GiB"),
-    }
+    bytes.with_context(|| format!("{text:?} is not a size such as 10GiB"))
 }
 
 fn pair(key: &str) -> Result<(String, String)> {
@@ -404,6 +419,9 @@ mod tests {
             assert_eq!(size(text).expect("a size"), bytes, "{text}");
         }
         let config = settings("log_space = '1TiB'\nlog_retention = 30").check().expect("config");
+        assert_eq!(config.code_storage, limits::CODE_STORAGE_BYTES);
+        let config_of_less = settings("code_storage = '1KiB'").check().expect("config");
+        assert_eq!(config_of_less.code_storage, 1024);
         assert_eq!(config.log_limits, LogLimits { retention_days: Some(30), space: Some(1 << 40) });
     }
 
@@ -439,6 +457,7 @@ mod tests {
             "log_space = '1 parsec'",
             "log_space = '1000'",
             "log_space = '99999999999 TiB'",
+            "code_storage = 'none'",
             "egress_allow = ['10.0.0.1/8']",
             "egress_allow = ['169.254.169.254']",
             "egress_allow = ['10.0.0.0/8:0']",

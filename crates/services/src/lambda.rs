@@ -41,6 +41,7 @@ use async_trait::async_trait;
 use base::arn::FunctionArn;
 use base::clock::Clock;
 use base::random::Dice;
+use base::units::Concurrency;
 use catalogue::{Catalogue, Version};
 use engine::{Engine, Flow, Invocation, InvokeError, Reply};
 use wire::lambda as api;
@@ -82,6 +83,8 @@ pub struct LambdaSetup {
     pub vault: Vault,
     /// Who may do what.
     pub gate: Gate,
+    /// Concurrent executions of an account in a region.
+    pub account_concurrency: Concurrency,
     /// The clock.
     pub clock: Clock,
     /// The dice.

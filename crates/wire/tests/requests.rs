@@ -17,114 +17,11 @@ use wire::http::{Head, Response};
 use wire::lambda::*;
 use wire::{codec, lambda, logs, request, route};
 
-/// Answers with what it is told to, and keeps what it was asked.
-#[derive(Default)]
-struct Fake {
-    asked: Mutex<Vec<String>>,
-    invoke: Mutex<Option<Answer<InvocationResponse>>>,
-    error: Mutex<Option<ServiceError>>,
-}
+#[path = "requests/fake.rs"]
+#[macro_use]
+mod fake;
 
-impl Fake {
-    fn note(&self, input: &dyn std::fmt::Debug) {
-        self.asked.lock().expect("no panic").push(format!("{input:?}"));
-    }
-}
-
-impl Lambda for Fake {
-    type Context = ();
-
-    async fn create_function(
-        &self,
-        (): &(),
-        input: CreateFunctionRequest,
-    ) -> Result<Answer<FunctionConfiguration>, ServiceError> {
-        self.note(&input);
-        let configuration = FunctionConfiguration {
-            function_name: Some(input.function_name),
-            runtime: input.runtime,
-            code_size: input.code.zip_file.map(|zip| zip.len() as i64),
-            timeout: Some(3),
-            last_modified: Some("2026-11-21T10:00:00.000+0000".into()),
-            vpc_config: Some(VpcConfigResponse { subnet_ids: Some(vec![]), ..Default::default() }),
-            state: Some(State::Pending),
-            architectures: Some(vec![Architecture::X86_64]),
-            environment: input
-                .environment
-                .map(|environment| EnvironmentResponse { variables: environment.variables, error: None }),
-            ..Default::default()
-        };
-        Ok(configuration.into())
-    }
-
-    async fn delete_function(
-        &self,
-        (): &(),
-        input: DeleteFunctionRequest,
-    ) -> Result<Answer<DeleteFunctionResponse>, ServiceError> {
-        self.note(&input);
-        Ok(DeleteFunctionResponse { status_code: Some(204) }.into())
-    }
-
-    async fn get_function(
-        &self,
-        (): &(),
-        input: GetFunctionRequest,
-    ) -> Result<Answer<GetFunctionResponse>, ServiceError> {
-        self.note(&input);
-        Err(self.error.lock().expect("no panic").take().unwrap_or_else(ServiceError::internal))
-    }
-
-    async fn get_function_configuration(
-        &self,
-        (): &(),
-        input: GetFunctionConfigurationRequest,
-    ) -> Result<Answer<FunctionConfiguration>, ServiceError> {
-        self.note(&input);
-        Ok(FunctionConfiguration::default().into())
-    }
-
-    async fn invoke(
-        &self,
-        (): &(),
-        input: InvocationRequest,
-    ) -> Result<Answer<InvocationResponse>, ServiceError> {
-        self.note(&input);
-        Ok(self
-            .invoke
-            .lock()
-            .expect("no panic")
-            .take()
-            .unwrap_or_else(|| InvocationResponse::default().into()))
-    }
-
-    async fn list_functions(
-        &self,
-        (): &(),
-        input: ListFunctionsRequest,
-    ) -> Result<Answer<ListFunctionsResponse>, ServiceError> {
-        self.note(&input);
-        Ok(ListFunctionsResponse { next_marker: None, functions: Some(vec![]) }.into())
-    }
-
-    async fn update_function_code(
-        &self,
-        (): &(),
-        input: UpdateFunctionCodeRequest,
-    ) -> Result<Answer<FunctionConfiguration>, ServiceError> {
-        self.note(&input);
-        Ok(FunctionConfiguration::default().into())
-    }
-
-    async fn update_function_configuration(
-        &self,
-        (): &(),
-        input: UpdateFunctionConfigurationRequest,
-    ) -> Result<Answer<FunctionConfiguration>, ServiceError> {
-        self.note(&input);
-        Ok(FunctionConfiguration::default().into())
-    }
-}
+use fake::Fake;
 
 /// Runs a future that never waits.
 fn ready<T>(future: impl Future<Output = T>) -> T {
@@ -306,9 +203,9 @@ fn errors_spell_their_message_as_the_exception_does() {
 #[test]
 fn what_is_not_built_answers_501_with_its_name() {
     assert_eq!(
-        answered("GET", "/2015-03-31/functions/f/aliases", &[], ""),
+        answered("GET", "/2025-12-01/functions/f/durable-executions", &[], ""),
         "501\ncontent-type: application/json\nx-amzn-errortype: NotImplementedException\n\
-         {\"message\":\"Samovar does not implement the operation ListAliases\"}"
+         {\"message\":\"Samovar does not implement the operation ListDurableExecutionsByFunction\"}"
     );
     assert_eq!(
         answered("GET", "/nothing", &[], ""),
@@ -377,15 +274,6 @@ fn a_body_over_the_limit_is_refused_with_the_recorded_words() {
     );
 }
 
-/// Operations that this double does not have.
-macro_rules! unbuilt {
-    ($($name:ident($input:ident) -> $output:ty;)*) => {
-        $(async fn $name(&self, _: &Self::Context, _: logs::$input) -> Result<Answer<$output>, ServiceError> {
-            Err(ServiceError::not_built(stringify!($name)))
-        })*
-    };
-}
-
 struct Books;
 
 impl logs::Logs for Books {
@@ -444,6 +332,7 @@ impl logs::Logs for Books {
     }
 
     unbuilt! {
+        logs;
         associate_kms_key(AssociateKmsKeyRequest) -> ();
         create_log_group(CreateLogGroupRequest) -> ();
         create_log_stream(CreateLogStreamRequest) -> ();

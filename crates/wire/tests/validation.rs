@@ -89,6 +89,26 @@ fn everything_that_is_wrong_is_told_at_once() {
 }
 
 #[test]
+fn items_of_open_enums_are_told_with_what_aws_prints_and_may_be_what_it_takes() {
+    let publish = |runtimes: &str, architectures: &str| {
+        let body = format!(
+            r#"{{"Content":{{}},"CompatibleRuntimes":[{runtimes}],"CompatibleArchitectures":[{architectures}]}}"#
+        );
+        told("POST", "/2018-10-31/layers/l/versions", &body)
+    };
+    // Runtimes that have ended are taken, and not printed.
+    let both = publish(r#""go1.x","cobol85""#, r#""m68k""#);
+    let runtimes = "2 validation errors detected: Value '[go1.x, cobol85]' at 'compatibleRuntimes' failed to satisfy \
+                    constraint: Member must satisfy enum value set: [nodejs20.x, python3.14, provided.al2023, ";
+    assert!(both.starts_with(runtimes) && !both.contains("go1.x, nodejs"), "{both}");
+    let architectures = "; Value '[m68k]' at 'compatibleArchitectures' failed to satisfy constraint: Member must satisfy \
+                         constraint: [Member must satisfy enum value set: [x86_64, arm64], Member must not be null]";
+    assert!(both.ends_with(architectures), "{both}");
+    let one = publish(r#""go1.x""#, r#""m68k""#);
+    assert!(one.starts_with("1 validation error detected: Value '[m68k]'"), "{one}");
+}
+
+#[test]
 fn each_constraint_has_its_words() {
     for (members, expected) in [
         (

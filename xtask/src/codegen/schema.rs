@@ -79,7 +79,7 @@ fn expression(model: &Model, built: &Built, name: &str) -> Result<String> {
         "string" if shape.values.is_empty() || built.open.iter().any(|open| open == name) => {
             format!("Shape::string({name:?})")
         }
-        "string" => format!("Shape::enumeration({name:?}, &{:?})", shape.values),
+        "string" => format!("Shape::enumeration({name:?}, &{:?})", ordered(built, name, shape)?),
         kind => format!("Shape::new({name:?}, {})", scalar(kind)?),
     };
     if let Some(min) = shape.min {
@@ -104,6 +104,17 @@ fn list(model: &Model, built: &Built, name: &str, shape: &Shape) -> Result<Strin
         Some(printed) => format!("{list}.among(&{printed:?}, &{:?})", model.shape(item)?.values),
         None => list,
     })
+}
+
+/// The values of an enum in the order in which refusals list them.
+fn ordered<'a>(built: &'a Built, name: &str, shape: &'a Shape) -> Result<&'a [String]> {
+    let Some(order) = built.orders.get(name) else {
+        return Ok(&shape.values);
+    };
+    let complete =
+        order.len() == shape.values.len() && shape.values.iter().all(|value| order.contains(value));
+    ensure!(complete, "the order of {name} does not have the values that the model has");
+    Ok(order)
 }
 
 fn scalar(kind: &str) -> Result<&'static str> {

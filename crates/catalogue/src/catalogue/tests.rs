@@ -1,3 +1,4 @@
+mod shares;
 mod versions;
 
 use base::clock::Timestamp;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use base::arn::Qualifier;
 use base::clock::Timestamp;
 use base::id::{Digest, RevisionId};
+use base::units::Concurrency;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use store::{Key, Revision};
@@ -17,7 +18,7 @@ use crate::root::{Differences, Part, PartChange, Root};
 use crate::snapshot::{Shelves, Snapshot};
 use crate::{
     Alias, CatalogueError, CodeRef, EventInvokeConfig, Function, FunctionKey, FunctionUrl, LastUpdate,
-    Published, Reason, State, Version,
+    ProvisionedConcurrency, Published, Reason, RecursiveLoop, RuntimeManagement, State, Usage, Version,
 };
 
 impl Root for Function {
@@ -49,6 +50,8 @@ impl Root for Function {
             next_version: self.next_version,
             published: self.published.map(PublicationRecord::of),
             code_signing: self.code_signing.clone(),
+            reserved: self.reserved,
+            recursion: self.recursion,
             tags: self.tags.clone(),
         })
     }
@@ -65,10 +68,14 @@ impl Root for Function {
             next_version: record.next_version,
             published: record.published.map(PublicationRecord::into_published),
             code_signing: record.code_signing,
+            reserved: record.reserved,
+            recursion: record.recursion,
             tags: record.tags,
             event_invoke: BTreeMap::new(),
             urls: BTreeMap::new(),
             aliases: BTreeMap::new(),
+            provisioned: BTreeMap::new(),
+            runtime_management: BTreeMap::new(),
             versions: BTreeMap::new(),
         })
     }
@@ -78,6 +85,8 @@ impl Root for Function {
             event_invoke: older.event_invoke.clone(),
             urls: older.urls.clone(),
             aliases: older.aliases.clone(),
+            provisioned: older.provisioned.clone(),
+            runtime_management: older.runtime_management.clone(),
             versions: older.versions.clone(),
             // One line a kind of part.
             ..self
@@ -88,6 +97,11 @@ impl Root for Function {
         told.add::<EventInvokeConfig>(old.map(|it| &it.event_invoke), new.map(|it| &it.event_invoke));
         told.add::<FunctionUrl>(old.map(|it| &it.urls), new.map(|it| &it.urls));
         told.add::<Alias>(old.map(|it| &it.aliases), new.map(|it| &it.aliases));
+        told.add::<ProvisionedConcurrency>(old.map(|it| &it.provisioned), new.map(|it| &it.provisioned));
+        told.add::<RuntimeManagement>(
+            old.map(|it| &it.runtime_management),
+            new.map(|it| &it.runtime_management),
+        );
         told.add::<Version>(old.map(|it| &it.versions), new.map(|it| &it.versions));
     }
 
@@ -96,6 +110,8 @@ impl Root for Function {
             EventInvokeConfig::KIND => part.among(&self.key, &mut self.event_invoke),
             FunctionUrl::KIND => part.among(&self.key, &mut self.urls),
             Alias::KIND => part.among(&self.key, &mut self.aliases),
+            ProvisionedConcurrency::KIND => part.among(&self.key, &mut self.provisioned),
+            RuntimeManagement::KIND => part.among(&self.key, &mut self.runtime_management),
             Version::KIND => part.among(&self.key, &mut self.versions),
             _ => Ok(()),
         }
@@ -104,6 +120,16 @@ impl Root for Function {
     fn codes(&self, each: &mut dyn FnMut(&CodeRef)) {
         for version in [&self.latest, &self.live].into_iter().chain(self.versions.values()) {
             version.codes().for_each(&mut *each);
+        }
+    }
+
+    fn usage(&self) -> Usage {
+        let published = self.versions.values().map(|version| version.code.size);
+        Usage {
+            functions: 1,
+            code: self.latest.code.size + published.sum::<u64>(),
+            reserved: self.reserved.map_or(0, |reserved| u64::from(reserved.0)),
+            claimed: self.shares().claimed(),
         }
     }
 
@@ -147,8 +173,16 @@ struct FunctionRecord {
     published: Option<PublicationRecord>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     code_signing: Option<Arc<str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reserved: Option<Concurrency>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    recursion: RecursiveLoop,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     tags: BTreeMap<Arc<str>, Arc<str>>,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 #[derive(Serialize, Deserialize)]

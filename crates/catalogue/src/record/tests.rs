@@ -3,15 +3,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base::arn::Qualifier;
+use base::clock::Timestamp;
 use base::id::RevisionId;
-use base::units::Mib;
+use base::units::{Concurrency, Mib};
 use expect_test::expect;
 
 use super::*;
 use crate::configuration::*;
 use crate::root::Part;
 use crate::rules::tests::{a_function, a_key, code};
-use crate::{Alias, Function, LastUpdate, Published, Reason, Routing, State, Version, Weight};
+use crate::{
+    Alias, Function, LastUpdate, ProvisionedConcurrency, Published, Reason, RecursiveLoop, Routing,
+    RuntimeManagement, State, Version, Weight,
+};
 
 /// A function with every member set.
 fn full() -> Function {
@@ -120,6 +124,30 @@ fn the_stored_form_does_not_change() {
     assert!(full.contains(r#""environment":"AP8K""#), "{full}");
     assert!(full.contains(r#""next_version":7,"published":{"number":6,"generation":5}"#), "{full}");
     assert!(full.contains(r#""format":{"json":{"application":"FATAL","system":"WARN"}}"#), "{full}");
+}
+
+#[test]
+fn settings_are_stored_in_a_form_that_does_not_change() {
+    let mut function = a_function("f");
+    function.reserved = Some(Concurrency(0));
+    function.recursion = RecursiveLoop::Allow;
+    let text = String::from_utf8(function.write().to_vec()).unwrap();
+    assert!(text.ends_with(r#""next_version":1,"reserved":0,"recursion":"Allow"}"#), "{text}");
+
+    let last_modified = Timestamp::from_millis(1);
+    let provisioned = ProvisionedConcurrency { requested: Concurrency(3), last_modified };
+    part_is(&provisioned, r#"{"version":1,"requested":3,"last_modified":1000}"#);
+    part_is(&RuntimeManagement::FunctionUpdate, r#"{"version":1,"update_on":"function_update"}"#);
+    part_is(&RuntimeManagement::Manual("arn".into()), r#"{"version":1,"update_on":{"manual":"arn"}}"#);
+}
+
+fn part_is<P>(part: &P, stored: &str)
+where
+    P: Part<Name = Qualifier, Owner = FunctionKey> + PartialEq + std::fmt::Debug,
+{
+    assert_eq!(String::from_utf8(part.write().to_vec()).unwrap(), stored);
+    let read = P::read(&Key::new("any"), &a_key("f"), &Qualifier::Version(1), stored.as_bytes());
+    assert_eq!(read.unwrap(), *part);
 }
 
 #[test]

@@ -24,6 +24,9 @@ pub enum AliasError {
     /// It leads to `$LATEST` and to another version.
     #[error("$LATEST shares invocations with no other version")]
     SharedLatest,
+    /// It keeps environments ready, and would lead to `$LATEST`.
+    #[error("$LATEST cannot be kept ready")]
+    KeptReady,
     /// Its two versions have not the same role.
     #[error("two versions have different execution roles")]
     Roles,
@@ -96,6 +99,10 @@ fn with(function: &Function, alias: Alias) -> Result<Function, AliasError> {
             return Err(AliasError::SameVersion(version));
         }
         may_share(first, exists(function, &Qualifier::Version(version))?)?;
+    }
+    let kept_ready = function.provisioned.contains_key(&Qualifier::Alias(Arc::clone(&alias.name)));
+    if kept_ready && alias.version == Qualifier::Latest {
+        return Err(AliasError::KeptReady);
     }
     let mut function = function.clone();
     function.aliases.insert(Arc::clone(&alias.name), Arc::new(alias));

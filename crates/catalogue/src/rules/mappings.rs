@@ -114,17 +114,10 @@ pub fn is_gone(mapping: &Mapping) -> bool {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use base::clock::Timestamp;
-    use base::id::RevisionId;
-    use base::random::Dice;
     use expect_test::{Expect, expect};
 
     use super::*;
-
-    fn step(millis: i64) -> Step {
-        let revision = RevisionId::fresh(&Dice::seeded(1));
-        Step { now: Timestamp::from_millis(millis), revision, part: revision }
-    }
+    use crate::rules::tests::step;
 
     /// A mapping of `source` that was just made.
     pub(crate) fn a_mapping(source: Source, enabled: bool) -> Mapping {

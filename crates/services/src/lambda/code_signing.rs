@@ -13,7 +13,6 @@ use wire::lambda as api;
 
 use super::errors::Failure;
 use super::errors::code_signing::CodeSigningRefusal;
-use super::names::Target;
 use super::pages::Page;
 use super::{Lambda, tags};
 use crate::Context;
@@ -177,18 +176,16 @@ impl Lambda {
         Ok(alone)
     }
 
-    /// The function of a request without a qualifier.
+    /// The function of a request, which is about the whole of it.
     async fn signed_function(
         &self,
         context: &Context,
         name: &str,
         action: &'static str,
     ) -> Result<Arc<Function>, Failure> {
-        let target: Target = self.target(context, name, None, action)?;
-        match target.qualifier {
-            None => self.existing(&target, target.unknown()).await,
-            Some(_) => Err(target.unknown().into()),
-        }
+        let target = self.target(context, name, None, action)?;
+        target.unqualified()?;
+        self.existing(&target, target.unknown()).await
     }
 
     async fn set_config(&self, function: &Function, config: Option<&str>) -> Result<(), Failure> {

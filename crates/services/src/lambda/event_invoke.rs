@@ -1,7 +1,5 @@
 //! Settings of asynchronous invocation.
 
-use std::sync::Arc;
-
 use base::arn::{FunctionArn, Qualifier};
 use base::clock::Timestamp;
 use catalogue::rules::{Step, event_invoke as rules};
@@ -13,7 +11,7 @@ use super::create::seconds;
 use super::errors::Failure;
 use super::names::Target;
 use super::pages::Page;
-use super::{Lambda, settings};
+use super::{Lambda, render, settings};
 use crate::Context;
 
 /// Most configurations on one page. Source: the service model.
@@ -58,7 +56,7 @@ impl Lambda {
         let action = "lambda:GetFunctionEventInvokeConfig";
         let target = self.target(context, &input.function_name, input.qualifier.as_deref(), action)?;
         let qualifier = target.qualifier().ok_or_else(|| unconfigured(&target))?;
-        let function = self.found_for_events(&target, unconfigured(&target)).await?;
+        let function = self.existing(&target, unconfigured(&target)).await?;
         shown(&function, &qualifier)
     }
 
@@ -75,7 +73,7 @@ impl Lambda {
             Err(rules::EventInvokeError::Catalogue(CatalogueError::NotFound { .. })) => {
                 Err(unconfigured(&target).into())
             }
-            other => Ok(drop(other?)),
+            other => other.map(drop).map_err(Into::into),
         }
     }
 
@@ -87,7 +85,7 @@ impl Lambda {
         let action = "lambda:ListFunctionEventInvokeConfigs";
         let target = self.target(context, &input.function_name, None, action)?;
         let page = Page::read(input.marker.as_deref(), input.max_items, PAGE)?;
-        let function = self.found_for_events(&target, EventInvokeRefusal::NoFunction).await?;
+        let function = self.existing(&target, EventInvokeRefusal::NoFunction).await?;
         let (listed, next_marker) = page.of_qualifiers(&function.event_invoke)?;
         Ok(api::ListFunctionEventInvokeConfigsResponse {
             function_event_invoke_configs: Some(
@@ -110,7 +108,7 @@ impl Lambda {
         something(asked.retries, asked.age, asked.destinations.as_ref())?;
         let qualifier = target.qualifier().ok_or(EventInvokeRefusal::NoFunction)?;
         let change = asked.change();
-        let function = self.found_for_events(target, EventInvokeRefusal::NoFunction).await?;
+        let function = self.existing(target, EventInvokeRefusal::NoFunction).await?;
         // What the rule refuses goes before what is wrong with the destinations.
         rule(&function, &qualifier, change.clone(), self.parts.clock.now())?;
         if let Some(config) = &asked.destinations {
@@ -119,17 +117,6 @@ impl Lambda {
         let decide = |function: &Function, step: Step| rule(function, &qualifier, change.clone(), step.now);
         let function = self.parts.catalogue.change(&target.key(), decide).await?;
         shown(&function, &qualifier)
-    }
-
-    async fn found_for_events(
-        &self,
-        target: &Target,
-        missing: EventInvokeRefusal,
-    ) -> Result<Arc<Function>, Failure> {
-        match self.parts.catalogue.get(&target.key()).await {
-            Err(CatalogueError::NotFound { .. }) => Err(missing.into()),
-            other => Ok(other?),
-        }
     }
 
     async fn destinations_exist(
@@ -193,7 +180,6 @@ fn rendered(
     qualifier: &Qualifier,
     config: &EventInvokeConfig,
 ) -> api::FunctionEventInvokeConfig {
-    let text = |arn: &Option<Arc<str>>| arn.as_ref().map(ToString::to_string);
     api::FunctionEventInvokeConfig {
         last_modified: Some(config.last_modified),
         function_arn: Some(function.key.arn().qualified(qualifier.clone()).to_string()),
@@ -202,8 +188,8 @@ fn rendered(
             .maximum_event_age
             .and_then(|age| i32::try_from(age.as_secs()).ok()),
         destination_config: Some(api::DestinationConfig {
-            on_success: Some(api::OnSuccess { destination: text(&config.on_success) }),
-            on_failure: Some(api::OnFailure { destination: text(&config.on_failure) }),
+            on_success: Some(api::OnSuccess { destination: render::text(&config.on_success) }),
+            on_failure: Some(api::OnFailure { destination: render::text(&config.on_failure) }),
         }),
     }
 }

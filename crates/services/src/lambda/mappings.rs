@@ -200,7 +200,8 @@ impl Lambda {
         let exists = match target.qualifier() {
             Some(Qualifier::Latest) => true,
             Some(Qualifier::Version(number)) => function.versions.contains_key(&number),
-            Some(Qualifier::Alias(_)) | None => false,
+            Some(Qualifier::Alias(name)) => function.aliases.contains_key(&name),
+            None => false,
         };
         match target.arn() {
             Some(arn) if exists => Ok(arn),
@@ -236,16 +237,8 @@ impl Lambda {
         let Some(first) = self.parts.catalogue.list(&key.scope, None, 1, same).pop() else {
             return Ok(());
         };
-        let name = match &function.qualifier {
-            Some(qualifier) => format!("{}:{qualifier}", function.name),
-            None => function.name.to_string(),
-        };
-        Err(MappingRefusal::Exists {
-            from: source.clone(),
-            function: function.to_string(),
-            name,
-            uuid: first.key.id.to_string(),
-        })
+        let uuid = first.key.id.to_string();
+        Err(MappingRefusal::Exists { pair: checks::pair(source, function), uuid })
     }
 }
 

@@ -7,9 +7,9 @@ use catalogue::{CatalogueError, Function, FunctionKey, Version};
 use wire::lambda as api;
 
 use super::errors::Failure;
-use super::names::{NameError, Target};
+use super::names::Target;
 use super::pages::Page;
-use super::{Lambda, links, render};
+use super::{Lambda, concurrency, links, render};
 use crate::Context;
 
 /// Most functions on one page, whatever is asked for. Source: recorded lists.
@@ -32,6 +32,9 @@ impl Lambda {
                 repository_type: Some("S3".to_owned()),
                 location: Some(location),
                 ..api::FunctionCodeLocation::default()
+            }),
+            concurrency: function.reserved.filter(|_| arn.qualifier.is_none()).map(|reserved| {
+                api::Concurrency { reserved_concurrent_executions: Some(concurrency::shown(reserved)) }
             }),
             tags: if arn.qualifier.is_none() { render::tags(&function.tags) } else { None },
             ..api::GetFunctionResponse::default()
@@ -110,7 +113,7 @@ impl Lambda {
     pub(super) async fn existing(
         &self,
         target: &Target,
-        missing: NameError,
+        missing: impl Into<Failure>,
     ) -> Result<Arc<Function>, Failure> {
         match self.parts.catalogue.get(&target.key()).await {
             Err(CatalogueError::NotFound { .. }) => Err(missing.into()),

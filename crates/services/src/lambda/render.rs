@@ -22,12 +22,16 @@ pub(crate) fn configuration(
         last_update_status: update.and_then(|update| api::LastUpdateStatus::parse(update.as_str())),
         last_update_status_reason: update_reason.map(|reason| reason.text.to_string()),
         last_update_status_reason_code: update_reason.map(|reason| reason.code.to_string()),
-        runtime_version_config: version.configuration.runtime.as_deref().map(|runtime| {
-            let arn = engine::runtime_version(runtime).arn(version.arn.scope.region.as_str());
-            api::RuntimeVersionConfig { runtime_version_arn: Some(arn), error: None }
-        }),
+        runtime_version_config: runtime_version(version)
+            .map(|arn| api::RuntimeVersionConfig { runtime_version_arn: Some(arn), error: None }),
         ..listed(version, arn, environment)
     }
+}
+
+/// ARN of the runtime version that runs a version; there is one for each runtime.
+pub(crate) fn runtime_version(version: &Version) -> Option<String> {
+    let runtime = version.configuration.runtime.as_deref()?;
+    Some(engine::runtime_version(runtime).arn(version.arn.scope.region.as_str()))
 }
 
 /// A version as lists show it: without states and without the runtime's version. Source: recorded lists.
@@ -84,7 +88,8 @@ pub(crate) fn tags(tags: &BTreeMap<Arc<str>, Arc<str>>) -> Option<BTreeMap<Strin
     (!shown.is_empty()).then_some(shown)
 }
 
-fn text(shared: &Option<Arc<str>>) -> Option<String> {
+/// Text that answers leave out when there is none.
+pub(crate) fn text(shared: &Option<Arc<str>>) -> Option<String> {
     shared.as_ref().map(ToString::to_string)
 }
 

@@ -8,12 +8,12 @@ use catalogue::rules::tags::{self as rules, TagChange, TagError, Tagged, Tags};
 use catalogue::{CatalogueError, FunctionKey, RootKey};
 use wire::lambda as api;
 
-use super::Lambda;
 use super::checks::Refusal;
 use super::checks::tags::{TagRefusal, Taggable};
 use super::errors::Failure;
 use super::errors::code_signing::CodeSigningRefusal;
 use super::names::NameError;
+use super::{Lambda, render};
 use crate::Context;
 
 impl Lambda {
@@ -51,8 +51,7 @@ impl Lambda {
             Resource::CodeSigningConfig(key) => self.tags_of(key).await,
         };
         let tags = tags.map_err(|error| resource.says(error))?;
-        let shown = tags.iter().map(|(key, value)| (key.to_string(), value.to_string()));
-        Ok(api::ListTagsResponse { tags: Some(shown.collect()) })
+        Ok(api::ListTagsResponse { tags: Some(render::tags(&tags).unwrap_or_default()) })
     }
 
     /// What an ARN names, if its sender may do `action` to it. Whether it is there is not looked up.

@@ -95,6 +95,7 @@ impl Bench {
             runner: runner.clone(),
             vault: Vault::open(&directory.path().join("key"), dice.clone()).unwrap(),
             gate: Gate::open("000000000000".parse().unwrap()),
+            account_concurrency: base::limits::ACCOUNT_CONCURRENCY,
             clock,
             dice: dice.clone(),
         });

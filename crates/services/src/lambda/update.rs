@@ -11,6 +11,7 @@ use super::checks::{Refusal, rules};
 use super::create::{given, refuse_first, seconds};
 use super::errors::Failure;
 use super::names::Target;
+use super::runtime_management::may_have_runtime;
 use super::{Lambda, settings};
 use crate::Context;
 
@@ -55,6 +56,9 @@ impl Lambda {
         check(&input, &function)?;
         if input.layers.as_ref().is_some_and(|layers| !layers.is_empty()) {
             self.may_deploy(&function.key.name, function.code_signing.as_deref()).await?;
+        }
+        if let Some(runtime) = &input.runtime {
+            may_have_runtime(&function, runtime)?;
         }
         let expected = revision(input.revision_id.as_deref())?;
         let layers = match &input.layers {

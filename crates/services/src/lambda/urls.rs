@@ -59,7 +59,7 @@ impl Lambda {
         let action = "lambda:GetFunctionUrlConfig";
         let target = self.target(context, &input.function_name, input.qualifier.as_deref(), action)?;
         let qualifier = target.qualifier().ok_or(UrlRefusal::NoUrl)?;
-        let function = self.with_urls(&target, UrlRefusal::NoUrl).await?;
+        let function = self.existing(&target, UrlRefusal::NoUrl).await?;
         let found = shown(&function, &qualifier)?;
         Ok(api::GetFunctionUrlConfigResponse {
             function_url: found.function_url,
@@ -121,17 +121,10 @@ impl Lambda {
     ) -> Result<api::ListFunctionUrlConfigsResponse, Failure> {
         let target = self.target(context, &input.function_name, None, "lambda:ListFunctionUrlConfigs")?;
         let page = Page::read(input.marker.as_deref(), input.max_items, PAGE)?;
-        let function = self.with_urls(&target, UrlRefusal::NoFunction).await?;
+        let function = self.existing(&target, UrlRefusal::NoFunction).await?;
         let (listed, next_marker) = page.of_qualifiers(&function.urls)?;
         let urls = listed.into_iter().map(|(qualifier, url)| rendered(&function, qualifier, url));
         Ok(api::ListFunctionUrlConfigsResponse { function_url_configs: Some(urls.collect()), next_marker })
-    }
-
-    async fn with_urls(&self, target: &Target, missing: UrlRefusal) -> Result<Arc<Function>, Failure> {
-        match self.parts.catalogue.get(&target.key()).await {
-            Err(CatalogueError::NotFound { .. }) => Err(missing.into()),
-            other => Ok(other?),
-        }
     }
 
     async fn change_urls(

@@ -8576,7 +8576,7 @@ pub mod shapes {
     pub static EVENT_SOURCE_MAPPINGS_LIST: Shape =
         Shape::list("EventSourceMappingsList", &EVENT_SOURCE_MAPPING_CONFIGURATION);
     pub static EVENT_SOURCE_POSITION: Shape =
-        Shape::enumeration("EventSourcePosition", &["TRIM_HORIZON", "LATEST", "AT_TIMESTAMP"]);
+        Shape::enumeration("EventSourcePosition", &["LATEST", "AT_TIMESTAMP", "TRIM_HORIZON"]);
     pub static EVENT_SOURCE_TOKEN: Shape =
         Shape::string("EventSourceToken").min(0.0).max(256.0).pattern(r"[a-zA-Z0-9._\-]+");
     pub static EVENT_TYPE: Shape = Shape::enumeration(

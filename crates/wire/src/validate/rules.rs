@@ -71,7 +71,8 @@ impl Found {
                 .iter()
                 .any(|inner| matches!(inner, Value::String(text) if !among.taken.contains(&&**text)))
         {
-            self.push(told(&shown(shape, value), path, &enum_constraint(among.printed)));
+            // Told before all else. Source: recorded refusal of a layer's runtimes and architectures.
+            self.violations.insert(0, told(&shown(shape, value), path, &enum_constraint(among.printed)));
         }
         for (at, inner) in items.iter().enumerate().filter(|(_, inner)| is_nested(inner)) {
             self.value(item, inner, &format!("{path}.{}.member", at + 1));

@@ -76,6 +76,9 @@ const LENGTHS: [usize; 6] = [65, 141, 257, 1025, 20_481, 120_000];
 const DEPTHS: [usize; 4] = [20, 127, 129, 20_000];
 const COUNTS: [usize; 4] = [6, 51, 101, 5_000];
 
+/// Bytes that one change adds at most: more would only take time.
+const MOST: usize = 300_000;
+
 /// Changes one to three things.
 pub fn mutate(input: &mut Json, dice: &mut Dice) {
     for _ in 0..1 + dice.below(3) {
@@ -102,8 +105,8 @@ fn change_members(members: &mut Vec<(String, Json)>, dice: &mut Dice) {
         5 => members[at].0 = swapped_case(&name),
         6 => members.push((text(dice), other)),
         7 => {
-            let count = dice.below(COUNTS.len());
-            members.extend((0..COUNTS[count]).map(|number| (format!("{name}{number}"), value.clone())));
+            let copies = copies(&value, dice);
+            members.extend((0..copies).map(|number| (format!("{name}{number}"), value.clone())));
         }
         8 => members[at].1 = Json::Null,
         _ => members[at].1 = other,
@@ -117,12 +120,17 @@ fn replacement(value: &Json, dice: &mut Dice) -> Json {
         Json::Raw(_) if dice.chance(60) => Json::Raw(dice.pick(&NUMBERS).to_owned()),
         Json::Bytes(bytes) if dice.chance(60) => broken_bytes(bytes, dice),
         Json::List(items) if dice.chance(60) => {
-            let count = dice.below(COUNTS.len());
             let item = items.first().cloned().unwrap_or_else(|| any(dice));
-            Json::List(vec![item; COUNTS[count]])
+            Json::List(vec![item.clone(); copies(&item, dice)])
         }
         _ => any(dice),
     }
+}
+
+/// How many of a value there are to be.
+fn copies(value: &Json, dice: &mut Dice) -> usize {
+    let wanted = dice.below(COUNTS.len());
+    COUNTS[wanted].min(1 + MOST / (1 + value.write().len()))
 }
 
 fn any(dice: &mut Dice) -> Json {
@@ -159,7 +167,7 @@ fn changed(old: &str, dice: &mut Dice) -> String {
         0 => format!("{before}{}{after}", dice.pick(&TEXTS)),
         1 => before.to_owned(),
         2 => swapped_case(old),
-        3 => old.repeat(2 + dice.below(40)),
+        3 => old.repeat((2 + dice.below(40)).min(1 + MOST / (1 + old.len()))),
         _ => text(dice),
     }
 }

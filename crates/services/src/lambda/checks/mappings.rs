@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use base::arn::FunctionArn;
 use catalogue::mapping::{Metrics, Pollers, Settings, Source, SourceKind, filter};
 use wire::lambda as api;
 
@@ -122,31 +123,28 @@ pub(crate) enum MappingRefusal {
     #[error("Function does not exist")]
     Function,
     /// The function reads from there already.
-    #[error(
-        "{} already exists. Please update or delete the existing mapping with UUID {uuid}",
-        pair(from, function, name)
-    )]
+    #[error("{pair} already exists. Please update or delete the existing mapping with UUID {uuid}")]
     Exists {
-        /// Where it reads from.
-        from: Source,
-        /// Its ARN as the mapping has it.
-        function: String,
-        /// Its name as the mapping has it.
-        name: String,
+        /// Source and function, see [`pair`].
+        pair: String,
         /// The mapping that does.
         uuid: String,
     },
 }
 
-/// Mapping and function as each kind of source names them.
-fn pair(from: &Source, function: &str, name: &str) -> String {
-    let arn = from.arn().map(AsRef::as_ref).unwrap_or_default();
+/// Source and function as refusals of a second mapping name them, which is not the same for all sources.
+pub(crate) fn pair(source: &Source, function: &FunctionArn) -> String {
+    let name = match &function.qualifier {
+        Some(qualifier) => format!("{}:{qualifier}", function.name),
+        None => function.name.to_string(),
+    };
+    let arn = source.arn().map(AsRef::as_ref).unwrap_or_default();
     let named = |at: &str, member: &str, value: &str| {
         format!(
             "An event source mapping with event source (\"{at}\"), function (\"{function}\"), {member} (\"{value}\")"
         )
     };
-    match from {
+    match source {
         Source::Sqs { .. } => {
             format!("An event source mapping with SQS arn (\" {arn} \") and function (\" {name} \")")
         }
@@ -442,3 +440,6 @@ fn check_pollers(kind: SourceKind, pollers: &Pollers) -> Result<(), MappingRefus
     }
     if pollers.minimum > pollers.maximum { Err(MappingRefusal::PollerOrder) } else { Ok(()) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! What versions and aliases refuse, in AWS's words.
 
-use catalogue::rules::{AliasError, VersionError};
+use catalogue::rules::{AliasError, ShareError, VersionError};
 use wire::error::ServiceError;
 use wire::lambda::exception;
 
@@ -43,6 +43,8 @@ impl From<AliasError> for Failure {
                 type_user: false,
                 ..invalid("$LATEST is not supported for an alias pointing to more than 1 version")
             },
+            // The words for one that leads there when it is to be kept ready; those for this are not recorded.
+            AliasError::KeptReady => return ShareError::Unpublished.into(),
             // Source: a deployment tool's report of 2018.
             AliasError::Roles => {
                 invalid("Specified versions must be associated with the same execution role")
