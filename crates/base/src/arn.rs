@@ -356,7 +356,9 @@ mod tests {
         ] {
             assert_eq!(text.parse::<FunctionArn>().expect(text).to_string(), text);
         }
-        for text in ["f", "123456789012:function:f", "arn:aws:lambda:us-east-1:123456789012:function:f:$latest"] {
+        for text in
+            ["f", "123456789012:function:f", "arn:aws:lambda:us-east-1:123456789012:function:f:$latest"]
+        {
             assert!(text.parse::<FunctionArn>().is_err(), "{text}");
         }
     }

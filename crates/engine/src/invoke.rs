@@ -233,18 +233,13 @@ impl Job {
         sink
     }
 
-    fn send<P>(
-        &mut self,
-        asked: Asked<P>,
-        payload: P,
-        function_error: Option<FunctionError>,
-        broken: bool,
-    ) {
+    fn send<P>(&mut self, asked: Asked<P>, payload: P, function_error: Option<FunctionError>, broken: bool) {
         let Invocation { version, trace, .. } = &self.invocation;
         let (executed_version, trace) = (version.qualifier.clone(), trace.to_string());
         let (end, ended) = oneshot::channel();
         self.end = Some(end);
-        let _ = asked.send(Ok(Reply { executed_version, function_error, broken, payload, trace, end: ended }));
+        let _ =
+            asked.send(Ok(Reply { executed_version, function_error, broken, payload, trace, end: ended }));
     }
 
     /// Gives the permit back and tells whoever waits that log and report are written.

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use base::limits::{EVENTS_AT_ONCE, FUNCTION_EVENTS_AT_ONCE};
+use base::units::Concurrency;
 use catalogue::FunctionKey;
 use store::StoreError;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
@@ -197,9 +198,15 @@ impl Worker {
         }
     }
 
-    /// Events of this function that may run at once.
+    /// Events of this function that may run at once. More than is reserved for it would only be throttled, and lose
+    /// their order.
     fn limit(&self) -> usize {
-        FUNCTION_EVENTS_AT_ONCE
+        let function = self.lines.house().catalogue.peek(&self.function);
+        match function.and_then(|function| function.reserved) {
+            Some(Concurrency(reserved @ 1..)) => FUNCTION_EVENTS_AT_ONCE.min(reserved as usize),
+            // Where nothing may run, events end as fast as they come.
+            Some(Concurrency(0)) | None => FUNCTION_EVENTS_AT_ONCE,
+        }
     }
 
     /// Sleeps until something happens, or for `time`.
