@@ -56,8 +56,9 @@ pub async fn serve(side: ServerSide, config: Config, interpreters: Vec<Interpret
     // The door lets answers under way finish while the engine runs them.
     let (_, (), ()) = tokio::join!(
         door.drain(DRAIN_TIME + DOOR_DRAIN),
-        house.engine.drain(DRAIN_TIME),
-        house.events.drain(DRAIN_TIME + DOOR_DRAIN)
+        // Before the engine, so that it is not asked for what it will not do.
+        house.events.drain(DRAIN_TIME + DOOR_DRAIN),
+        house.engine.drain(DRAIN_TIME)
     );
     house.logs.close().await.context("the log indexes could not be stored")
 }

@@ -117,3 +117,66 @@ struct DeliveryError {
     status_code: u16,
     error_code: &'static str,
 }
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+    use crate::events::stored::tests::an_event;
+
+    fn record(condition: Condition, response: Option<Response>) -> String {
+        let ending = Ending { condition, attempts: 3, response };
+        let now = Timestamp::from_millis(1_795_255_200_123);
+        String::from_utf8(ending.record(&an_event(), now).to_vec()).unwrap()
+    }
+
+    fn answer(payload: &'static [u8]) -> Response {
+        let executed = Some(Qualifier::Version(1));
+        Response { status: 200, executed, function_error: None, payload: Some(Bytes::from_static(payload)) }
+    }
+
+    #[test]
+    fn a_record_has_the_recorded_members_in_their_order() {
+        expect![[r#"
+            {"version":"1.0","timestamp":"2026-11-21T10:00:00.123Z","requestContext":{"requestId":"00000000-0000-0000-0000-000000000007","functionArn":"arn:aws:lambda:us-east-1:000000000000:function:f:live","condition":"Success","approximateInvokeCount":1},"requestPayload":{"a":
+            1},"responseContext":{"statusCode":200,"executedVersion":"1"},"responsePayload":{"b" : 1.0}}"#]].assert_eq(&record(Condition::Success, Some(answer(b"{\"b\" : 1.0}"))));
+        let failed = Response { function_error: Some("Unhandled"), ..answer(b"{\"errorMessage\":\"no\"}") };
+        expect![[r#"
+            {"version":"1.0","timestamp":"2026-11-21T10:00:00.123Z","requestContext":{"requestId":"00000000-0000-0000-0000-000000000007","functionArn":"arn:aws:lambda:us-east-1:000000000000:function:f:live","condition":"RetriesExhausted","approximateInvokeCount":3},"requestPayload":{"a":
+            1},"responseContext":{"statusCode":200,"executedVersion":"1","functionError":"Unhandled"},"responsePayload":{"errorMessage":"no"}}"#]].assert_eq(&record(Condition::RetriesExhausted, Some(failed)));
+    }
+
+    #[test]
+    fn what_did_not_happen_is_left_out() {
+        let tail = |condition, response| {
+            let record = record(condition, response);
+            record.split_once("\"requestPayload\":{\"a\":\n1}").unwrap().1.to_owned()
+        };
+        for (condition, response, expected) in [
+            (Condition::ZeroReservedConcurrency, None, "}"),
+            (
+                Condition::RetriesExhausted,
+                Some(Response::none(404, None)),
+                r#","responseContext":{"statusCode":404}}"#,
+            ),
+            (
+                Condition::EventAgeExceeded,
+                Some(Response::none(429, Some(Qualifier::Latest))),
+                r#","responseContext":{"statusCode":429,"executedVersion":"$LATEST"}}"#,
+            ),
+            (
+                Condition::Success,
+                Some(answer(b"")),
+                r#","responseContext":{"statusCode":200,"executedVersion":"1"}}"#,
+            ),
+            (
+                Condition::Success,
+                Some(answer(b"plain")),
+                r#","responseContext":{"statusCode":200,"executedVersion":"1"},"deliveryError":{"statusCode":400,"errorCode":"InvalidRequestContentException"}}"#,
+            ),
+        ] {
+            assert_eq!(tail(condition, response), expected);
+        }
+    }
+}

@@ -199,12 +199,12 @@ fn arn(text: &str) -> Result<FunctionArn, StoredError> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use expect_test::expect;
 
     use super::*;
 
-    fn an_event() -> Event {
+    pub fn an_event() -> Event {
         let requested: FunctionArn = "arn:aws:lambda:us-east-1:000000000000:function:f:live".parse().unwrap();
         let trace =
             "Root=1-6b0cc900-c15c0289ec2d0a9167ec8e65;Parent=5e5532fbeea293f8;Sampled=0;Lineage=1:e7b3a0ee:0";
@@ -238,7 +238,10 @@ mod tests {
             String::from_utf8(body.to_vec()).unwrap()
         };
         let event = an_event();
-        expect![[]].assert_eq(&read(&event));
+        expect![[r#"
+            {"version":1,"id":"00000000-0000-0000-0000-000000000007","principal":{"account":"000000000000"},"requested":"arn:aws:lambda:us-east-1:000000000000:function:f:live","trace":"Root=1-6b0cc900-c15c0289ec2d0a9167ec8e65;Parent=5e5532fbeea293f8;Sampled=0;Lineage=1:e7b3a0ee:0","accepted":1,"due":2,"attempts":0,"settings":{"retries":2,"age_seconds":21600,"role":"r"}}
+            {"a":
+            1}"#]].assert_eq(&read(&event));
         let identity = FunctionIdentity {
             scope: event.requested.scope.clone(),
             function: event.requested.clone(),
@@ -255,7 +258,10 @@ mod tests {
             },
             ..event
         };
-        expect![[]].assert_eq(&read(&full));
+        expect![[r#"
+            {"version":1,"id":"00000000-0000-0000-0000-000000000007","principal":{"function":{"version":"arn:aws:lambda:us-east-1:000000000000:function:f:live","role":"r","session":"g"}},"requested":"arn:aws:lambda:us-east-1:000000000000:function:f:live","trace":"Root=1-6b0cc900-c15c0289ec2d0a9167ec8e65;Parent=5e5532fbeea293f8;Sampled=0;Lineage=1:e7b3a0ee:0","accepted":1,"due":2,"attempts":0,"settings":{"retries":2,"age_seconds":21600,"on_success":"s","on_failure":"n","dead_letter":"d","role":"r"}}
+            {"a":
+            1}"#]].assert_eq(&read(&full));
     }
 
     #[test]
@@ -264,7 +270,7 @@ mod tests {
         let text = String::from_utf8(body.to_vec()).unwrap();
         for (from, to, error) in [
             ("\"version\":1", "\"version\":2", "version 2 of events is not known to this samovar"),
-            (":function:f:live", ":function", "the event's function is damaged"),
+            ("000000000000:function:f:live", "0:function:f", "the event's function is damaged"),
             ("Root=1-", "Root=2-", "the event's trace is damaged"),
             ("\"attempts\"", "\"tries\"", "the event's head is damaged"),
             ("\n", " ", "the event's head is damaged"),
