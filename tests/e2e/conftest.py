@@ -66,3 +66,12 @@ def echo(server):
     """A function that all read and none change."""
     create(server.client("lambda"), "fidelity-echo", ECHO)
     return "fidelity-echo"
+
+
+@pytest.fixture
+def aliased(lam, name):
+    """A function with version 1 and the alias `live`."""
+    create(lam, name, ECHO)
+    lam.publish_version(FunctionName=name)
+    lam.create_alias(FunctionName=name, Name="live", FunctionVersion="1")
+    return name

@@ -16,26 +16,45 @@ pub enum Principal {
     Account(AccountId),
     /// A function with its execution role.
     Function(Arc<FunctionIdentity>),
+    /// A service that acts for a resource of somebody's.
+    Service(Arc<ServiceCall>),
 }
 
 impl Principal {
-    /// The account that it belongs to.
-    pub fn account(&self) -> &AccountId {
+    /// The account that it belongs to; services belong to none.
+    pub fn account(&self) -> Option<&AccountId> {
         match self {
-            Self::Account(account) => account,
-            Self::Function(identity) => &identity.scope.account,
+            Self::Account(account) => Some(account),
+            Self::Function(identity) => Some(&identity.scope.account),
+            Self::Service(_) => None,
         }
     }
 }
 
 impl fmt::Display for Principal {
-    /// The principal's ARN as AWS's messages show it.
+    /// The principal as AWS's messages show it: its ARN, or the service's name.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Account(account) => write!(f, "arn:aws:iam::{account}:root"),
             Self::Function(identity) => identity.fmt(f),
+            Self::Service(call) => f.write_str(&call.service),
         }
     }
+}
+
+/// A service that acts for a resource of somebody's: a bucket's notification, a rule, a skill.
+///
+/// It has no rights but those that the policy of what it calls gives it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceCall {
+    /// Its name in policies: `s3.amazonaws.com`.
+    pub service: Arc<str>,
+    /// ARN of the resource that it acts for.
+    pub source_arn: Option<Arc<str>>,
+    /// The account of that resource.
+    pub source_account: Option<AccountId>,
+    /// What an Alexa skill shows.
+    pub event_source_token: Option<Arc<str>>,
 }
 
 /// Under which name the code of one environment asks.

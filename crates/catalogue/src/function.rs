@@ -14,7 +14,7 @@ use store::Revision;
 
 use crate::root::{Parts, RootKey};
 use crate::{
-    Alias, Configuration, EventInvokeConfig, FunctionUrl, ProvisionedConcurrency, RecursiveLoop,
+    Alias, Configuration, EventInvokeConfig, FunctionUrl, Policy, ProvisionedConcurrency, RecursiveLoop,
     RuntimeManagement,
 };
 
@@ -91,6 +91,8 @@ pub struct Function {
     pub event_invoke: Parts<EventInvokeConfig>,
     /// Its HTTP endpoints, by qualifier: `$LATEST` or an alias, which may be gone.
     pub urls: Parts<FunctionUrl>,
+    /// Its resource policies: of itself, of `$LATEST`, of versions and of aliases.
+    pub policies: Parts<Policy>,
     /// Environments that its versions and aliases keep ready.
     pub provisioned: Parts<ProvisionedConcurrency>,
     /// When its versions get another version of their runtime; automatically where nothing is said.

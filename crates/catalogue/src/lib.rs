@@ -15,6 +15,7 @@ mod function;
 mod function_url;
 mod layer;
 pub mod mapping;
+mod policy;
 mod qualified;
 mod record;
 mod recursion;
@@ -41,6 +42,10 @@ pub use function_url::{
     Cors, FunctionUrl, FunctionUrlChange, InvokeMode, NewFunctionUrl, NoUrlId, UrlAuth, UrlId,
 };
 pub use layer::{Grantee, Layer, LayerAbout, LayerKey, LayerPolicy, LayerStatement, LayerVersion};
+pub use policy::{
+    Condition, Effect, Grant, GrantedTo, Listed, Malformed, Named, Policy, PolicyName, Principals, Statement,
+    Test,
+};
 pub use recursion::RecursiveLoop;
 pub use request::{CodeUpdate, ConfigurationUpdate, NewFunction};
 pub use root::{Root, RootKey};

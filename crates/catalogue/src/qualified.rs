@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use base::arn::Qualifier;
 
-use crate::{Function, Version};
+use crate::{Function, PolicyName, Version};
 
 impl Function {
     /// The version that answers show under a qualifier; an alias stands for its first version.
@@ -63,6 +63,7 @@ impl Function {
     /// here. URLs have none, because they outlive their alias and live on with another one of its name.
     pub(crate) fn forget(&mut self, qualifier: &Qualifier) {
         self.event_invoke.remove(qualifier);
+        self.policies.remove(&PolicyName(Some(qualifier.clone())));
         self.provisioned.remove(qualifier);
         self.runtime_management.remove(qualifier);
     }

@@ -13,6 +13,7 @@ mod function;
 mod function_url;
 mod layer;
 mod mapping;
+pub(crate) mod policy;
 mod runtime_management;
 
 use base::arn::Scope;

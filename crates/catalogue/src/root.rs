@@ -28,7 +28,8 @@ pub trait RootKey: Clone + Eq + fmt::Display + Send + Sync + 'static {
     fn parse(scope: Scope, name: &str) -> Option<Self>;
 }
 
-/// Something with a document of its own, carrying the parts below it.
+/// Something with a document of its own, carrying the parts below it. What is said of parts and packages holds for a
+/// root that has none until it says otherwise.
 pub trait Root: Clone + fmt::Debug + Send + Sync + 'static {
     /// What documents of this kind are called in the store.
     const KIND: &'static str;
@@ -48,13 +49,17 @@ pub trait Root: Clone + fmt::Debug + Send + Sync + 'static {
     /// Itself without parts.
     fn read(document: &Key, key: &Self::Key, body: &[u8]) -> Result<Self, CatalogueError>;
     /// Itself with the parts of `older`.
-    fn with_parts_of(self, older: &Self) -> Self;
+    fn with_parts_of(self, _older: &Self) -> Self {
+        self
+    }
     /// Tells which parts differ; where one side is missing, all of the other's.
-    fn differences(old: Option<&Self>, new: Option<&Self>, told: &mut Differences);
+    fn differences(_old: Option<&Self>, _new: Option<&Self>, _told: &mut Differences) {}
     /// Takes over a part as it is stored now; kinds that are not known belong to another version of Samovar.
-    fn take_over(&mut self, part: &PartChange<'_>) -> Result<(), CatalogueError>;
+    fn take_over(&mut self, _part: &PartChange<'_>) -> Result<(), CatalogueError> {
+        Ok(())
+    }
     /// Every package that it needs.
-    fn codes(&self, each: &mut dyn FnMut(&CodeRef));
+    fn codes(&self, _each: &mut dyn FnMut(&CodeRef)) {}
     /// What it adds to its account's usage: its packages, if it says nothing else.
     fn usage(&self) -> Usage {
         let mut usage = Usage::default();
@@ -62,7 +67,9 @@ pub trait Root: Clone + fmt::Debug + Send + Sync + 'static {
         usage
     }
     /// What subscribers hear when it changes or goes.
-    fn event(key: &Self::Key, removed: bool) -> Option<Event>;
+    fn event(_key: &Self::Key, _removed: bool) -> Option<Event> {
+        None
+    }
     /// Its place in a snapshot.
     fn shelves(snapshot: &Snapshot) -> &Shelves<Self>;
     /// The same, to change.

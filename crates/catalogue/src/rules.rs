@@ -8,7 +8,9 @@ pub mod event_invoke;
 pub mod function_url;
 pub mod layers;
 pub mod mappings;
+pub mod policies;
 pub mod runtime_management;
+pub mod secrets;
 pub mod tags;
 pub mod versions;
 
@@ -89,6 +91,7 @@ pub fn create(new: NewFunction, numbering: Numbering, step: Step) -> Function {
         event_invoke: BTreeMap::new(),
         urls: BTreeMap::new(),
         aliases: BTreeMap::new(),
+        policies: BTreeMap::new(),
         provisioned: BTreeMap::new(),
         runtime_management: BTreeMap::new(),
         versions: BTreeMap::new(),

@@ -6,11 +6,11 @@ mod unpacker;
 
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::{AccessKey, Gate, Secret, Vault};
+use access::{Gate, Vault};
 use anyhow::{Context, Result};
 use artifact::Artifacts;
 use base::clock::Clock;
@@ -33,6 +33,9 @@ use self::inside::LateEndpoints;
 use self::reset::Resettable;
 use self::unpacker::ConfinedUnpacker;
 use crate::config::{Config, Match};
+
+/// The directory of the master keys, below the data directory.
+const KEYS: &str = "keys";
 
 /// How often packages that nothing refers to any more are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
@@ -93,14 +96,15 @@ impl House {
         let (clock, dice) = (Clock::system(), Dice::system());
         let data = side.data_dir.as_path();
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&data.join("store"), clock)?);
-        let vault = Vault::open(&key_file(data)?, dice.clone())?;
-        let gate = gate(config);
+        make_key_directory(data)?;
+        let vault = Vault::open(&key_file(data), dice.clone())?;
         let unpacker = Arc::new(ConfinedUnpacker(side.client.clone()));
         let blobs = Blobs::local(&data.join("blobs"))?;
         let artifacts =
             Artifacts::open(store.clone(), blobs, unpacker, &data.join("code"), clock, dice.clone()).await?;
         let catalogue = Catalogue::open(store.clone(), clock, dice.clone()).await?;
         let catalogue = catalogue.with_code_storage(config.code_storage);
+        let gate = gate(config, &catalogue);
         let logs = Logs::open_within(store.clone(), clock, dice.clone(), config.log_limits).await?;
         let inside = Arc::new(LateEndpoints::default());
         let engine = Engine::new(EngineSetup {
@@ -189,24 +193,24 @@ impl House {
 }
 
 /// The master key's file, in a directory of its own so that a backup can leave it out.
-fn key_file(data: &Path) -> Result<std::path::PathBuf> {
-    let directory = data.join("keys");
-    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory);
-    made.with_context(|| format!("cannot make {}", directory.display()))?;
-    Ok(directory.join("master.key"))
+pub fn key_file(data: &Path) -> PathBuf {
+    data.join(KEYS).join("master.key")
 }
 
-fn gate(config: &Config) -> Gate {
-    let key = |(id, secret): &(String, String)| AccessKey {
-        id: id.clone(),
-        secret: Secret::new(secret.as_str()),
-        account: None,
-    };
+fn make_key_directory(data: &Path) -> Result<()> {
+    let directory = data.join(KEYS);
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory);
+    made.with_context(|| format!("cannot make {}", directory.display()))
+}
+
+fn gate(config: &Config, catalogue: &Catalogue) -> Gate {
     let gate = match &config.keys {
         None => Gate::open(config.account.clone()),
-        Some(keys) => Gate::closed(config.account.clone(), keys.iter().map(key)),
+        Some(keys) => Gate::closed(config.account.clone(), keys.iter().cloned()),
     };
     gate.with_region(config.region.clone())
+        .with_organization(config.organization.as_deref())
+        .with_policies(catalogue.clone())
 }
 
 /// Removes packages some time after their last reference went.

@@ -13,6 +13,7 @@ pub mod client;
 pub mod doctor;
 pub mod functions;
 pub mod invoke;
+pub mod keys;
 pub mod layers;
 pub mod logs;
 pub mod runtimes;
@@ -80,6 +81,12 @@ Examples:
   samovar logs my-function --request-id 79104eff-c5f1-41a8-8dd6-8e4d4b9a8a32
   samovar logs --all --follow --json")]
     Logs(Box<LogsArgs>),
+    /// Show the keys that environment variables are sealed under, or make a new one.
+    #[command(after_help = "\
+Examples:
+  samovar keys
+  samovar keys rotate                 with the server stopped; what it sealed is sealed anew")]
+    Keys(KeysArgs),
 }
 
 /// Flags win over `SAMOVAR_*` variables, and these over the configuration file.
@@ -90,7 +97,7 @@ Examples:
   samovar serve --data-dir /srv/samovar --region eu-central-1
   samovar serve --config /etc/samovar.toml
   samovar serve --isolation none                  without root: functions run as your own processes, without walls
-  SAMOVAR_KEYS=AKIDEXAMPLE:secret samovar serve --listen 0.0.0.0:4566
+  SAMOVAR_KEYS=AKIDEXAMPLE:secret,111111111111/AKIDOTHER:secret2 samovar serve --listen 0.0.0.0:4566
 
 The configuration file has the same names, with _ for -:
   listen = \"127.0.0.1:4566\"
@@ -273,6 +280,29 @@ pub enum RuntimesCommand {
         #[arg(long, env = "SAMOVAR_SDK_DIR", default_value = crate::config::SDK_DIR)]
         sdk_dir: PathBuf,
     },
+}
+
+/// What `samovar keys` takes.
+#[derive(Debug, Args)]
+pub struct KeysArgs {
+    /// Without one, the keys are listed.
+    #[command(subcommand)]
+    pub command: Option<KeysCommand>,
+    /// The mode of `serve` that keeps the data.
+    #[arg(long, global = true, env = "SAMOVAR_ISOLATION", value_name = "MODE", default_value = "full")]
+    pub isolation: IsolationMode,
+    /// Where the data is kept [default: that of `serve`].
+    #[arg(long, global = true, env = "SAMOVAR_DATA_DIR", value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+}
+
+/// What can be done about keys.
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub enum KeysCommand {
+    /// Make a new master key and seal every environment variable under it; the old key's file stays until you remove
+    /// it. The server must not run. Killed at any moment, it can be run again.
+    #[command(after_help = "Examples:\n  samovar keys rotate --data-dir /srv/samovar")]
+    Rotate,
 }
 
 /// Rows as left-aligned columns.

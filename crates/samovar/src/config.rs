@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use access::{AccessKey, Secret};
 use anyhow::{Context, Result, bail};
 use base::arn::{AccountId, Region};
 use base::limits;
@@ -102,9 +103,13 @@ pub struct Settings {
     /// More names that a request's Host may have, beside localhost.
     #[arg(long = "host", env = "SAMOVAR_HOSTS", value_delimiter = ',', value_name = "NAME")]
     hosts: Option<Vec<String>>,
-    /// Access keys as KEY:SECRET; only from the file or SAMOVAR_KEYS (comma-separated).
+    /// Access keys as KEY:SECRET, or ACCOUNT/KEY:SECRET for another account than the server's; only from the file
+    /// or SAMOVAR_KEYS (comma-separated).
     #[arg(skip)]
-    keys: Option<Vec<String>>,
+    keys: Option<KeyTexts>,
+    /// The organization that all accounts here belong to, for policies that ask for it [default: none].
+    #[arg(long, env = "SAMOVAR_ORGANIZATION", value_name = "ID")]
+    organization: Option<String>,
     /// Give functions an AWS endpoint of their own that reaches Samovar [default: on].
     #[arg(long, env = "SAMOVAR_FUNCTION_ENDPOINT")]
     function_endpoint: Option<Switch>,
@@ -161,6 +166,17 @@ pub struct Settings {
     log: Option<String>,
 }
 
+/// Keys with their secrets as they are configured.
+#[derive(Clone, Deserialize)]
+#[serde(transparent)]
+struct KeyTexts(Vec<String>);
+
+impl std::fmt::Debug for KeyTexts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("KeyTexts(..)")
+    }
+}
+
 /// What the server runs with.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -176,8 +192,10 @@ pub struct Config {
     pub allow_reset: bool,
     /// Further names for the Host header.
     pub hosts: Vec<String>,
-    /// Keys and their secrets; `None` takes any key (open mode).
-    pub keys: Option<Vec<(String, String)>>,
+    /// The keys that are taken; `None` takes any (open mode).
+    pub keys: Option<Vec<AccessKey>>,
+    /// The organization that all accounts belong to.
+    pub organization: Option<String>,
     /// Whether functions get an AWS endpoint.
     pub function_endpoint: bool,
     /// How near an interpreter must be.
@@ -219,7 +237,7 @@ impl Settings {
 
     fn over(self, lower: Self) -> Self {
         let variable = std::env::var(KEYS_VARIABLE).ok().filter(|text| !text.is_empty());
-        let keys = variable.map(|text| text.split(',').map(str::to_owned).collect());
+        let keys = variable.map(|text| KeyTexts(text.split(',').map(str::to_owned).collect()));
         Self {
             listen: self.listen.or(lower.listen),
             data_dir: self.data_dir.or(lower.data_dir),
@@ -229,6 +247,7 @@ impl Settings {
             require_keys: self.require_keys.or(lower.require_keys),
             hosts: self.hosts.or(lower.hosts),
             keys: keys.or(lower.keys),
+            organization: self.organization.or(lower.organization),
             function_endpoint: self.function_endpoint.or(lower.function_endpoint),
             runtime_match: self.runtime_match.or(lower.runtime_match),
             sdk_dir: self.sdk_dir.or(lower.sdk_dir),
@@ -253,8 +272,10 @@ impl Settings {
         let listen: SocketAddr = listen
             .parse()
             .with_context(|| format!("listen: {listen:?} is not ADDRESS:PORT, such as {LISTEN}"))?;
-        let keys =
-            self.keys.map(|keys| keys.iter().map(|key| pair(key)).collect::<Result<Vec<_>>>()).transpose()?;
+        let keys = self
+            .keys
+            .map(|KeyTexts(keys)| keys.iter().map(|key| access_key(key)).collect::<Result<Vec<_>>>())
+            .transpose()?;
         if self.require_keys == Some(true) && keys.is_none() {
             bail!(
                 "require_keys needs access keys: set {KEYS_VARIABLE}=KEY:SECRET or `keys` in the configuration file"
@@ -277,6 +298,7 @@ impl Settings {
             allow_reset: self.allow_reset.unwrap_or(false),
             hosts: self.hosts.unwrap_or_default(),
             keys: keys.filter(|_| closed),
+            organization: self.organization.map(organization).transpose()?,
             function_endpoint: self.function_endpoint != Some(Switch::Off),
             runtime_match: self.runtime_match.unwrap_or(Match::Nearest),
             sdk_dir: self.sdk_dir.or_else(installed_sdk),
@@ -381,11 +403,30 @@ fn size(text: &str) -> Result<u64> {
     bytes.with_context(|| format!("{text:?} is not a size such as 10GiB"))
 }
 
-fn pair(key: &str) -> Result<(String, String)> {
-    match key.split_once(':') {
-        Some((id, secret)) if !id.is_empty() && !secret.is_empty() => Ok((id.into(), secret.into())),
-        _ => bail!("keys: each is KEY:SECRET"),
+/// A key from `KEY:SECRET` or `ACCOUNT/KEY:SECRET`: no key has a slash, which ends it in a signature's scope.
+fn access_key(text: &str) -> Result<AccessKey> {
+    // What is wrong is not shown: it may be a secret.
+    let shape = "keys: each is KEY:SECRET or ACCOUNT/KEY:SECRET";
+    let (named, secret) = text.split_once(':').context(shape)?;
+    let (account, id) = match named.split_once('/') {
+        Some((account, id)) => (Some(account.parse().ok().context("keys: an account is twelve digits")?), id),
+        None => (None, named),
+    };
+    if id.is_empty() || id.contains('/') || secret.is_empty() {
+        bail!(shape);
     }
+    Ok(AccessKey { id: id.into(), secret: Secret::new(secret), account })
+}
+
+/// Source: Lambda API reference, AddPermission, `PrincipalOrgID`.
+fn organization(id: String) -> Result<String> {
+    let fits = |name: &str| {
+        (10..=32).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+    };
+    if id.strip_prefix("o-").is_some_and(fits) {
+        return Ok(id);
+    }
+    bail!("organization: {id:?} is not o- and 10 to 32 lower-case letters and digits")
 }
 
 /// The SDK directory, when `samovar runtimes install` made one at its default place.
@@ -409,6 +450,21 @@ mod tests {
         assert_eq!(config.account.as_str(), "111111111111");
         assert_eq!(config.region.as_str(), "eu-north-1");
         assert_eq!(config.listen.to_string(), LISTEN);
+    }
+
+    #[test]
+    fn keys_may_name_their_account_and_their_secrets_are_not_shown() {
+        let text = "require_keys = true\nkeys = ['AKIAONE:a:b/c', '111111111111/AKIATWO:secret2']";
+        let config = settings(text).check().expect("config");
+        let keys = config.keys.as_deref().expect("keys");
+        let told: Vec<_> = keys
+            .iter()
+            .map(|key| (&*key.id, key.secret.expose(), key.account.as_ref().map(AccountId::as_str)))
+            .collect();
+        assert_eq!(told, [("AKIAONE", "a:b/c", None), ("AKIATWO", "secret2", Some("111111111111"))]);
+        assert!(!format!("{config:?}").contains("secret2"));
+        let refused = settings("keys = ['11/AKIA:secret2']").check().expect_err("no account");
+        assert!(!format!("{refused:#}").contains("secret2"), "{refused:#}");
     }
 
     #[test]
@@ -451,6 +507,12 @@ mod tests {
             "account = '12'",
             "region = 'A B'",
             "keys = ['no-secret']",
+            "keys = ['11/AKIA:secret']",
+            "keys = ['111111111111/:secret']",
+            "keys = ['111111111111/a/b:secret']",
+            "keys = ['AKIA:']",
+            "organization = 'o-1'",
+            "organization = 'x-1234567890'",
             "require_keys = true",
             "log_retention = 2",
             "log_space = 'much'",

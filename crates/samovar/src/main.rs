@@ -24,10 +24,11 @@ fn main() -> ExitCode {
     }
 }
 
-/// `serve` must come before any thread: the launcher forks. Only the other commands get a runtime here.
+/// `serve` and `keys` must come before any thread: the launcher forks. Only the other commands get a runtime here.
 fn run(cli: Cli) -> Result<ExitCode> {
     match cli.command {
         Command::Serve(args) => serve::run(*args),
+        Command::Keys(args) => cli::keys::run(args),
         Command::Doctor(args) => cli::doctor::run(&args),
         Command::Runtimes(args) => cli::runtimes::run(args),
         Command::Functions(endpoint) => block_on(cli::functions::run(&endpoint)).map(|()| ExitCode::SUCCESS),

@@ -1,4 +1,7 @@
+use base::arn::Qualifier;
+
 use super::*;
+use crate::principal::ServiceCall;
 
 fn account(text: &str) -> AccountId {
     text.parse().unwrap()
@@ -130,4 +133,101 @@ fn one_may_do_everything_in_ones_own_account_and_nothing_elsewhere() {
          arn:aws:lambda:us-east-1:222222222222:function:f because no resource-based policy allows the \
          lambda:InvokeFunction action"
     );
+}
+
+/// The policies of resources, by ARN.
+#[derive(Debug)]
+struct Shelf(HashMap<String, Arc<Policy>>);
+
+impl ResourcePolicies for Shelf {
+    fn policy_of(&self, resource: &FunctionArn) -> Option<Arc<Policy>> {
+        self.0.get(&resource.to_string()).cloned()
+    }
+}
+
+/// A gate with policies of one statement, each of a resource.
+fn guarding<'a>(policies: impl IntoIterator<Item = (&'a FunctionArn, &'a str)>) -> Gate {
+    let read = |(resource, statement): (&FunctionArn, &str)| {
+        let document = format!(r#"{{"Statement":{{"Resource":"*",{statement}}}}}"#);
+        let revision = base::id::RevisionId::fresh(&Dice::seeded(1));
+        (resource.to_string(), Arc::new(Policy::read(&document, revision).unwrap()))
+    };
+    Gate::open(account("000000000000")).with_policies(Shelf(policies.into_iter().map(read).collect()))
+}
+
+#[test]
+fn others_may_do_what_the_policy_of_the_very_resource_allows() {
+    let function = identity().function;
+    let allow = r#""Effect":"Allow","Principal":{"AWS":"111111111111"},"Action":"lambda:InvokeFunction""#;
+    let gate = guarding([(&function, allow)]);
+    let may = |caller: &str, resource: &FunctionArn| {
+        gate.authorize(&Principal::Account(account(caller)), Call(resource.clone())).is_ok()
+    };
+    assert!(may("111111111111", &function));
+    assert!(may("222222222222", &function), "the owner needs no policy");
+    assert!(!may("333333333333", &function));
+    for qualifier in [Qualifier::Latest, Qualifier::Version(1), Qualifier::Alias("live".into())] {
+        assert!(!may("111111111111", &function.qualified(qualifier)), "what is unqualified covers no more");
+    }
+    let latest = function.qualified(Qualifier::Latest);
+    let Err(denied) = gate.authorize(&Principal::Account(account("111111111111")), Call(latest)) else {
+        panic!("let in")
+    };
+    assert!(
+        denied
+            .to_string()
+            .contains("on resource: arn:aws:lambda:us-east-1:222222222222:function:f:$LATEST b")
+    );
+}
+
+#[test]
+fn a_denial_binds_the_owner_too_who_can_still_remove_it() {
+    let function = identity().function;
+    let gate = guarding([(&function, r#""Effect":"Deny","Principal":"*","Action":"lambda:*""#)]);
+    let owner = Principal::Account(account("222222222222"));
+    let words = "with an explicit deny in a resource-based policy";
+    for caller in
+        [&owner, &Principal::Function(Arc::new(identity())), &Principal::Account(account("111111111111"))]
+    {
+        let Err(denied) = gate.authorize(caller, Call(function.clone())) else {
+            panic!("{caller} was let in")
+        };
+        assert_eq!(
+            denied.to_string(),
+            format!(
+                "User: {caller} is not authorized to perform: lambda:InvokeFunction on resource: {function} {words}"
+            )
+        );
+    }
+    let removes = |caller: &Principal| {
+        let resource = function.to_string();
+        let act = Act { action: "lambda:DeleteResourcePolicy", resource: &resource, url: None };
+        gate.permit(caller, act, &function.scope.account, gate_policy(&gate, &function).as_deref()).is_ok()
+    };
+    assert!(removes(&owner));
+    assert!(!removes(&Principal::Function(Arc::new(identity()))));
+    assert!(!removes(&Principal::Account(account("111111111111"))));
+}
+
+fn gate_policy(gate: &Gate, resource: &FunctionArn) -> Option<Arc<Policy>> {
+    gate.policies.as_ref()?.policy_of(resource)
+}
+
+#[test]
+fn a_service_has_the_rights_that_a_policy_gives_it_and_no_others() {
+    let function = identity().function;
+    let allow = r#""Effect":"Allow","Principal":{"Service":"s3.amazonaws.com"},"Action":"lambda:InvokeFunction",
+        "Condition":{"ArnLike":{"AWS:SourceArn":"arn:aws:s3:::photos"}}"#;
+    let gate = guarding([(&function, allow)]);
+    let acts_for = |bucket: &str| {
+        let service = Principal::Service(Arc::new(ServiceCall {
+            service: "s3.amazonaws.com".into(),
+            source_arn: Some(bucket.into()),
+            source_account: Some(account("222222222222")),
+            event_source_token: None,
+        }));
+        gate.authorize(&service, Call(function.clone())).is_ok()
+    };
+    assert!(acts_for("arn:aws:s3:::photos"));
+    assert!(!acts_for("arn:aws:s3:::films"), "not even in the account of the function");
 }

@@ -1,4 +1,4 @@
-//! The file that holds the master key.
+//! The file that holds the master key, and the retired ones beside it: `retired-<id>.key`.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -8,7 +8,11 @@ use std::path::{Path, PathBuf};
 use base::random::Dice;
 use rustix::fs::{AtFlags, CWD, OFlags};
 
+use super::ring::{KeyId, id_of};
 use crate::secret::KeyBytes;
+
+/// How the name of a retired key's file begins and ends; its id is between.
+const RETIRED: (&str, &str) = ("retired-", ".key");
 
 /// Why the key file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -51,25 +55,103 @@ pub enum OpenError {
     },
 }
 
+/// A key file and what tells its key from others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyFile {
+    /// The key's id.
+    pub id: KeyId,
+    /// Where it is.
+    pub path: PathBuf,
+}
+
 /// Reads the key, and makes one if there is none. Of two that make one at the same time, both read the same.
 pub(super) fn open_or_make(path: &Path, dice: &Dice) -> Result<KeyBytes, OpenError> {
-    let refused = |source| OpenError::Io { path: path.to_owned(), source };
     match open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            make(path, dice).map_err(refused)?;
-            read(open(path).map_err(refused)?, path)
+        Err(OpenError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            make(path, dice).map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
+            open(path)
         }
-        other => read(other.map_err(refused)?, path),
+        other => other,
     }
 }
 
-fn open(path: &Path) -> io::Result<File> {
-    // Non-blocking, so that a fifo in the file's place is seen for what it is.
-    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    OpenOptions::new().read(true).custom_flags(flags.bits() as i32).open(path)
+/// Reads a key that nobody but this user can have read or replaced.
+pub(super) fn open(path: &Path) -> Result<KeyBytes, OpenError> {
+    let file = handle(path)?;
+    trusted(&file, path)?;
+    read(&file, path)
 }
 
-fn read(file: File, path: &Path) -> Result<KeyBytes, OpenError> {
+/// The files of the keys that were current before the one in `key_file`, by name.
+pub(super) fn retired(key_file: &Path) -> Result<Vec<PathBuf>, OpenError> {
+    let directory = directory_of(key_file);
+    let refused = |source| OpenError::Io { path: directory.to_owned(), source };
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory).map_err(refused)? {
+        let entry = entry.map_err(refused)?;
+        let name = entry.file_name();
+        if name.to_str().is_some_and(|name| name.starts_with(RETIRED.0) && name.ends_with(RETIRED.1)) {
+            found.push(entry.path());
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// The current key's file and those of the retired ones.
+pub(super) fn list(key_file: &Path) -> Result<Vec<KeyFile>, OpenError> {
+    let paths = std::iter::once(key_file.to_owned()).chain(retired(key_file)?);
+    let mut listed: Vec<KeyFile> = Vec::new();
+    for path in paths {
+        let id = id_of(&read(&handle(&path)?, &path)?);
+        if listed.iter().all(|other| other.id != id) {
+            listed.push(KeyFile { id, path });
+        }
+    }
+    Ok(listed)
+}
+
+/// Puts a new key in the place of the one that has the id `old`, which gets a second name first.
+pub(super) fn replace(path: &Path, old: KeyId, dice: &Dice) -> Result<(), OpenError> {
+    let (begin, end) = RETIRED;
+    let retired = path.with_file_name(format!("{begin}{old}{end}"));
+    let replaced = keep_as(path, &retired).and_then(|()| {
+        let draft = draft(path, dice)?;
+        std::fs::rename(&draft, path).inspect_err(|_| drop(std::fs::remove_file(&draft)))?;
+        settle(path)
+    });
+    replaced.map_err(|source| OpenError::Io { path: path.to_owned(), source })
+}
+
+/// Gives the file a further name; one that was interrupted here has given it already.
+fn keep_as(path: &Path, name: &Path) -> io::Result<()> {
+    match rustix::fs::linkat(CWD, path, CWD, name, AtFlags::empty()) {
+        Ok(()) | Err(rustix::io::Errno::EXIST) => settle(path),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Makes the names in the file's directory durable.
+fn settle(path: &Path) -> io::Result<()> {
+    File::open(directory_of(path))?.sync_all()
+}
+
+fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+fn handle(path: &Path) -> Result<File, OpenError> {
+    // Non-blocking, so that a fifo in the file's place is seen for what it is.
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let opened = OpenOptions::new().read(true).custom_flags(flags.bits() as i32).open(path);
+    opened.map_err(|source| OpenError::Io { path: path.to_owned(), source })
+}
+
+/// Refuses a file that others can have read or replaced.
+fn trusted(file: &File, path: &Path) -> Result<(), OpenError> {
     let path = path.to_owned();
     let metadata = match file.metadata() {
         Ok(metadata) => metadata,
@@ -85,11 +167,17 @@ fn read(file: File, path: &Path) -> Result<KeyBytes, OpenError> {
     if owner != user {
         return Err(OpenError::Foreign { path, owner, user });
     }
-    let mut key = KeyBytes([0; 32]);
-    match (&file).read_exact(&mut key.0) {
-        Ok(()) if metadata.len() == 32 => Ok(key),
-        Ok(()) => Err(OpenError::Shape { path }),
+    Ok(())
+}
+
+fn read(mut file: &File, path: &Path) -> Result<KeyBytes, OpenError> {
+    let (mut key, mut more) = (KeyBytes([0; 32]), [0]);
+    let path = path.to_owned();
+    match file.read_exact(&mut key.0).and_then(|()| file.read(&mut more)) {
+        Ok(0) => Ok(key),
+        Ok(_) => Err(OpenError::Shape { path }),
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(OpenError::Shape { path }),
+        Err(error) if error.kind() == io::ErrorKind::IsADirectory => Err(OpenError::Shape { path }),
         Err(source) => Err(OpenError::Io { path, source }),
     }
 }
@@ -97,21 +185,22 @@ fn read(file: File, path: &Path) -> Result<KeyBytes, OpenError> {
 /// Writes a key beside `path` and links it into its place when it is whole and durable. A key that appeared
 /// there meanwhile is kept.
 fn make(path: &Path, dice: &Dice) -> io::Result<()> {
-    let directory = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
+    let draft = draft(path, dice)?;
+    let made = match rustix::fs::linkat(CWD, &draft, CWD, path, AtFlags::empty()) {
+        Ok(()) | Err(rustix::io::Errno::EXIST) => settle(path),
+        Err(error) => Err(error.into()),
     };
-    let mut name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_owned();
-    name.push(format!(".{}", dice.hex::<8>()));
-    let draft = directory.join(name);
-    let made = write(&draft, dice).and_then(|()| {
-        match rustix::fs::linkat(CWD, &draft, CWD, path, AtFlags::empty()) {
-            Ok(()) | Err(rustix::io::Errno::EXIST) => File::open(directory)?.sync_all(),
-            Err(error) => Err(error.into()),
-        }
-    });
     let removed = std::fs::remove_file(&draft);
     made.and(removed)
+}
+
+/// A new key, whole and durable, in a file beside `path`.
+fn draft(path: &Path, dice: &Dice) -> io::Result<PathBuf> {
+    let mut name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_owned();
+    name.push(format!(".{}", dice.hex::<8>()));
+    let draft = path.with_file_name(name);
+    write(&draft, dice).inspect_err(|_| drop(std::fs::remove_file(&draft)))?;
+    Ok(draft)
 }
 
 fn write(draft: &Path, dice: &Dice) -> io::Result<()> {

@@ -113,7 +113,7 @@ fn of_many_that_make_the_key_file_all_read_the_same_key() {
     let path = directory.path().join("key");
     let ids: Vec<_> = std::thread::scope(|scope| {
         let openers: Vec<_> =
-            (0..8).map(|_| scope.spawn(|| Vault::open(&path, Dice::system()).unwrap().keys.id)).collect();
+            (0..8).map(|_| scope.spawn(|| Vault::open(&path, Dice::system()).unwrap().current())).collect();
         openers.into_iter().map(|opener| opener.join().unwrap()).collect()
     });
     assert!(ids.iter().all(|id| *id == ids[0]));
@@ -144,4 +144,73 @@ fn a_key_file_that_cannot_be_trusted_is_refused() {
     fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
     assert!(matches!(open(&path), OpenError::Shape { .. }));
     assert!(matches!(open(&directory.path().join("no/key")), OpenError::Io { .. }));
+}
+
+/// The names in the directory of the key file.
+fn names(directory: &Path) -> Vec<String> {
+    let name = |entry: std::io::Result<fs::DirEntry>| entry.unwrap().file_name().into_string().unwrap();
+    let mut names: Vec<_> = fs::read_dir(directory).unwrap().map(name).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_new_master_key_seals_and_the_old_one_still_opens_until_it_is_removed() {
+    let (directory, first) = a_vault();
+    let path = directory.path().join("key");
+    let f = function("f", "000000000000");
+    let variables = BTreeMap::from([("KEY".into(), "hunter2".into())]);
+    let sealed = first.seal_environment(&f, &variables);
+    let expires = Timestamp::from_millis(1_000_000);
+    let signature = first.sign_link("GET", "/code/x", expires);
+
+    let second = first.rotate(&path).unwrap();
+    assert_ne!(second.current(), first.current());
+    let retired = format!("retired-{}.key", first.current());
+    assert_eq!(names(directory.path()), ["key", &retired]);
+    assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o600);
+    let ids: Vec<_> = Vault::list(&path).unwrap().into_iter().map(|key| key.id).collect();
+    assert_eq!(ids, [second.current(), first.current()]);
+    assert_eq!(second.open_environment(&f, &sealed).unwrap(), variables);
+    assert_eq!(second.verify_link("GET", "/code/x", expires, &signature, expires), Ok(()));
+
+    let resealed = second.reseal_environment(&f, &sealed).unwrap().expect("it was sealed under the old key");
+    assert_eq!(second.reseal_environment(&f, &resealed), Ok(None), "once is enough");
+    assert_eq!(second.reseal_environment(&function("g", "000000000000"), &sealed), Err(VaultError::Forged));
+    assert_eq!(resealed.0[HEAD..], sealed.0[HEAD..], "what the data key encrypts stays");
+    fs::remove_file(directory.path().join(retired)).unwrap();
+    let third = Vault::open(&path, Dice::system()).unwrap();
+    assert_eq!(third.open_environment(&f, &resealed).unwrap(), variables);
+    assert_eq!(third.open_environment(&f, &sealed), Err(VaultError::OtherKey));
+    assert_eq!(third.reseal_environment(&f, &sealed), Err(VaultError::OtherKey));
+    assert_eq!(third.verify_link("GET", "/code/x", expires, &signature, expires), Err(LinkError::Forged));
+}
+
+#[test]
+fn a_rotation_that_was_interrupted_loses_nothing_and_can_be_repeated() {
+    let (directory, first) = a_vault();
+    let path = directory.path().join("key");
+    let sealed = first.seal(b"here", b"hello");
+    // As far as the second name of the old key.
+    let retired = directory.path().join(format!("retired-{}.key", first.current()));
+    fs::hard_link(&path, &retired).unwrap();
+    let again = Vault::open(&path, Dice::system()).unwrap();
+    assert_eq!(again.current(), first.current());
+    assert_eq!(Vault::list(&path).unwrap().len(), 1, "it is one key");
+    assert_eq!(again.open_sealed(b"here", &sealed).unwrap(), b"hello");
+    let second = again.rotate(&path).unwrap();
+    let third = second.rotate(&path).unwrap();
+    assert_eq!(Vault::list(&path).unwrap().len(), 3);
+    assert_eq!(third.open_sealed(b"here", &sealed).unwrap(), b"hello");
+    assert!(format!("{third:?}").starts_with("Vault(key "));
+}
+
+#[test]
+fn a_retired_key_that_cannot_be_trusted_is_refused_too() {
+    let (directory, first) = a_vault();
+    let path = directory.path().join("key");
+    first.rotate(&path).unwrap();
+    let retired = directory.path().join(format!("retired-{}.key", first.current()));
+    fs::set_permissions(&retired, fs::Permissions::from_mode(0o644)).unwrap();
+    assert!(matches!(Vault::open(&path, Dice::system()), Err(OpenError::Exposed { .. })));
 }

@@ -9,11 +9,10 @@ use serde::{Deserialize, Serialize};
 use store::{Key, Revision};
 
 use super::{VERSION, decode, encode};
+use crate::CatalogueError;
 use crate::code_signing::{CodeSigningConfig, CodeSigningKey, Untrusted};
-use crate::follower::Event;
-use crate::root::{Differences, PartChange, Root};
+use crate::root::Root;
 use crate::snapshot::{Shelves, Snapshot};
-use crate::{CatalogueError, CodeRef};
 
 impl Root for CodeSigningConfig {
     const KIND: &'static str = "code-signing-config";
@@ -57,22 +56,6 @@ impl Root for CodeSigningConfig {
             last_modified: record.last_modified,
             tags: record.tags,
         })
-    }
-
-    fn with_parts_of(self, _: &Self) -> Self {
-        self
-    }
-
-    fn differences(_: Option<&Self>, _: Option<&Self>, _: &mut Differences) {}
-
-    fn take_over(&mut self, _: &PartChange<'_>) -> Result<(), CatalogueError> {
-        Ok(())
-    }
-
-    fn codes(&self, _: &mut dyn FnMut(&CodeRef)) {}
-
-    fn event(_: &CodeSigningKey, _: bool) -> Option<Event> {
-        None
     }
 
     fn shelves(snapshot: &Snapshot) -> &Shelves<Self> {

@@ -18,7 +18,8 @@ use crate::root::{Differences, Part, PartChange, Root};
 use crate::snapshot::{Shelves, Snapshot};
 use crate::{
     Alias, CatalogueError, CodeRef, EventInvokeConfig, Function, FunctionKey, FunctionUrl, LastUpdate,
-    ProvisionedConcurrency, Published, Reason, RecursiveLoop, RuntimeManagement, State, Usage, Version,
+    Policy, ProvisionedConcurrency, Published, Reason, RecursiveLoop, RuntimeManagement, State, Usage,
+    Version,
 };
 
 impl Root for Function {
@@ -74,6 +75,7 @@ impl Root for Function {
             event_invoke: BTreeMap::new(),
             urls: BTreeMap::new(),
             aliases: BTreeMap::new(),
+            policies: BTreeMap::new(),
             provisioned: BTreeMap::new(),
             runtime_management: BTreeMap::new(),
             versions: BTreeMap::new(),
@@ -85,6 +87,7 @@ impl Root for Function {
             event_invoke: older.event_invoke.clone(),
             urls: older.urls.clone(),
             aliases: older.aliases.clone(),
+            policies: older.policies.clone(),
             provisioned: older.provisioned.clone(),
             runtime_management: older.runtime_management.clone(),
             versions: older.versions.clone(),
@@ -97,6 +100,7 @@ impl Root for Function {
         told.add::<EventInvokeConfig>(old.map(|it| &it.event_invoke), new.map(|it| &it.event_invoke));
         told.add::<FunctionUrl>(old.map(|it| &it.urls), new.map(|it| &it.urls));
         told.add::<Alias>(old.map(|it| &it.aliases), new.map(|it| &it.aliases));
+        told.add::<Policy>(old.map(|it| &it.policies), new.map(|it| &it.policies));
         told.add::<ProvisionedConcurrency>(old.map(|it| &it.provisioned), new.map(|it| &it.provisioned));
         told.add::<RuntimeManagement>(
             old.map(|it| &it.runtime_management),
@@ -110,6 +114,7 @@ impl Root for Function {
             EventInvokeConfig::KIND => part.among(&self.key, &mut self.event_invoke),
             FunctionUrl::KIND => part.among(&self.key, &mut self.urls),
             Alias::KIND => part.among(&self.key, &mut self.aliases),
+            Policy::KIND => part.among(&self.key, &mut self.policies),
             ProvisionedConcurrency::KIND => part.among(&self.key, &mut self.provisioned),
             RuntimeManagement::KIND => part.among(&self.key, &mut self.runtime_management),
             Version::KIND => part.among(&self.key, &mut self.versions),

@@ -13,11 +13,10 @@ use store::{Key, Revision};
 
 use self::settings::SettingsRecord;
 use super::{VERSION, decode, encode};
-use crate::follower::Event;
+use crate::CatalogueError;
 use crate::mapping::{Mapping, MappingKey, MappingState, Source, Start};
-use crate::root::{Differences, PartChange, Root};
+use crate::root::Root;
 use crate::snapshot::{Shelves, Snapshot};
-use crate::{CatalogueError, CodeRef};
 
 impl Root for Mapping {
     const KIND: &'static str = "event-source-mapping";
@@ -71,22 +70,6 @@ impl Root for Mapping {
             last_modified: record.last_modified,
             tags: record.tags,
         })
-    }
-
-    fn with_parts_of(self, _: &Self) -> Self {
-        self
-    }
-
-    fn differences(_: Option<&Self>, _: Option<&Self>, _: &mut Differences) {}
-
-    fn take_over(&mut self, _: &PartChange<'_>) -> Result<(), CatalogueError> {
-        Ok(())
-    }
-
-    fn codes(&self, _: &mut dyn FnMut(&CodeRef)) {}
-
-    fn event(_: &MappingKey, _: bool) -> Option<Event> {
-        None
     }
 
     fn shelves(snapshot: &Snapshot) -> &Shelves<Self> {

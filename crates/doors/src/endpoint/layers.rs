@@ -93,7 +93,7 @@ where
 fn is_operator(gate: &Gate, principal: &Principal) -> bool {
     match principal {
         Principal::Account(account) => gate.is_open() || account == gate.account(),
-        Principal::Function(_) => false,
+        Principal::Function(_) | Principal::Service(_) => false,
     }
 }
 

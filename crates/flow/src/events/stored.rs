@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::{FunctionIdentity, Principal};
+use access::{FunctionIdentity, Principal, ServiceCall};
 use base::arn::{AccountId, FunctionArn, Scope};
 use base::clock::Timestamp;
 use base::id::RequestId;
@@ -167,7 +167,20 @@ struct SettingsRecord {
 #[serde(rename_all = "snake_case")]
 enum PrincipalRecord {
     Account(AccountId),
-    Function { version: String, role: Arc<str>, session: Arc<str> },
+    Function {
+        version: String,
+        role: Arc<str>,
+        session: Arc<str>,
+    },
+    Service {
+        service: Arc<str>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        source_arn: Option<Arc<str>>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        source_account: Option<AccountId>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        event_source_token: Option<Arc<str>>,
+    },
 }
 
 impl PrincipalRecord {
@@ -179,6 +192,11 @@ impl PrincipalRecord {
                 role: Arc::clone(&identity.role),
                 session: Arc::clone(&identity.session),
             },
+            Principal::Service(call) => {
+                let ServiceCall { service, source_arn, source_account, event_source_token } =
+                    ServiceCall::clone(call);
+                Self::Service { service, source_arn, source_account, event_source_token }
+            }
         }
     }
 
@@ -189,6 +207,14 @@ impl PrincipalRecord {
                 let function = arn(&version)?;
                 let scope = function.scope.clone();
                 Principal::Function(Arc::new(FunctionIdentity { scope, function, role, session }))
+            }
+            Self::Service { service, source_arn, source_account, event_source_token } => {
+                Principal::Service(Arc::new(ServiceCall {
+                    service,
+                    source_arn,
+                    source_account,
+                    event_source_token,
+                }))
             }
         })
     }
@@ -262,6 +288,29 @@ pub(super) mod tests {
             {"version":1,"id":"00000000-0000-0000-0000-000000000007","principal":{"function":{"version":"arn:aws:lambda:us-east-1:000000000000:function:f:live","role":"r","session":"g"}},"requested":"arn:aws:lambda:us-east-1:000000000000:function:f:live","trace":"Root=1-6b0cc900-c15c0289ec2d0a9167ec8e65;Parent=5e5532fbeea293f8;Sampled=0;Lineage=1:e7b3a0ee:0","accepted":1,"due":2,"attempts":0,"settings":{"retries":2,"age_seconds":21600,"on_success":"s","on_failure":"n","dead_letter":"d","role":"r"}}
             {"a":
             1}"#]].assert_eq(&read(&full));
+    }
+
+    #[test]
+    fn services_are_who_they_were() {
+        let service = |source_arn: Option<&str>| {
+            Principal::Service(Arc::new(ServiceCall {
+                service: "s3.amazonaws.com".into(),
+                source_arn: source_arn.map(Into::into),
+                source_account: source_arn.map(|_| "000000000000".parse().unwrap()),
+                event_source_token: None,
+            }))
+        };
+        for (principal, expected) in [
+            (service(None), r#"{"service":{"service":"s3.amazonaws.com"}}"#),
+            (
+                service(Some("arn:aws:s3:::b")),
+                r#"{"service":{"service":"s3.amazonaws.com","source_arn":"arn:aws:s3:::b","source_account":"000000000000"}}"#,
+            ),
+        ] {
+            assert_eq!(serde_json::to_string(&PrincipalRecord::of(&principal)).unwrap(), expected);
+            let event = Event { principal, ..an_event() };
+            assert_eq!(Event::read(&event.write()).unwrap(), event);
+        }
     }
 
     #[test]

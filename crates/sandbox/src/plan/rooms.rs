@@ -102,15 +102,22 @@ pub fn tmp_bytes(size: Mib) -> u64 {
 
 /// One layer is shown as it is; several are stacked, the last on top. When the interpreter lives below `/opt`,
 /// the shared root's own `/opt`, which has a place for it, goes to the bottom of the stack.
+///
+/// Layers of one content share a directory, and overlayfs refuses a directory that comes twice (`ELOOP`).
 fn opt(layers: &[String], keep_places: bool) -> Option<RoomStep> {
     let at = inside("opt");
-    match layers {
+    let mut topmost: Vec<&String> = Vec::new();
+    for layer in layers.iter().rev() {
+        if !topmost.contains(&layer) {
+            topmost.push(layer);
+        }
+    }
+    match topmost[..] {
         [] => None,
         [only] if !keep_places => Some(RoomStep::Show { source: code(only), at }),
-        several => {
+        _ => {
             let bottom = keep_places.then(|| format!("{ROOT}/opt"));
-            let lower: Vec<_> =
-                several.iter().rev().map(|layer| format!("{CODE}/{layer}")).chain(bottom).collect();
+            let lower: Vec<_> = topmost.iter().map(|layer| format!("{CODE}/{layer}")).chain(bottom).collect();
             Some(RoomStep::Stack { lower: lower.join(":"), at })
         }
     }
@@ -191,6 +198,18 @@ mod tests {
             opt(&spec(&["a", "b"]).layers, false),
             Some(RoomStep::Stack { lower: "/code/b:/code/a".into(), at })
         );
+    }
+
+    #[test]
+    fn layers_of_one_content_lie_in_the_stack_once_where_they_hide_the_most() {
+        let at = PathBuf::from("/root/opt");
+        for (layers, expected) in [
+            (&["a", "a"][..], RoomStep::Show { source: "/code/a".into(), at: at.clone() }),
+            (&["a", "b", "a"], RoomStep::Stack { lower: "/code/a:/code/b".into(), at: at.clone() }),
+            (&["a", "b", "b"], RoomStep::Stack { lower: "/code/b:/code/a".into(), at: at.clone() }),
+        ] {
+            assert_eq!(opt(&spec(layers).layers, false), Some(expected), "{layers:?}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod concurrency;
 mod event_invoke;
 pub(crate) mod layers;
 pub(crate) mod mappings;
+mod policies;
 mod runtime;
 mod tags;
 mod urls;
@@ -23,6 +24,7 @@ use wire::error::ServiceError;
 use wire::lambda::exception;
 
 pub(crate) use self::concurrency::no_capacity_provider;
+pub(crate) use self::policies::PolicyRefusal;
 use super::checks::Refusal;
 use super::names::NameError;
 

@@ -232,3 +232,101 @@ fn unbuilt(service: &Service, operation: Option<&Operation>, answer: &Answer) ->
     };
     if expected { Ok(Outcome::Unbuilt) } else { Err(format!("501 for what is built: {message}")) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::json::Json;
+    use super::*;
+
+    fn judged(
+        operation: &str,
+        kind: Kind,
+        status: u16,
+        code: Option<&str>,
+        body: &str,
+    ) -> Result<Outcome, String> {
+        let world = World::new(Vec::new(), 0).expect("the models are in the repository");
+        let service = world.service("lambda").expect("Lambda has a model");
+        let input = vec![("FunctionName".to_owned(), Json::text("anise"))];
+        let operation = service.operation(operation).expect("an operation");
+        let request = Request { kind, ..Request::bind(service, operation, input).expect("a request") };
+        let mut headers = Vec::new();
+        if kind != Kind::Broken {
+            headers.push(("x-amzn-requestid".to_owned(), "1".to_owned()));
+        }
+        headers.extend(code.map(|code| ("x-amzn-errortype".to_owned(), code.to_owned())));
+        judge(&world, &request, &Ok(Answer { status, headers, body: body.as_bytes().to_vec() }))
+    }
+
+    #[test]
+    fn an_answer_is_what_the_model_says_or_a_finding() {
+        use Outcome::{Invalid, Refused, Success, Unbuilt, Unknown};
+        let missing = Some("ResourceNotFoundException");
+        let unbuilt = Some("NotImplementedException");
+        let durable = r#"{"message":"Samovar does not implement the operation StopDurableExecution"}"#;
+        for (operation, kind, status, code, body, expected) in [
+            ("GetFunction", Kind::Valid, 200, None, "{}", Ok(Success)),
+            ("GetFunction", Kind::Valid, 201, None, "{}", Err("status 201")),
+            ("GetFunction", Kind::Valid, 200, None, "", Err("no JSON")),
+            ("GetFunction", Kind::Valid, 200, None, r#"{"Tea":1}"#, Err("no member Tea")),
+            (
+                "GetFunction",
+                Kind::Valid,
+                200,
+                None,
+                r#"{"Configuration":{"MemorySize":"128"}}"#,
+                Err("not a integer"),
+            ),
+            (
+                "GetFunction",
+                Kind::Valid,
+                200,
+                None,
+                r#"{"Configuration":{"State":"Tea"}}"#,
+                Err("which the model lacks"),
+            ),
+            ("GetFunctionUrlConfig", Kind::Valid, 200, None, "{}", Err("lacks ")),
+            ("DeleteAlias", Kind::Valid, 204, None, "", Ok(Success)),
+            ("GetFunction", Kind::Mutated, 404, missing, r#"{"Message":"no"}"#, Ok(Refused)),
+            ("GetFunction", Kind::Mutated, 400, missing, r#"{"Message":"no"}"#, Err("instead of 404")),
+            ("GetFunction", Kind::Mutated, 404, missing, "{}", Err("no message")),
+            ("GetFunction", Kind::Mutated, 404, None, r#"{"Message":"no"}"#, Err("no code")),
+            (
+                "GetFunction",
+                Kind::Mutated,
+                400,
+                Some("TeaException"),
+                r#"{"Message":"no"}"#,
+                Err("no error of"),
+            ),
+            (
+                "GetFunction",
+                Kind::Mutated,
+                400,
+                Some("ValidationException"),
+                r#"{"message":"no"}"#,
+                Ok(Invalid),
+            ),
+            (
+                "GetFunction",
+                Kind::Valid,
+                500,
+                Some("ServiceException"),
+                r#"{"Message":"no"}"#,
+                Err("status 500"),
+            ),
+            ("StopDurableExecution", Kind::Valid, 501, unbuilt, durable, Ok(Unbuilt)),
+            ("GetFunction", Kind::Valid, 501, unbuilt, durable, Err("for what is built")),
+            ("GetFunction", Kind::Broken, 400, None, "", Ok(Unknown)),
+            ("GetFunction", Kind::Broken, 500, None, "", Err("no request id")),
+        ] {
+            match (judged(operation, kind, status, code, body), expected) {
+                (Ok(outcome), Ok(expected)) => assert_eq!(outcome, expected, "{operation} {status} {body}"),
+                (Err(wrong), Err(expected)) => {
+                    assert!(wrong.contains(expected), "{operation} {status}: {wrong}")
+                }
+                (came, _) => panic!("{operation} {status} {body}: {came:?}"),
+            }
+        }
+    }
+}

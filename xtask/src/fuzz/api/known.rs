@@ -92,7 +92,10 @@ pub fn value(world: &World, shape: &str, member: &str, dice: &mut Dice) -> Optio
         "LayerNameOrArn" if dice.chance(80) => dice.pick(&LAYERS).to_owned(),
         "LayerNameOrArn" => layer(dice),
         "LayerVersionArn" => learned("layer").unwrap_or_else(|| format!("{}:{}", layer(dice), 1)),
-        "LayerVersionNumber" => return Some(Json::Raw(dice.pick(&NUMBERS[..4]).to_owned())),
+        "LayerVersionNumber" => {
+            let number = dice.pick(&NUMBERS[..4]).to_owned();
+            return Some(Json::Raw(learned("layer version").unwrap_or(number)));
+        }
         "RoleArn" => ROLE.into(),
         "CodeSigningConfigArn" => learned("signing")?,
         "UUIDString" => learned("mapping").unwrap_or_else(|| "00000000-0000-0000-0000-000000000000".into()),

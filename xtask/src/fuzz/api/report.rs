@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use super::client::{Answer, Silence};
 use super::judge::Outcome;
 use super::request::{Kind, Request};
+use super::world::Service;
 
 /// Bytes that are shown of a body.
 const SHOWN: usize = 3_000;
@@ -32,7 +33,7 @@ struct Finding {
 
 impl Report {
     pub fn count(&mut self, request: &Request, outcome: Outcome, came: &Result<Answer, Silence>) {
-        *self.outcomes.entry((request.operation.clone(), outcome)).or_default() += 1;
+        *self.outcomes.entry((name(request), outcome)).or_default() += 1;
         if request.kind != Kind::Valid {
             return;
         }
@@ -40,7 +41,7 @@ impl Report {
         self.valid.1 += u64::from(outcome == Outcome::Invalid);
         if let (Outcome::Invalid | Outcome::Refused | Outcome::Unbuilt, Ok(answer)) = (outcome, came) {
             let said: String = String::from_utf8_lossy(&answer.body).chars().take(REFUSAL).collect();
-            *self.refusals.entry(request.operation.clone()).or_default().entry(said).or_default() += 1;
+            *self.refusals.entry(name(request)).or_default().entry(said).or_default() += 1;
         }
     }
 
@@ -48,7 +49,7 @@ impl Report {
     pub fn find(&mut self, number: u64, request: &Request, came: &Result<Answer, Silence>, wrong: &str) {
         let told =
             |wrong: &str| wrong.chars().filter(|char| !char.is_ascii_digit()).take(160).collect::<String>();
-        let key = format!("{}: {}", request.operation, told(wrong));
+        let key = format!("{}: {}", name(request), told(wrong));
         let finding = self.findings.entry(key).or_insert_with(|| Finding {
             times: 0,
             text: format!("{wrong}\n{}", shown(number, request, came)),
@@ -93,7 +94,7 @@ impl Report {
     }
 
     /// How requests ended, and which of these operations never worked, with what they mostly said.
-    pub fn summary<'a>(&self, built: impl Iterator<Item = &'a String>) -> String {
+    pub fn summary(&self, services: &[Service]) -> String {
         let mut text = String::new();
         for outcome in
             [Outcome::Success, Outcome::Refused, Outcome::Invalid, Outcome::Unbuilt, Outcome::Unknown]
@@ -103,8 +104,11 @@ impl Report {
             let _ = write!(text, "{outcome:?} {count}   ");
         }
         let _ = write!(text, "valid ones refused by the front end {:.2} %", self.invalid_percent());
-        for name in built.filter(|name| !self.outcomes.contains_key(&((*name).clone(), Outcome::Success))) {
-            let why = self.refusals.get(name).and_then(|said| said.iter().max_by_key(|(_, count)| **count));
+        let built = services.iter().flat_map(|service| {
+            service.built.operations.iter().map(|operation| format!("{}.{operation}", service.name))
+        });
+        for name in built.filter(|name| !self.outcomes.contains_key(&(name.clone(), Outcome::Success))) {
+            let why = self.refusals.get(&name).and_then(|said| said.iter().max_by_key(|(_, count)| **count));
             let why = why.map_or("never asked validly", |(said, _)| said.as_str());
             let _ = write!(text, "\n  {name} never worked: {why}");
         }
@@ -120,6 +124,11 @@ impl Report {
         }
         text
     }
+}
+
+/// Two services may have operations of one name.
+fn name(request: &Request) -> String {
+    format!("{}.{}", request.service, request.operation)
 }
 
 /// A request and its answer.

@@ -120,8 +120,12 @@ impl Learned {
         match answer {
             Value::Object(members) => {
                 for (name, value) in members {
-                    match (TOLD.iter().find(|(told, _)| told == name), value.as_str()) {
-                        (Some((_, kind)), Some(text)) => self.keep(kind, text),
+                    match (TOLD.iter().find(|(told, _)| told == name), value) {
+                        (Some((_, kind)), Value::String(text)) => self.keep(kind, text),
+                        // Versions of functions are texts, those of layers are numbers.
+                        (None, Value::Number(number)) if name == "Version" => {
+                            self.keep("layer version", &number.to_string());
+                        }
                         _ => self.read(value),
                     }
                 }
