@@ -183,6 +183,12 @@ impl Gate {
         Ok(Authorized { principal: caller.clone(), request })
     }
 
+    /// A request that was let in before and has been stored since. Nobody is asked again: what was accepted is done,
+    /// as AWS does it.
+    pub fn readmit<T>(&self, caller: &Principal, request: T) -> Authorized<T> {
+        Authorized { principal: caller.clone(), request }
+    }
+
     /// The same decision about a resource of `owner` that is no function, under the policy that it has.
     pub fn permit(
         &self,

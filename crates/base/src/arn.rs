@@ -175,6 +175,19 @@ impl fmt::Display for FunctionArn {
     }
 }
 
+impl FromStr for FunctionArn {
+    type Err = NameError;
+
+    /// Accepts a full ARN, with or without qualifier, and nothing shorter.
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        let error = || NameError::Function(text.into());
+        let FunctionRef { region, account, name, qualifier } = text.parse()?;
+        let (Some(region), Some(account)) = (region, account) else { return Err(error()) };
+        let qualifier = qualifier.map(|text| Qualifier::parse(&text)).transpose()?;
+        Ok(Self { scope: Scope { account, region }, name, qualifier })
+    }
+}
+
 /// A function as requests name it: bare, partial or full ARN, with or without qualifier.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FunctionRef {
@@ -330,6 +343,23 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(Qualifier::parse(text).ok(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_function_arn_is_read_and_written() {
+        for text in [
+            "arn:aws:lambda:us-east-1:123456789012:function:f",
+            "arn:aws:lambda:us-east-1:123456789012:function:f:$LATEST",
+            "arn:aws:lambda:us-east-1:123456789012:function:f:7",
+            "arn:aws:lambda:us-east-1:123456789012:function:f:live",
+        ] {
+            assert_eq!(text.parse::<FunctionArn>().expect(text).to_string(), text);
+        }
+        for text in
+            ["f", "123456789012:function:f", "arn:aws:lambda:us-east-1:123456789012:function:f:$latest"]
+        {
+            assert!(text.parse::<FunctionArn>().is_err(), "{text}");
         }
     }
 

@@ -23,6 +23,16 @@ pub const STREAM_PIECES: usize = 4;
 /// Largest asynchronous request payload, in bytes. Source: Lambda quotas, since October 2025.
 pub const ASYNC_REQUEST_BYTES: usize = 1024 * 1024;
 
+/// Largest payload of the old InvokeAsync, in bytes. Source: recorded refusal.
+pub const OLD_ASYNC_REQUEST_BYTES: usize = 262_144;
+
+/// Asynchronous events that run at once, beyond one of each function. Ours: half of an account's concurrency, so that
+/// callers who wait find room.
+pub const EVENTS_AT_ONCE: usize = 512;
+
+/// Those of them that are of one function. Ours.
+pub const FUNCTION_EVENTS_AT_ONCE: usize = 32;
+
 /// Largest client context, in bytes of base64 text. Source: Lambda API reference, Invoke.
 pub const CLIENT_CONTEXT_BYTES: usize = 3583;
 

@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use base::clock::Clock;
 use base::id::RequestId;
-use base::limits::{
-    ASYNC_REQUEST_BYTES, CREATE_REQUEST_BYTES, INLINE_BYTES, REQUEST_BYTES, SYNC_REQUEST_BYTES,
-};
+use base::limits::{CREATE_REQUEST_BYTES, INLINE_BYTES, REQUEST_BYTES, SYNC_REQUEST_BYTES};
 use futures_util::FutureExt;
 use http::StatusCode;
 use hyper::body::Incoming;
@@ -86,7 +84,7 @@ where
         let protocol = service.protocol;
         let read = async {
             let route = route::operation(service, &head)?;
-            let limit = limit(&route, &head);
+            let limit = limit(&route);
             let _room = entry.room().take(body::most(&body, limit)).await;
             let body = body::read(body, limit).await.map_err(|error| unread(&route, &error))?;
             let (entry, now) = (Arc::clone(entry), self.clock.now());
@@ -147,10 +145,10 @@ fn broken(error: &dyn std::fmt::Display) -> ServiceError {
 }
 
 /// Largest body of an operation, in bytes.
-fn limit(route: &Route, head: &Head) -> usize {
+fn limit(route: &Route) -> usize {
     match route.operation.name {
-        "Invoke" if head.header("x-amz-invocation-type") == Some("Event") => ASYNC_REQUEST_BYTES,
-        "Invoke" | "InvokeWithResponseStream" => SYNC_REQUEST_BYTES,
+        // Events may have less; who sends too much is told how much it was.
+        "Invoke" | "InvokeAsync" | "InvokeWithResponseStream" => SYNC_REQUEST_BYTES,
         "CreateFunction" | "UpdateFunctionCode" | "PublishLayerVersion" => CREATE_REQUEST_BYTES,
         _ => REQUEST_BYTES,
     }

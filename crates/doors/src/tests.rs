@@ -153,6 +153,7 @@ impl api::Lambda for Echo {
         get_provisioned_concurrency_config(GetProvisionedConcurrencyConfigRequest) -> api::GetProvisionedConcurrencyConfigResponse;
         get_resource_policy(GetResourcePolicyRequest) -> api::GetResourcePolicyResponse;
         get_runtime_management_config(GetRuntimeManagementConfigRequest) -> api::GetRuntimeManagementConfigResponse;
+        invoke_async(InvokeAsyncRequest) -> api::InvokeAsyncResponse;
         list_aliases(ListAliasesRequest) -> api::ListAliasesResponse;
         list_code_signing_configs(ListCodeSigningConfigsRequest) -> api::ListCodeSigningConfigsResponse;
         list_event_source_mappings(ListEventSourceMappingsRequest) -> api::ListEventSourceMappingsResponse;

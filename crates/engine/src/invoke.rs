@@ -60,6 +60,8 @@ pub struct Reply<P = Bytes> {
     pub executed_version: Qualifier,
     /// Present when the function failed, and had not begun to answer.
     pub function_error: Option<FunctionError>,
+    /// Whether the error is Samovar's and not the function's: the sandbox went while it ran.
+    pub broken: bool,
     /// The function's result, or its error as JSON.
     pub payload: P,
     /// The trace header.
@@ -208,14 +210,15 @@ impl Job {
     /// Answers the caller; only the first answer counts.
     pub fn reply(&mut self, answer: Answer) {
         let Some(caller) = self.caller.take() else { return };
+        let broken = matches!(answer, Answer::Fault(Fault::Sandbox));
         let (content_type, payload, error) = match answer {
             Answer::Response { content_type, body } => (content_type.unwrap_or(UNNAMED), body, None),
             Answer::Error { body, .. } => (JSON, body, Some(FunctionError::Unhandled)),
             Answer::Fault(fault) => (JSON, fault.payload(self.invocation.id), Some(FunctionError::Unhandled)),
         };
         match caller {
-            Caller::Whole(asked) => self.send(asked, payload, error),
-            Caller::Flowing(asked) => self.send(asked, Flow::whole(content_type, payload), error),
+            Caller::Whole(asked) => self.send(asked, payload, error, broken),
+            Caller::Flowing(asked) => self.send(asked, Flow::whole(content_type, payload), error, broken),
         }
     }
 
@@ -225,17 +228,18 @@ impl Job {
         if let Some(Caller::Flowing(asked)) =
             self.caller.take_if(|caller| matches!(caller, Caller::Flowing(_)))
         {
-            self.send(asked, flow, None);
+            self.send(asked, flow, None, false);
         }
         sink
     }
 
-    fn send<P>(&mut self, asked: Asked<P>, payload: P, function_error: Option<FunctionError>) {
+    fn send<P>(&mut self, asked: Asked<P>, payload: P, function_error: Option<FunctionError>, broken: bool) {
         let Invocation { version, trace, .. } = &self.invocation;
         let (executed_version, trace) = (version.qualifier.clone(), trace.to_string());
         let (end, ended) = oneshot::channel();
         self.end = Some(end);
-        let _ = asked.send(Ok(Reply { executed_version, function_error, payload, trace, end: ended }));
+        let _ =
+            asked.send(Ok(Reply { executed_version, function_error, broken, payload, trace, end: ended }));
     }
 
     /// Gives the permit back and tells whoever waits that log and report are written.

@@ -46,6 +46,20 @@ impl TraceHeader {
     }
 }
 
+impl TraceHeader {
+    /// The header of a run that was put off, from its stored form: the text that `Display` gives. Adds no hop.
+    pub fn stored(text: &str) -> Option<Self> {
+        let Sent { root, parent, sampled, lineage } = Sent::parse(text);
+        Some(Self { root: root?, parent: parent?, sampled, lineage })
+    }
+
+    /// As the answer to an asynchronous invocation has it: small letters and no lineage. Source: recorded in 2026.
+    pub fn brief(&self) -> String {
+        let Self { root, parent, sampled, .. } = self;
+        format!("root={root};parent={parent};sampled={}", u8::from(*sampled))
+    }
+}
+
 impl fmt::Display for TraceHeader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { root, parent, sampled, lineage } = self;
@@ -69,10 +83,11 @@ struct Sent {
 
 impl Sent {
     fn read(header: &str) -> Self {
+        if header.len() > TRACE_HEADER_BYTES { Self::default() } else { Self::parse(header) }
+    }
+
+    fn parse(header: &str) -> Self {
         let mut sent = Self::default();
-        if header.len() > TRACE_HEADER_BYTES {
-            return sent;
-        }
         for member in header.split(';') {
             let Some((key, value)) = member.trim().split_once('=') else { continue };
             match key.to_ascii_lowercase().as_str() {
@@ -144,6 +159,17 @@ mod tests {
         let third = header(Some(&second), "f");
         assert_eq!(first.split(";Lineage").next(), third.split(";Lineage").next());
         expect!["2:e7b3a0ee:1|1:e8b3a281:0"].assert_eq(third.split("Lineage=").nth(1).expect("a lineage"));
+    }
+
+    #[test]
+    fn a_stored_header_is_the_same_header() {
+        let now = Timestamp::from_millis(1_796_000_000_000);
+        let incoming = header(None, "g");
+        let sent = TraceHeader::of_invoke(Some(&incoming), &arn("f"), now, &Dice::seeded(2));
+        assert_eq!(TraceHeader::stored(&sent.to_string()).as_ref(), Some(&sent));
+        assert_eq!(TraceHeader::stored("Root=1-x"), None);
+        expect!["root=1-6b0cc900-c15c0289ec2d0a9167ec8e65;parent=5e5532fbeea293f8;sampled=0"]
+            .assert_eq(&sent.brief());
     }
 
     #[test]

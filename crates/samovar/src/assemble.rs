@@ -19,6 +19,7 @@ use base::random::Dice;
 use catalogue::Catalogue;
 use doors::{Apis, Door, Endpoint, EndpointSetup, FunctionEndpoints, HostList};
 use engine::{Engine, EngineSetup, RuntimeMatch};
+use flow::{Events, EventsSetup};
 use record::Logs;
 use sandbox::ServerSide;
 use sandbox::interpreters::Interpreter;
@@ -46,6 +47,7 @@ pub async fn serve(side: ServerSide, config: Config, interpreters: Vec<Interpret
     let stop = [signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?];
     let house = House::build(side, &config, interpreters).await?;
     house.lambda.resume();
+    house.events.resume().await.context("events that wait could not be found")?;
     tokio::spawn(sweep(house.artifacts.clone(), house.catalogue.clone(), house.clock));
     tokio::spawn(house.logs.clone().keep_always());
     let door = house.open(listener, &config);
@@ -55,7 +57,12 @@ pub async fn serve(side: ServerSide, config: Config, interpreters: Vec<Interpret
     // Who follows logs would do so for ever.
     house.logs.stop_following();
     // The door lets answers under way finish while the engine runs them.
-    let (_, ()) = tokio::join!(door.drain(DRAIN_TIME + DOOR_DRAIN), house.engine.drain(DRAIN_TIME));
+    let (_, (), ()) = tokio::join!(
+        door.drain(DRAIN_TIME + DOOR_DRAIN),
+        // Before the engine, so that it is not asked for what it will not do.
+        house.events.drain(DRAIN_TIME + DOOR_DRAIN),
+        house.engine.drain(DRAIN_TIME)
+    );
     house.logs.close().await.context("the log indexes could not be stored")
 }
 
@@ -77,6 +84,7 @@ struct House {
     vault: Vault,
     gate: Gate,
     engine: Engine,
+    events: Events,
     lambda: Lambda,
     clock: Clock,
     dice: Dice,
@@ -117,17 +125,39 @@ impl House {
             clock,
             dice: dice.clone(),
         });
+        let events = Events::new(EventsSetup {
+            store: store.clone(),
+            catalogue: catalogue.clone(),
+            invoker: Arc::new(engine.clone()),
+            gate: gate.clone(),
+            clock,
+            dice: dice.clone(),
+        });
         let lambda = Lambda::new(LambdaSetup {
             catalogue: catalogue.clone(),
             artifacts: artifacts.clone(),
             runner: Arc::new(engine.clone()),
+            events: events.clone(),
             vault: vault.clone(),
             gate: gate.clone(),
             account_concurrency: config.concurrency,
             clock,
             dice: dice.clone(),
         });
-        Ok(Self { store, artifacts, catalogue, logs, vault, gate, engine, lambda, clock, dice, inside })
+        Ok(Self {
+            store,
+            artifacts,
+            catalogue,
+            logs,
+            vault,
+            gate,
+            engine,
+            events,
+            lambda,
+            clock,
+            dice,
+            inside,
+        })
     }
 
     /// Opens the doors: the one outside, and with it those inside sandboxes.

@@ -1,4 +1,4 @@
-//! Lambda's control plane and the synchronous Invoke.
+//! Lambda's control plane, and invocations of every kind.
 
 mod account;
 mod activation;
@@ -44,6 +44,7 @@ use base::random::Dice;
 use base::units::Concurrency;
 use catalogue::{Catalogue, Version};
 use engine::{Engine, Flow, Invocation, InvokeError, Reply};
+use flow::{Events, Invoker};
 use wire::lambda as api;
 
 use self::errors::Failure;
@@ -52,20 +53,13 @@ use crate::Context;
 
 /// Runs functions: the engine, or what tests put in its place.
 #[async_trait]
-pub trait Runner: Send + Sync + 'static {
-    /// Runs one and answers as soon as the function did.
-    async fn invoke(&self, invocation: access::Authorized<Invocation>) -> Result<Reply, InvokeError>;
-
+pub trait Runner: Invoker {
     /// Runs one and answers as soon as its response begins.
     async fn stream(&self, invocation: access::Authorized<Invocation>) -> Result<Reply<Flow>, InvokeError>;
 }
 
 #[async_trait]
 impl Runner for Engine {
-    async fn invoke(&self, invocation: access::Authorized<Invocation>) -> Result<Reply, InvokeError> {
-        Engine::invoke(self, invocation).await
-    }
-
     async fn stream(&self, invocation: access::Authorized<Invocation>) -> Result<Reply<Flow>, InvokeError> {
         Engine::stream(self, invocation).await
     }
@@ -79,6 +73,8 @@ pub struct LambdaSetup {
     pub artifacts: Artifacts,
     /// Runs functions.
     pub runner: Arc<dyn Runner>,
+    /// Takes what nobody waits for.
+    pub events: Events,
     /// Seals and opens environment variables, and signs links.
     pub vault: Vault,
     /// Who may do what.

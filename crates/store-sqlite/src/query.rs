@@ -1,5 +1,8 @@
 //! What is read from the database.
 
+use std::sync::Arc;
+
+use base::clock::Timestamp;
 use base::limits::STORE_COMMIT_BYTES;
 use rusqlite::{Connection, OptionalExtension, Row};
 use store::{Change, Document, Key, Revision, StoreError};
@@ -50,6 +53,32 @@ pub fn depth(connection: &Connection, queue: &str) -> Result<u64, StoreError> {
         .and_then(|mut select| select.query_row([queue], |row| row.get(0)).optional())
         .map(Option::unwrap_or_default)
         .map_err(broken)
+}
+
+/// See [`store::Store::queues`].
+pub fn queues(connection: &Connection, prefix: &str) -> Result<Vec<Arc<str>>, StoreError> {
+    let select = || {
+        let sql = "SELECT name FROM queue WHERE name >= ?1 ORDER BY name";
+        let mut select = connection.prepare_cached(sql)?;
+        let mut rows = select.query([prefix])?;
+        let mut names = Vec::new();
+        while let Some(row) = rows.next()?
+            && row.get_ref(0)?.as_str()?.starts_with(prefix)
+        {
+            names.push(row.get(0)?);
+        }
+        Ok(names)
+    };
+    select().map_err(broken)
+}
+
+/// See [`store::Store::queue_due`].
+pub fn due(connection: &Connection, queue: &str) -> Result<Option<Timestamp>, StoreError> {
+    let due: Option<i64> = connection
+        .prepare_cached("SELECT min(due) FROM message WHERE queue = ?1")
+        .and_then(|mut select| select.query_row([queue], |row| row.get(0)))
+        .map_err(broken)?;
+    Ok(due.map(Timestamp::from_micros))
 }
 
 /// See [`store::History::changes`]; ends a page early when it has many bytes.

@@ -177,6 +177,16 @@ impl Store for SqliteStore {
         self.documents.ask(move |connection| query::depth(connection, &queue)).await
     }
 
+    async fn queues(&self, prefix: &str) -> Result<Vec<Arc<str>>, StoreError> {
+        let prefix = prefix.to_owned();
+        self.documents.ask(move |connection| query::queues(connection, &prefix)).await
+    }
+
+    async fn queue_due(&self, queue: &str) -> Result<Option<Timestamp>, StoreError> {
+        let queue = queue.to_owned();
+        self.documents.ask(move |connection| query::due(connection, &queue)).await
+    }
+
     async fn append(
         &self,
         log: &LogName,

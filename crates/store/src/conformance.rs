@@ -60,6 +60,8 @@ macro_rules! conformance_tests {
             an_extended_lease_keeps_its_token
             queue_depths_are_kept_for_each_queue
             messages_and_leases_outlive_a_restart
+            queues_are_listed_by_prefix_while_they_have_messages
+            the_first_due_time_of_a_queue_moves_with_its_messages
             queues_do_not_mix
             records_are_read_in_the_order_of_their_appends
             a_page_is_bounded_and_the_next_goes_on

@@ -3,6 +3,7 @@
 //!
 //! Each kind of key has one owner and a permanent prefix and begins with account and region.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -78,6 +79,13 @@ pub trait Store: Send + std::marker::Sync + 'static {
 
     /// Messages in the queue: waiting, delayed and claimed. Costs one lookup, however many there are.
     async fn queue_depth(&self, queue: &str) -> Result<u64, StoreError>;
+
+    /// The queues that have messages and whose names start with `prefix`, in byte order.
+    async fn queues(&self, prefix: &str) -> Result<Vec<Arc<str>>, StoreError>;
+
+    /// When the first of a queue's messages is due, of a claimed one when its lease runs out; nothing when there is
+    /// none. Costs one lookup, however many there are.
+    async fn queue_due(&self, queue: &str) -> Result<Option<Timestamp>, StoreError>;
 
     /// Adds records to the end of a log, which exists from its first record on; answers the new end.
     ///

@@ -1,6 +1,6 @@
 //! A backend that forgets everything with the process, for tests.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -100,6 +100,18 @@ impl Store for MemoryStore {
 
     async fn queue_depth(&self, queue: &str) -> Result<u64, StoreError> {
         Ok(self.state().messages.values().filter(|message| &*message.queue == queue).count() as u64)
+    }
+
+    async fn queues(&self, prefix: &str) -> Result<Vec<Arc<str>>, StoreError> {
+        let state = self.state();
+        let names: BTreeSet<_> = state.messages.values().map(|message| &message.queue).collect();
+        Ok(names.into_iter().filter(|name| name.starts_with(prefix)).cloned().collect())
+    }
+
+    async fn queue_due(&self, queue: &str) -> Result<Option<Timestamp>, StoreError> {
+        let state = self.state();
+        let messages = state.messages.values().filter(|message| &*message.queue == queue);
+        Ok(messages.map(|message| message.due).min())
     }
 
     async fn append(

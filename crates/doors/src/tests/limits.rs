@@ -59,7 +59,8 @@ async fn bodies_end_at_the_limit_of_their_operation() {
     assert_eq!(told(&bench.ask("POST", INVOKE, OPEN, &format!("{just} ")).await), sync);
     let event = format!("{OPEN}X-Amz-Invocation-Type: Event\r\n");
     let answer = told(&bench.ask("POST", INVOKE, &event, &just).await);
-    assert!(answer.contains("smaller than 1048576 bytes"), "{answer}");
+    assert!(answer.starts_with("200"), "the service tells how much of an event was too much: {answer}");
+    assert_eq!(told(&bench.ask("POST", INVOKE, &event, &format!("{just} ")).await), sync);
     let announced = bench
         .raw(format!(
             "POST /2015-03-31/functions HTTP/1.1\r\nHost: localhost\r\n{OPEN}Content-Length: 99000000\r\n\r\n"

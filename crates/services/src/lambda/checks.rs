@@ -121,6 +121,14 @@ pub(crate) enum Refusal {
     /// The client context is longer than [`CLIENT_CONTEXT_BYTES`]. Ours.
     #[error("Client context must not be longer than {CLIENT_CONTEXT_BYTES} bytes.")]
     LargeClientContext,
+    /// More than an event may have. Recorded of InvokeAsync; told by many of Invoke.
+    #[error("{size} byte payload is too large for the Event invocation type (limit {limit} bytes)")]
+    LargeEvent {
+        /// Bytes it has.
+        size: usize,
+        /// Bytes it may have.
+        limit: usize,
+    },
     /// The payload is not JSON; the parser's words.
     #[error("Could not parse request body into json: Could not parse payload into json: {0}")]
     Payload(String),

@@ -18,6 +18,7 @@ use catalogue::{Busy, CatalogueError};
 use engine::InvokeError;
 use engine::admission::AdmitError;
 use engine::starter::StartError;
+use flow::EventsError;
 use http::StatusCode;
 use wire::error::ServiceError;
 use wire::lambda::exception;
@@ -79,6 +80,10 @@ impl From<Refusal> for Failure {
             | Refusal::TwoWeights => exception::INVALID_PARAMETER_VALUE.with(words),
             Refusal::ClientContext | Refusal::LargeClientContext | Refusal::Payload(_) => {
                 exception::INVALID_REQUEST_CONTENT.with(words)
+            }
+            Refusal::LargeEvent { .. } => {
+                let status = StatusCode::PAYLOAD_TOO_LARGE;
+                ServiceError::plain(status, "RequestEntityTooLargeException", words).upper()
             }
             Refusal::NotBuilt(_) => {
                 ServiceError::plain(StatusCode::NOT_IMPLEMENTED, "NotImplementedException", words)
@@ -199,14 +204,24 @@ impl From<InvokeError> for Failure {
             }
             InvokeError::TooLarge { .. } => wire::request::too_large("Invoke", limits::SYNC_REQUEST_BYTES),
             InvokeError::Runtime(words) => exception::INVALID_RUNTIME.with(words.clone()),
-            InvokeError::ShuttingDown => ServiceError::plain(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "ServiceUnavailableException",
-                error.to_string(),
-            ),
+            InvokeError::ShuttingDown => ending(&error),
             InvokeError::Code(_) | InvokeError::Variables(_) | InvokeError::Sandbox(_) => fault(&error),
         })
     }
+}
+
+impl From<EventsError> for Failure {
+    fn from(error: EventsError) -> Self {
+        Self(match &error {
+            EventsError::Store(_) => fault(&error),
+            EventsError::ShuttingDown => ending(&error),
+        })
+    }
+}
+
+/// The server ends; another may be there in a moment.
+fn ending(error: &dyn std::error::Error) -> ServiceError {
+    ServiceError::plain(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailableException", error.to_string())
 }
 
 fn throttled(reason: &str) -> ServiceError {

@@ -64,6 +64,7 @@ operations! {
     get_resource_policy(GetResourcePolicyRequest) -> Answer<api::GetResourcePolicyResponse>;
     get_runtime_management_config(GetRuntimeManagementConfigRequest) -> Answer<api::GetRuntimeManagementConfigResponse>;
     invoke(InvocationRequest) -> Answer<api::InvocationResponse>;
+    invoke_async(InvokeAsyncRequest) -> Answer<api::InvokeAsyncResponse>;
     invoke_with_response_stream(InvokeWithResponseStreamRequest) -> Streaming<api::InvokeWithResponseStreamResponse, api::InvokeWithResponseStreamResponseEvent>;
     list_aliases(ListAliasesRequest) -> Answer<api::ListAliasesResponse>;
     list_code_signing_configs(ListCodeSigningConfigsRequest) -> Answer<api::ListCodeSigningConfigsResponse>;

@@ -20,6 +20,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use catalogue::{Catalogue, FunctionKey};
 use engine::{Ended, Flow, FunctionError, Invocation, InvokeError, Reply};
+use flow::{Events, EventsSetup, Invoker};
 use serde_json::{Value, json};
 use store::Blobs;
 use store::memory::MemoryStore;
@@ -54,7 +55,7 @@ struct Script {
 type Ran = (Bytes, Option<FunctionError>);
 
 #[async_trait]
-impl Runner for Script {
+impl Invoker for Script {
     async fn invoke(&self, invocation: Authorized<Invocation>) -> Result<Reply, InvokeError> {
         let invocation = invocation.into_inner();
         let told = self.answer.lock().unwrap().take();
@@ -64,13 +65,17 @@ impl Runner for Script {
         let trace = invocation.trace.to_string();
         let executed_version = invocation.version.qualifier.clone();
         self.seen.lock().unwrap().push(invocation);
-        Ok(Reply { executed_version, function_error, payload, trace, end: ended })
+        Ok(Reply { executed_version, function_error, broken: false, payload, trace, end: ended })
     }
+}
 
+#[async_trait]
+impl Runner for Script {
     async fn stream(&self, invocation: Authorized<Invocation>) -> Result<Reply<Flow>, InvokeError> {
-        let Reply { executed_version, function_error, payload, trace, end } = self.invoke(invocation).await?;
+        let Reply { executed_version, function_error, broken, payload, trace, end } =
+            self.invoke(invocation).await?;
         let payload = Flow::whole(http::HeaderValue::from_static("text/tea"), payload);
-        Ok(Reply { executed_version, function_error, payload, trace, end })
+        Ok(Reply { executed_version, function_error, broken, payload, trace, end })
     }
 }
 
@@ -86,14 +91,24 @@ impl Bench {
         let artifacts = Artifacts::open(store.clone(), Blobs::memory(), unpacker, &code, clock, dice.clone())
             .await
             .unwrap();
-        let catalogue = Catalogue::open(store, clock, dice.clone()).await.unwrap();
+        let catalogue = Catalogue::open(store.clone(), clock, dice.clone()).await.unwrap();
         let runner = Arc::new(Script::default());
+        let gate = Gate::open("000000000000".parse().unwrap());
+        let events = Events::new(EventsSetup {
+            store,
+            catalogue: catalogue.clone(),
+            invoker: runner.clone(),
+            gate: gate.clone(),
+            clock,
+            dice: dice.clone(),
+        });
         let lambda = Lambda::new(LambdaSetup {
             catalogue: catalogue.clone(),
             artifacts: artifacts.clone(),
             runner: runner.clone(),
+            events,
             vault: Vault::open(&directory.path().join("key"), dice.clone()).unwrap(),
-            gate: Gate::open("000000000000".parse().unwrap()),
+            gate,
             account_concurrency: base::limits::ACCOUNT_CONCURRENCY,
             clock,
             dice: dice.clone(),

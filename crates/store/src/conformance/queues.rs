@@ -231,3 +231,43 @@ pub async fn queues_do_not_mix(subject: &mut dyn Subject) {
         assert_eq!(held.iter().map(|held| held.body.clone()).collect::<Vec<_>>(), [bytes(name)]);
     }
 }
+
+/// A queue is there from its first message to its last, and known by its name after a restart.
+pub async fn queues_are_listed_by_prefix_while_they_have_messages(subject: &mut dyn Subject) {
+    let store = subject.open().await;
+    for name in ["b/2", "a/1", "b/1", "b", "b/1", "c/1"] {
+        commit(&store, enqueue(name, "m", NOW)).await;
+    }
+    drop(store);
+    let store = subject.open().await;
+    let listed = async |prefix: &str| {
+        let names = store.queues(prefix).await.expect("the store lists");
+        names.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(listed("b/").await, ["b/1", "b/2"]);
+    assert_eq!(listed("").await, ["a/1", "b", "b/1", "b/2", "c/1"]);
+    let held = store.claim("b/2", 9, LEASE, NOW).await.expect("the store claims");
+    assert_eq!(listed("b/").await, ["b/1", "b/2"], "what is claimed is there");
+    commit(&store, settle(held[0].token)).await;
+    assert_eq!(listed("b/").await, ["b/1"]);
+}
+
+/// Who waits for a queue needs to look again at one moment only.
+pub async fn the_first_due_time_of_a_queue_moves_with_its_messages(subject: &mut dyn Subject) {
+    let store = subject.open().await;
+    let due = async || store.queue_due("q").await.expect("the store tells");
+    assert_eq!(due().await, None);
+    commit(&store, enqueue("q", "later", NOW + SECOND + SECOND)).await;
+    commit(&store, enqueue("q", "first", NOW)).await;
+    commit(&store, enqueue("other", "m", NOW)).await;
+    assert_eq!(due().await, Some(NOW));
+    let held = claim(&store, 1, NOW).await;
+    assert_eq!(due().await, Some(NOW + SECOND + SECOND));
+    store.release(held[0].token, NOW + SECOND).await.expect("the token is current");
+    assert_eq!(due().await, Some(NOW + SECOND));
+    let held = claim(&store, 9, NOW + SECOND + SECOND).await;
+    assert_eq!(due().await, Some(NOW + SECOND + SECOND + LEASE), "the end of the lease");
+    let both = Commit { settle: held.iter().map(|held| held.token).collect(), ..Commit::default() };
+    commit(&store, both).await;
+    assert_eq!(due().await, None);
+}

@@ -50,7 +50,7 @@ impl Codec for RestJson {
         let headers = headers(shape, &output);
         let mut response = match shape.payload() {
             Some((at, member)) => payload(status, member, output.take(at)),
-            None if status == StatusCode::NO_CONTENT => empty(status),
+            None if status == StatusCode::NO_CONTENT || says_only_status(shape) => empty(status),
             None => response(status, JSON, json::write(shape, &Value::Structure(output))),
         };
         response.headers_mut().extend(headers);
@@ -190,6 +190,11 @@ fn status_member(shape: &Shape, output: &Structure) -> Option<StatusCode> {
         Some(Value::Integer(status)) => StatusCode::from_u16(u16::try_from(*status).ok()?).ok(),
         _ => None,
     }
+}
+
+/// Whether an output is its status and nothing else: its answer has no body. Source: recorded answers of InvokeAsync.
+fn says_only_status(shape: &Shape) -> bool {
+    matches!(shape.members(), [only] if only.location == Location::StatusCode)
 }
 
 fn headers(shape: &Shape, output: &Structure) -> HeaderMap {

@@ -690,7 +690,7 @@ pub static SERVICE: Service = Service {
             status: 202,
             input: &shapes::INVOKE_ASYNC_REQUEST,
             output: Some(&shapes::INVOKE_ASYNC_RESPONSE),
-            built: false,
+            built: true,
         },
         Operation {
             name: "InvokeWithResponseStream",
@@ -1588,6 +1588,13 @@ pub trait Lambda: Send + Sync + 'static {
         input: InvocationRequest,
     ) -> impl Future<Output = Result<Answer<InvocationResponse>, ServiceError>> + Send;
 
+    /// `InvokeAsync`
+    fn invoke_async(
+        &self,
+        context: &Self::Context,
+        input: InvokeAsyncRequest,
+    ) -> impl Future<Output = Result<Answer<InvokeAsyncResponse>, ServiceError>> + Send;
+
     /// `InvokeWithResponseStream`
     fn invoke_with_response_stream(
         &self,
@@ -1987,6 +1994,9 @@ pub async fn dispatch<S: Lambda>(
             .map(IntoValue::into_value)),
         "Invoke" => {
             Ok(service.invoke(context, FromValue::from_value(input)?).await?.map(IntoValue::into_value))
+        }
+        "InvokeAsync" => {
+            Ok(service.invoke_async(context, FromValue::from_value(input)?).await?.map(IntoValue::into_value))
         }
         "InvokeWithResponseStream" => Ok(service
             .invoke_with_response_stream(context, FromValue::from_value(input)?)
@@ -5028,6 +5038,30 @@ impl FromValue for InvocationType {
     fn from_value(value: Value) -> Result<Self, Mismatch> {
         let text = String::from_value(value)?;
         Self::parse(&text).ok_or(Mismatch { expected: "InvocationType" })
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct InvokeAsyncRequest {
+    pub function_name: String,
+    pub invoke_args: Bytes,
+}
+
+impl FromValue for InvokeAsyncRequest {
+    fn from_value(value: Value) -> Result<Self, Mismatch> {
+        let mut value = value.into_structure()?;
+        Ok(Self { function_name: value.required(0)?, invoke_args: value.required(1)? })
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct InvokeAsyncResponse {
+    pub status: Option<i32>,
+}
+
+impl IntoValue for InvokeAsyncResponse {
+    fn into_value(self) -> Value {
+        Value::Structure(Structure::of(&shapes::INVOKE_ASYNC_RESPONSE).with_some(0, self.status))
     }
 }
 

@@ -170,6 +170,7 @@ impl Lambda for Fake {
         get_provisioned_concurrency_config(GetProvisionedConcurrencyConfigRequest) -> GetProvisionedConcurrencyConfigResponse;
         get_resource_policy(GetResourcePolicyRequest) -> GetResourcePolicyResponse;
         get_runtime_management_config(GetRuntimeManagementConfigRequest) -> GetRuntimeManagementConfigResponse;
+        invoke_async(InvokeAsyncRequest) -> InvokeAsyncResponse;
         list_aliases(ListAliasesRequest) -> ListAliasesResponse;
         list_code_signing_configs(ListCodeSigningConfigsRequest) -> ListCodeSigningConfigsResponse;
         list_event_source_mappings(ListEventSourceMappingsRequest) -> ListEventSourceMappingsResponse;

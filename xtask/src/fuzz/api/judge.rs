@@ -23,13 +23,12 @@ const FRONT_END: [(&str, &[u16]); 12] = [
     ("ValidationException", &[400]),
 ];
 /// What a part of an operation that is not built answers with 501: beginnings of its name.
-const UNBUILT: [&str; 20] = [
+const UNBUILT: [&str; 18] = [
     "AcceleratorConfig",
     "CapacityProviderConfig",
     "DurableConfig",
     "FileSystemConfigs",
     "ImageConfig",
-    "Invoke with InvocationType Event",
     "PublishTo",
     "PublishVersion, which Publish asks for",
     "RuntimeConfig",
@@ -41,7 +40,6 @@ const UNBUILT: [&str; 20] = [
     "code in S3",
     "durable executions",
     "functions from container images",
-    "the operation InvokeAsync",
     "the runtime custom",
     "the service ",
 ];

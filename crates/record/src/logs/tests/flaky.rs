@@ -1,7 +1,7 @@
 //! A store whose appends fail or wait when a test says so.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -133,6 +133,14 @@ impl Store for Flaky {
 
     async fn queue_depth(&self, queue: &str) -> Result<u64, StoreError> {
         self.inner.queue_depth(queue).await
+    }
+
+    async fn queues(&self, prefix: &str) -> Result<Vec<Arc<str>>, StoreError> {
+        self.inner.queues(prefix).await
+    }
+
+    async fn queue_due(&self, queue: &str) -> Result<Option<Timestamp>, StoreError> {
+        self.inner.queue_due(queue).await
     }
 
     async fn read(&self, log: &LogName, from: LogPosition, max_bytes: usize) -> Result<LogPage, StoreError> {

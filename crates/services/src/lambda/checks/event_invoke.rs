@@ -1,6 +1,6 @@
 //! What the back end refuses about the configuration of asynchronous events. Pure.
 
-use base::arn::{FunctionArn, FunctionRef, Qualifier, Scope};
+use base::arn::FunctionArn;
 use wire::lambda::DestinationConfig;
 
 /// A request about asynchronous events that the back end refuses, in the words of AWS.
@@ -83,14 +83,7 @@ pub(crate) struct FunctionDestination {
 
 impl FunctionDestination {
     fn read(text: &str, function: &FunctionArn) -> Result<Self, EventInvokeRefusal> {
-        let read: FunctionRef = text.parse().map_err(|_| invalid(text))?;
-        let (Some(region), Some(account)) = (read.region, read.account) else { return Err(invalid(text)) };
-        let qualifier = read.qualifier.map(|text| Qualifier::parse(&text)).transpose();
-        let arn = FunctionArn {
-            scope: Scope { account, region },
-            name: read.name,
-            qualifier: qualifier.map_err(|_| invalid(text))?,
-        };
+        let arn: FunctionArn = text.parse().map_err(|_| invalid(text))?;
         if arn.scope == function.scope && arn.name == function.name {
             return Err(EventInvokeRefusal::Itself);
         }
@@ -146,6 +139,7 @@ fn java(name: &str, member: &Option<Option<String>>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use base::arn::Scope;
     use wire::lambda::{OnFailure, OnSuccess};
 
     use super::*;

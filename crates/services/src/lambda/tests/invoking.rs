@@ -127,9 +127,9 @@ async fn what_invoke_refuses_never_reaches_the_engine() {
         (
             "f",
             &[("x-amz-invocation-type", "Event")],
-            b"{}",
-            "501\ncontent-type: application/json\nx-amzn-errortype: NotImplementedException\n{\"message\":\"Samovar \
-             does not implement Invoke with InvocationType Event\"}",
+            &large,
+            "413\ncontent-type: application/json\nx-amzn-errortype: RequestEntityTooLargeException\n{\"Message\":\
+             \"6291457 byte payload is too large for the Event invocation type (limit 1048576 bytes)\"}",
         ),
         (
             "f",
@@ -228,5 +228,39 @@ async fn what_keeps_the_engine_from_running_is_told_in_aws_codes() {
     ] {
         bench.answer(Err(error));
         assert_eq!(bench.invoke("f", &[], b"{}").await, expected);
+    }
+}
+
+#[tokio::test]
+async fn an_event_is_taken_and_run_without_anybody_waiting() {
+    let bench = Bench::new().await;
+    bench.create("f").await;
+    let chain = "Root=1-6b0cc900-c15c0289ec2d0a9167ec8e65;Parent=5e5532fbeea293f8;Sampled=1";
+    let headers = [
+        ("x-amz-invocation-type", "Event"),
+        ("x-amz-client-context", "!"),
+        ("x-amz-log-type", "Tail"),
+        ("x-amzn-trace-id", chain),
+    ];
+    let old = "/2014-11-13/functions/f:$LATEST/invoke-async/";
+    for (address, headers, requested, brief) in [
+        (format!("{FUNCTIONS}/f/invocations"), &headers[..], ":f", chain.to_ascii_lowercase()),
+        (old.to_owned(), &headers[3..], ":f:$LATEST", String::new()),
+    ] {
+        let response = bench.send("POST", &address, headers, Bytes::from_static(b"[1]")).await;
+        assert_eq!(head(&response), ["202", "x-amzn-remapped-content-length: 0"]);
+        assert!(response.body().whole().unwrap().is_empty());
+        let trace = response.headers()["x-amzn-trace-id"].to_str().unwrap().to_owned();
+        assert_eq!(trace == brief, !brief.is_empty(), "{trace}");
+        let run = loop {
+            match bench.seen().pop() {
+                Some(run) => break run,
+                None => tokio::task::yield_now().await,
+            }
+        };
+        assert_eq!((&run.payload[..], run.client_context, run.tail), (&b"[1]"[..], None, false));
+        assert!(run.requested.to_string().ends_with(requested), "{}", run.requested);
+        assert_eq!(response.headers()["x-amzn-requestid"], run.id.to_string());
+        assert!(run.trace.to_string().to_ascii_lowercase().starts_with(&trace), "{}", run.trace);
     }
 }
