@@ -16,7 +16,7 @@ const RUNTIMES: [&str; 8] = [
     "python3.13",
     "nodejs22.x",
     "java21",
-    "nodejs0.10",
+    "nodejs8.10",
 ];
 const NUMBERS: [&str; 5] = ["1", "2", "3", "7", "$LATEST"];
 const ACTIONS: [&str; 4] =
