@@ -119,6 +119,12 @@ def invalid(text):
     return 400, "InvalidParameterValueException", user("message", text)
 
 
+def busy(name):
+    """What a change is told that comes while an update of the function is under way."""
+    text = f"The operation cannot be performed at this time. An update is in progress for resource: ARNF:{name}"
+    return 409, "ResourceConflictException", user("message", text)
+
+
 def violated(*errors):
     count = f"{len(errors)} validation error{'s' if len(errors) > 1 else ''} detected: "
     return 400, "ValidationException", {"message": count + "; ".join(errors)}

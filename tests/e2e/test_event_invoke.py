@@ -80,7 +80,7 @@ def call(raw, functions, method, path, body=None):
     assert headers == {}
     for config in answer.get("FunctionEventInvokeConfigs", [answer]):
         modified = config.pop("LastModified")
-        assert isinstance(modified, float) and abs(modified - time.time()) < 600, "seconds since the epoch"
+        assert isinstance(modified, (int, float)) and abs(modified - time.time()) < 600, "seconds since the epoch"
     return status, answer
 
 

@@ -59,6 +59,19 @@ CONDITIONS = [
         {"FunctionUrlAuthType": "NONE", "Action": "lambda:InvokeFunctionUrl"},
         {"StringEquals": {"lambda:FunctionUrlAuthType": "NONE"}},
     ),
+    (
+        {
+            "FunctionUrlAuthType": "NONE", "Action": "lambda:InvokeFunctionUrl", "PrincipalOrgID": "o-1234567890",
+            "SourceArn": "arn:aws:s3:::b", "SourceAccount": "111111111111",
+        },
+        {
+            "StringEquals": {
+                "AWS:SourceAccount": "111111111111", "lambda:FunctionUrlAuthType": "NONE",
+                "aws:PrincipalOrgID": "o-1234567890",
+            },
+            "ArnLike": {"AWS:SourceArn": "arn:aws:s3:::b"},
+        },
+    ),
     ({"InvokedViaFunctionUrl": True}, {"Bool": {"lambda:InvokedViaFunctionUrl": "true"}}),
     ({"Action": "lambda:DefinitelyNotReal"}, None),
 ]

@@ -91,8 +91,10 @@ pub struct LambdaSetup {
 #[derive(Clone)]
 pub struct Lambda {
     parts: Arc<LambdaSetup>,
-    /// Held while something is decided on several roots and written to one of them: what a mapping reads twice,
-    /// who uses a code signing configuration. One process writes.
+    /// Held while something is decided on several roots and written to one of them: whether another mapping reads
+    /// the same, who uses a code signing configuration. It binds this process only, and only one writes. What
+    /// functions have of their account's concurrency is guarded in the store as well, by
+    /// [`Catalogue::change_shares`], because there a second writer would grant more than there is.
     joint: Arc<tokio::sync::Mutex<()>>,
 }
 

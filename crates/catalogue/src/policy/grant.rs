@@ -1,7 +1,5 @@
 //! Statements as the AddPermission operations make them.
 
-use std::collections::BTreeMap;
-
 use base::arn::{AccountId, LayerVersionArn};
 use serde::Serialize;
 
@@ -96,9 +94,9 @@ impl Grant {
     fn conditions(&self) -> Conditions<'_> {
         let equals = [
             ("AWS:SourceAccount", &self.source_account),
+            ("lambda:FunctionUrlAuthType", &self.url_auth_type),
             ("aws:PrincipalOrgID", &self.organization),
             ("lambda:EventSourceToken", &self.event_source_token),
-            ("lambda:FunctionUrlAuthType", &self.url_auth_type),
         ];
         let via = self.via_url.map(|via| if via { "true" } else { "false" });
         Conditions {
@@ -152,18 +150,23 @@ enum WrittenPrincipal<'a> {
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Conditions<'a> {
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    string_equals: BTreeMap<&'a str, &'a str>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    arn_like: BTreeMap<&'a str, &'a str>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    bool: BTreeMap<&'a str, &'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "as_map")]
+    string_equals: Vec<(&'a str, &'a str)>,
+    #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "as_map")]
+    arn_like: Vec<(&'a str, &'a str)>,
+    #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "as_map")]
+    bool: Vec<(&'a str, &'a str)>,
 }
 
 impl Conditions<'_> {
     fn is_empty(&self) -> bool {
-        [&self.string_equals, &self.arn_like, &self.bool].into_iter().all(BTreeMap::is_empty)
+        [&self.string_equals, &self.arn_like, &self.bool].into_iter().all(Vec::is_empty)
     }
+}
+
+/// Writes pairs in the order they have.
+fn as_map<S: serde::Serializer>(pairs: &[(&str, &str)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(pairs.iter().copied())
 }
 
 fn is_host(text: &str) -> bool {

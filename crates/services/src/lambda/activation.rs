@@ -93,3 +93,23 @@ fn reason(error: &ArtifactError) -> Reason {
     };
     Reason { code: code.into(), text: error.to_string().into() }
 }
+
+#[cfg(test)]
+mod tests {
+    use base::id::Digest;
+
+    use super::*;
+
+    #[test]
+    fn what_the_system_refuses_is_no_archives_fault() {
+        let io = Refusal::Io { doing: "asking the launcher".into(), errno: 32 };
+        for (error, again, code) in [
+            (ArtifactError::Refused(io), true, "InternalError"),
+            (ArtifactError::Refused(Refusal::Died), false, "InvalidZipFileException"),
+            (ArtifactError::Refused(Refusal::Empty), false, "InvalidZipFileException"),
+            (ArtifactError::Missing(Digest([7; 32])), false, "InternalError"),
+        ] {
+            assert_eq!((is_the_systems(&error), &*reason(&error).code), (again, code), "{error}");
+        }
+    }
+}

@@ -1,9 +1,12 @@
 //! What Lambda's back end refuses, after the front end has checked a request against the model.
 
+pub(crate) mod code_signing;
 pub(crate) mod event_invoke;
 pub(crate) mod layers;
 pub(crate) mod mappings;
+pub(crate) mod policies;
 pub(crate) mod rules;
+pub(crate) mod runtime_management;
 pub(crate) mod tags;
 pub(crate) mod urls;
 

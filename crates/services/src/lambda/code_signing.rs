@@ -11,8 +11,8 @@ use catalogue::{CatalogueError, Function, FunctionKey, RootKey};
 use tokio::sync::MutexGuard;
 use wire::lambda as api;
 
+use super::checks::code_signing::CodeSigningRefusal;
 use super::errors::Failure;
-use super::errors::code_signing::CodeSigningRefusal;
 use super::names::Target;
 use super::pages::Page;
 use super::{Lambda, tags};

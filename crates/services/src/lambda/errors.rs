@@ -1,12 +1,12 @@
 //! What goes wrong, as AWS says it: one exhaustive match for each kind of error.
 
-pub(crate) mod code_signing;
+mod code_signing;
 mod concurrency;
 mod event_invoke;
 mod layers;
 pub(crate) mod mappings;
 mod policies;
-mod runtime;
+mod runtime_management;
 mod tags;
 mod urls;
 mod versions;
@@ -23,8 +23,6 @@ use http::StatusCode;
 use wire::error::ServiceError;
 use wire::lambda::exception;
 
-pub(crate) use self::concurrency::no_capacity_provider;
-pub(crate) use self::policies::PolicyRefusal;
 use super::checks::Refusal;
 use super::names::NameError;
 
@@ -147,6 +145,13 @@ fn refused(refusal: &artifact::Refusal) -> ServiceError {
 pub(crate) fn large_archive() -> ServiceError {
     let words = format!("Zipped size must be smaller than {} bytes", limits::ZIP_BYTES);
     ServiceError::plain(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLargeException", words)
+}
+
+/// The function does not run on managed instances. Source: a tool author's probe of August 2026; the form of its body
+/// is that of other refusals of access.
+pub(crate) fn no_capacity_provider() -> ServiceError {
+    let words = "The function provided by the arn does not contain a capacity provider configuration";
+    ServiceError::plain(StatusCode::FORBIDDEN, "AccessDeniedException", words).upper()
 }
 
 impl From<CatalogueError> for Failure {

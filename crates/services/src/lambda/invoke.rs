@@ -109,7 +109,8 @@ impl Lambda {
         Ok(trace)
     }
 
-    /// What a request to run a function names.
+    /// What a request to run a function names, if its sender may run it: asked before anything is looked up, so that
+    /// others do not learn what there is.
     pub(super) async fn runnable(
         &self,
         context: &Context,
@@ -131,7 +132,7 @@ impl Lambda {
         Ok(Runnable { version, requested })
     }
 
-    /// One run of it, if its caller may make it.
+    /// One run of it, if its caller may make it. It is asked again, because only the gate makes what the engine takes.
     pub(super) async fn invocation(
         &self,
         context: &Context,

@@ -14,7 +14,8 @@ use wire::lambda as api;
 
 use super::Lambda;
 use super::checks::Refusal;
-use super::errors::{Failure, PolicyRefusal};
+use super::checks::policies::PolicyRefusal;
+use super::errors::Failure;
 use super::names::Target;
 use crate::Context;
 

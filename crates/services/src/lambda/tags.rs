@@ -9,9 +9,9 @@ use catalogue::{CatalogueError, FunctionKey, RootKey};
 use wire::lambda as api;
 
 use super::checks::Refusal;
+use super::checks::code_signing::CodeSigningRefusal;
 use super::checks::tags::{TagRefusal, Taggable};
 use super::errors::Failure;
-use super::errors::code_signing::CodeSigningRefusal;
 use super::names::NameError;
 use super::{Lambda, render};
 use crate::Context;

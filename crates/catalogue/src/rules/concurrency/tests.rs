@@ -173,10 +173,10 @@ fn only_published_versions_and_aliases_of_one_are_kept_ready() {
             provision $LATEST 1: only published versions can be kept ready
             provision new 1: only published versions can be kept ready
             provision both 1: an alias with weights cannot be kept ready
-            provision 3 1: there is no such version or alias
-            provision nobody 1: there is no such version or alias
-            unprovision 3: there is no such version or alias
-            unprovision nobody: there is no such version or alias
+            provision 3 1: there is no arn:aws:lambda:us-east-1:000000000000:function:f:3
+            provision nobody 1: there is no arn:aws:lambda:us-east-1:000000000000:function:f:nobody
+            unprovision 3: there is no arn:aws:lambda:us-east-1:000000000000:function:f:3
+            unprovision nobody: there is no arn:aws:lambda:us-east-1:000000000000:function:f:nobody
             unprovision 1: -
             provision live 1: - 1=1
             unprovision live: -

@@ -1,7 +1,6 @@
 //! What settings of concurrency refuse, in AWS's words.
 
 use catalogue::rules::ShareError;
-use http::StatusCode;
 use wire::error::ServiceError;
 use wire::lambda::exception;
 
@@ -54,11 +53,4 @@ impl From<ShareError> for Failure {
 /// The limits of an account are told without a type. Source: recorded answers.
 fn untyped(words: String) -> ServiceError {
     ServiceError { type_user: false, ..exception::INVALID_PARAMETER_VALUE.with(words) }
-}
-
-/// The function does not run on managed instances. Source: a tool author's probe of August 2026; the form of its body
-/// is that of other refusals of access.
-pub(crate) fn no_capacity_provider() -> ServiceError {
-    let words = "The function provided by the arn does not contain a capacity provider configuration";
-    ServiceError::plain(StatusCode::FORBIDDEN, "AccessDeniedException", words).upper()
 }

@@ -3,7 +3,7 @@
 use wire::lambda::exception;
 
 use super::Failure;
-use crate::lambda::runtime_management::RuntimeRefusal;
+use crate::lambda::checks::runtime_management::RuntimeRefusal;
 
 impl From<RuntimeRefusal> for Failure {
     fn from(refusal: RuntimeRefusal) -> Self {
