@@ -115,7 +115,7 @@ class Samovar:
         self.process.kill()
         self.process.wait(30)
 
-    def client(self, service, account=ACCOUNT, region=REGION, secret="secret", **config):
+    def client(self, service, account=ACCOUNT, region=REGION, secret="secret", attempts=2, **config):
         return boto3.client(
             service,
             endpoint_url=self.endpoint,
@@ -123,7 +123,7 @@ class Samovar:
             aws_access_key_id=account,
             aws_secret_access_key=secret,
             config=botocore.config.Config(
-                retries={"max_attempts": 1, "mode": "standard"},
+                retries={"total_max_attempts": attempts, "mode": "standard"},
                 max_pool_connections=600,
                 read_timeout=120,
                 parameter_validation=config.pop("parameter_validation", True),
