@@ -105,6 +105,7 @@ impl Engine {
             endpoint: setup.endpoint,
             names: NameServer::new(setup.dice.clone()),
             clock: setup.clock,
+            dice: setup.dice.clone(),
             idle_expiry: setup.idle_expiry,
         };
         let admission = Admission::following(setup.account_concurrency, setup.catalogue.clone());

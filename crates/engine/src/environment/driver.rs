@@ -3,6 +3,8 @@
 //! The task owns the sandbox, the connections of its runtime, the log pipe, and while one runs the job with its
 //! permit and lease. It ends only when the environment does.
 
+mod extensions;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -15,10 +17,11 @@ use catalogue::Version;
 use http::HeaderValue;
 use tokio::sync::{mpsc, oneshot};
 
+use self::extensions::Extensions;
 use super::alarm::Alarm;
 use super::output::{Figures, Output};
 use super::recipe::{Kit, Recipe};
-use super::rules::{Action, Environment, Event, Limits, Refusal, RuntimeState, Status};
+use super::rules::{Action, Environment, Event, Limits, Refusal, RuntimeState, Spent, Status};
 use crate::flow::Sink;
 use crate::host::runtime::{Call, NextReply, Passage, Posted, RuntimeApi, Verdict, Work};
 use crate::invoke::{Ended, Invocation, Job};
@@ -74,7 +77,7 @@ async fn live(
     let mut driver = Driver {
         clock: kit.clock,
         idle_expiry: kit.idle_expiry,
-        rules: Environment::new(limits),
+        rules: Environment::new(limits, recipe.may_have_extensions()),
         membership,
         commands,
         control,
@@ -90,6 +93,7 @@ async fn live(
         run: None,
         ended: None,
         asker: None,
+        extensions: Extensions::new(kit.dice.clone(), version),
         sink: None,
         parked: None,
         turns: VecDeque::from([Event::Built]),
@@ -127,6 +131,7 @@ struct Driver {
     ended: Option<Lease>,
     /// The call of the runtime that is being decided on.
     asker: Option<Asker>,
+    extensions: Extensions,
     /// What took the response that has just ended. The caller learns of the end when it is dropped.
     sink: Option<Sink>,
     /// The runtime's `/next`, while there is no work.
@@ -203,6 +208,7 @@ impl Driver {
                 self.asker = Some(Asker::Post(asker));
                 self.posted(posted)
             }
+            Happened::Call(Call::Extension(request)) => self.extensions.called(request),
             Happened::Told(told) => self.told(told).await,
             Happened::Alarm => self.rang(),
         }
@@ -258,8 +264,22 @@ impl Driver {
             Told::Exited(status) => Some(Event::Exited(Exit::Status(status))),
             Told::Killed(signal) => Some(Event::Exited(Exit::Signal(signal))),
             Told::OutOfMemory => Some(Event::Exited(Exit::OutOfMemory)),
+            Told::Extension(name) => {
+                self.extensions.found(&name);
+                None
+            }
+            Told::Discovered => {
+                if let Some(pipe) = self.control.descriptor() {
+                    self.output.hear_extensions(pipe);
+                }
+                Some(self.extensions.all_found())
+            }
+            Told::NotLaunched(number, errno) => Some(Extensions::not_launched(number, errno)),
+            Told::ExtensionEnded(number, exit) => Some(Event::ExtensionEnded(number, exit)),
+            Told::Dialed(_) | Told::NotDialed(_) => None,
             Told::ResetDone => {
                 self.parked = None;
+                self.extensions.forget();
                 self.api.forget().await;
                 self.output.finish().await;
                 Some(Event::ResetDone)
@@ -282,7 +302,7 @@ impl Driver {
     }
 
     async fn turn(&mut self, event: Event) {
-        let rules = std::mem::replace(&mut self.rules, Environment::new(Limits::default()));
+        let rules = std::mem::replace(&mut self.rules, Environment::new(Limits::default(), false));
         let (rules, actions) = rules.on(self.clock.now(), event);
         self.rules = rules;
         for action in actions {
@@ -290,6 +310,7 @@ impl Driver {
         }
         // Every call was decided on; one that fell through is answered by its dropped sender.
         self.asker = None;
+        self.extensions.drop_asker();
         self.sink = None;
     }
 
@@ -313,6 +334,7 @@ impl Driver {
             Action::Accept => self.decide(Ok(())),
             Action::Refuse(refusal) => self.refuse(refusal),
             Action::InitStart(phase) => self.output.init_start(phase),
+            Action::InitRuntimeDone(phase, status) => self.output.init_runtime_done(phase, &status),
             Action::InitReport(phase, took, status) => {
                 self.output.init_report(phase, took, &status);
                 // Seen once here, an environment that crashes before its first report has a figure.
@@ -342,9 +364,15 @@ impl Driver {
                     run.lease.answered();
                 }
             }
-            Action::Finish(took, init, status) => self.finish(took, init, &status).await,
+            Action::RuntimeDone(took, status) => {
+                if let Some(run) = &self.run {
+                    self.output.runtime_done(run.job.invocation.id, took, &status, run.produced);
+                }
+            }
+            Action::Finish(spent) => self.finish(spent).await,
             Action::Offer => self.offer(),
-            Action::Destroy => self.abandon(),
+            Action::Abandon | Action::Destroy => self.abandon(),
+            action => self.perform_for_extensions(action),
         }
     }
 }
@@ -439,14 +467,15 @@ impl Driver {
         }
     }
 
-    async fn finish(&mut self, took: Duration, init: Option<Duration>, status: &Status) {
-        let Some(Run { job, lease, produced }) = self.run.take() else { return };
+    async fn finish(&mut self, spent: Spent) {
+        let Some(Run { job, lease, .. }) = self.run.take() else { return };
+        let Spent { took, init, status, extensions } = &spent;
         self.output.drain().await;
-        let figures = Figures { took, init, status, used: self.max_memory(status), produced };
+        let figures = Figures { spent: &spent, used: self.max_memory(status) };
         self.output.end(job.invocation.id, &figures);
         let tail = self.output.cut_tail();
         self.output.flush().await;
-        tracing::debug!(parent: &job.span, ?took, ?init, ?status, "ended");
+        tracing::debug!(parent: &job.span, ?took, ?init, ?status, ?extensions, "ended");
         job.finish(Ended { tail });
         self.ended = Some(lease);
     }
