@@ -67,6 +67,11 @@ pub fn network_tools() -> Result<()> {
     apt(&[("/usr/sbin/nft", "nftables"), ("/usr/sbin/ip", "iproute2"), ("/usr/bin/ps", "procps")])
 }
 
+/// The client that loads servers in benchmarks.
+pub fn wrk() -> Result<()> {
+    apt(&[("/usr/bin/wrk", "wrk")])
+}
+
 /// Version 2 of the AWS CLI.
 pub fn aws_v2() -> Result<PathBuf> {
     apt(&[(AWS_V2, "awscli")])?;
