@@ -17,6 +17,7 @@ mod client;
 mod cores;
 mod echo;
 mod floor;
+mod imports;
 mod invokes;
 mod load;
 mod logs;
@@ -29,7 +30,7 @@ use client::Client;
 use table::Table;
 
 /// What is measured apart from the rest; each is a word of the command line.
-pub const TOPICS: [&str; 5] = ["invokes", "bursts", "scale", "catalogue", "logs"];
+pub const TOPICS: [&str; 6] = ["invokes", "bursts", "imports", "scale", "catalogue", "logs"];
 /// A binary to measure instead of the release build that is made here: to try a benchmark itself.
 const BINARY_VARIABLE: &str = "SAMOVAR_BENCH_BINARY";
 
@@ -47,6 +48,7 @@ pub fn run(only: Option<&str>) -> Result<()> {
         match topic {
             "invokes" => invokes::run(&binary, &mut table)?,
             "bursts" => bursts::run(&binary, &mut table)?,
+            "imports" => imports::run(&binary, &mut table)?,
             "scale" => scale::run(&binary, &mut table)?,
             "catalogue" => catalogue::run(&binary, &mut table)?,
             _ => {

@@ -82,11 +82,10 @@ fn throughput(server: &Server, wrk: &Wrk, name: &str, function: &Function, table
     let function_name = format!("warm-{}", &name[..4]);
     Client::connect(&server.address)?.create(&function_name, function)?;
     for flight in IN_FLIGHT {
-        let path = format!("/2015-03-31/functions/{function_name}/invocations");
         let before = server.cpu()?;
-        let load = wrk.invoke(&server.address, &path, flight)?;
+        let load = wrk.invoke(&server.address, &function_name, flight)?;
         let cpu = (server.cpu()? - before).as_secs_f64();
-        let floor = wrk.invoke(&server.address, "/_samovar/health", flight)?;
+        let floor = wrk.health(&server.address, flight)?;
         let what = format!("warm, {name}, {flight} in flight (p50 {}, p99 {})", load.p50, load.p99);
         table.rate(&what, load.rate, floor.rate, "/s", "GET /_samovar/health");
         table.note("", &format!("server {:.0} us CPU each", cpu * 1e6 / (load.rate * Wrk::COUNTED)));

@@ -44,23 +44,27 @@ impl Wrk {
         Ok(Self { script })
     }
 
-    /// Keeps `connections` requests in flight to `host:port` and `path`, first without counting.
-    pub fn invoke(&self, address: &str, path: &str, connections: usize) -> Result<Load> {
-        self.run(address, path, connections, WARM_SECONDS)?;
-        self.run(address, path, connections, SECONDS)
+    /// Keeps `connections` invocations of a function in flight, first without counting.
+    pub fn invoke(&self, address: &str, function: &str, connections: usize) -> Result<Load> {
+        let url = format!("http://{address}/2015-03-31/functions/{function}/invocations");
+        run(&url, connections, WARM_SECONDS, Some(&self.script))?;
+        run(&url, connections, SECONDS, Some(&self.script))
     }
 
-    fn run(&self, address: &str, path: &str, connections: usize, seconds: u32) -> Result<Load> {
-        let said = quiet(
-            Command::new("wrk")
-                .args(["-t1", "--latency", "--timeout", "30s"])
-                .args([format!("-c{connections}"), format!("-d{seconds}s")])
-                .arg("-s")
-                .arg::<&Path>(&self.script)
-                .arg(format!("http://{address}{path}")),
-        )?;
-        read(&said)
+    /// The same with the cheapest answer of the server.
+    pub fn health(&self, address: &str, connections: usize) -> Result<Load> {
+        run(&format!("http://{address}/_samovar/health"), connections, WARM_SECONDS, None)
     }
+}
+
+fn run(url: &str, connections: usize, seconds: u32, script: Option<&Path>) -> Result<Load> {
+    let mut wrk = Command::new("wrk");
+    wrk.args(["-t1", "--latency", "--timeout", "30s"]);
+    wrk.args([format!("-c{connections}"), format!("-d{seconds}s")]);
+    if let Some(script) = script {
+        wrk.arg("-s").arg(script);
+    }
+    read(&quiet(wrk.arg(url))?)
 }
 
 fn read(said: &str) -> Result<Load> {
