@@ -385,6 +385,8 @@ impl Recipes for FakeRecipes {
 pub struct House {
     /// The engine.
     pub engine: Engine,
+    /// What it counts.
+    pub metrics: Metrics,
     /// Sandboxes that were built.
     pub built: Arc<AtomicUsize>,
     /// Sandboxes that stand.
@@ -436,9 +438,13 @@ impl House {
             clock,
             idle_expiry: Duration::from_secs(300),
         };
+        let metrics = Metrics::new(clock);
         let engine =
-            Engine::of(kit, Admission::new(Concurrency(plan.account)), Budget::new(plan.budget), dice);
-        Self { engine, built, standing, broken, ids: Mutex::new(0) }
+            {
+                let admission = Admission::new(Concurrency(plan.account));
+                Engine::of(kit, admission, metrics.clone(), Budget::new(plan.budget), dice)
+            };
+        Self { engine, metrics, built, standing, broken, ids: Mutex::new(0) }
     }
 
     /// Invokes a version.
