@@ -186,11 +186,7 @@ impl Job {
     }
 
     /// The same for a caller that takes the response as it comes.
-    pub fn streaming(
-        invocation: Invocation,
-        permit: Permit,
-        watch: Running,
-    ) -> (Box<Self>, Answered<Flow>) {
+    pub fn streaming(invocation: Invocation, permit: Permit, watch: Running) -> (Box<Self>, Answered<Flow>) {
         let (sender, answered) = oneshot::channel();
         (Self::of(invocation, permit, watch, Caller::Flowing(sender)), answered)
     }

@@ -439,11 +439,10 @@ impl House {
             idle_expiry: Duration::from_secs(300),
         };
         let metrics = Metrics::new(clock);
-        let engine =
-            {
-                let admission = Admission::new(Concurrency(plan.account));
-                Engine::of(kit, admission, metrics.clone(), Budget::new(plan.budget), dice)
-            };
+        let engine = {
+            let admission = Admission::new(Concurrency(plan.account));
+            Engine::of(kit, admission, metrics.clone(), Budget::new(plan.budget), dice)
+        };
         Self { engine, metrics, built, standing, broken, ids: Mutex::new(0) }
     }
 

@@ -99,10 +99,13 @@ pub fn seconds(time: Duration) -> f64 {
 const fn words(count: Count) -> (&'static str, &'static str) {
     match count {
         Count::Invocations => ("invocations_total", "Times that the function ran, whatever came of it."),
-        Count::Errors => {
-            ("errors_total", "Invocations that ended in a function error, a timeout or a fault of the runtime.")
+        Count::Errors => (
+            "errors_total",
+            "Invocations that ended in a function error, a timeout or a fault of the runtime.",
+        ),
+        Count::Throttles => {
+            ("throttles_total", "Requests that found no concurrency; they are no invocations.")
         }
-        Count::Throttles => ("throttles_total", "Requests that found no concurrency; they are no invocations."),
         Count::PlatformFailures => (
             "platform_failures_total",
             "Requests that Samovar failed, before or while the function ran; they are no invocations.",
@@ -120,10 +123,9 @@ const fn words(count: Count) -> (&'static str, &'static str) {
         Count::DeadLetterErrors => {
             ("dead_letter_errors_total", "Events that could not be handed to their dead-letter queue.")
         }
-        Count::DestinationDeliveryFailures => (
-            "destination_delivery_failures_total",
-            "Events whose end could not be told to a destination.",
-        ),
+        Count::DestinationDeliveryFailures => {
+            ("destination_delivery_failures_total", "Events whose end could not be told to a destination.")
+        }
     }
 }
 
@@ -232,8 +234,7 @@ pub fn scope_labels(scope: &Scope) -> [(&'static str, &str); 2] {
 
 impl FunctionFigures {
     fn labels(&self) -> [(&'static str, &str); 3] {
-        let [account, region] =
-            self.scope.as_ref().map_or([("account", ""), ("region", "")], scope_labels);
+        let [account, region] = self.scope.as_ref().map_or([("account", ""), ("region", "")], scope_labels);
         [account, region, ("function", &self.name)]
     }
 }

@@ -66,9 +66,7 @@ impl Measured {
             let Ok(function) = figures.name.parse::<FunctionName>() else { continue };
             let there = census.functions.get(&(scope.clone(), function)).copied().unwrap_or_default();
             let [account, region] = scope_labels(scope);
-            for (state, count) in
-                [("starting", there.starting), ("idle", there.idle), ("busy", there.busy)]
-            {
+            for (state, count) in [("starting", there.starting), ("idle", there.idle), ("busy", there.busy)] {
                 let labels = [account, region, ("function", &*figures.name), ("state", state)];
                 page.sample(name, &labels, count);
             }
@@ -114,13 +112,7 @@ impl Measured {
     }
 }
 
-fn gauge(
-    page: &mut Page,
-    name: &str,
-    help: &str,
-    labels: &Labels<'_>,
-    value: impl std::fmt::Display,
-) {
+fn gauge(page: &mut Page, name: &str, help: &str, labels: &Labels<'_>, value: impl std::fmt::Display) {
     page.family(name, Kind::Gauge, help);
     page.sample(name, labels, value);
 }
