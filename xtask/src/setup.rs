@@ -8,8 +8,9 @@ use anyhow::{Context, Result, bail};
 
 use crate::shell::{cache, cargo, on_path, quiet, root, show, step};
 
-/// The unmodified clients that people use, and what runs the tests.
-const PYTHON_CLIENTS: &[&str] = &["boto3==1.44.5", "awscli==1.46.2", "pytest==8.4.2"];
+/// The unmodified clients that people use, Prometheus' parser among them, and what runs the tests.
+const PYTHON_CLIENTS: &[&str] =
+    &["boto3==1.44.5", "awscli==1.46.2", "prometheus_client==0.26.0", "pytest==8.4.2"];
 /// The AWS SDK for JavaScript v3: what the tests call with.
 const NODE_CLIENTS: &[&str] =
     &["@aws-sdk/client-lambda@3.1162.0", "@aws-sdk/client-cloudwatch-logs@3.1162.0"];
@@ -43,11 +44,11 @@ pub fn binary() -> Result<PathBuf> {
     Ok(root().join("target/release/samovar"))
 }
 
-/// boto3, the AWS CLI and pytest in a virtual environment.
+/// boto3, the AWS CLI, Prometheus' client and pytest in a virtual environment.
 pub fn clients() -> Result<Clients> {
     apt(&[("/usr/bin/python3", "python3"), ("/usr/share/doc/python3-venv", "python3-venv")])?;
     let venv = cache().join("venv");
-    once(&venv, &PYTHON_CLIENTS.join("\n"), "installing boto3, the AWS CLI and pytest", |dir| {
+    once(&venv, &PYTHON_CLIENTS.join("\n"), "installing boto3, the AWS CLI, Prometheus' client and pytest", |dir| {
         quiet(Command::new("/usr/bin/python3").args(["-m", "venv"]).arg(dir))?;
         quiet(pip(&dir.join("bin/python")).args(PYTHON_CLIENTS))?;
         Ok(())
