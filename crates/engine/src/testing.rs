@@ -18,8 +18,8 @@ use base::random::Dice;
 use base::units::{Concurrency, Mib};
 use bytes::Bytes;
 use catalogue::{CodeRef, Configuration, State, Version};
-use record::Logs;
 use record::level::{Format, Level, SystemLevel};
+use record::{Logs, Metrics};
 use sandbox::protocol::{Stop, Who};
 use store::memory::MemoryStore;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -408,6 +408,8 @@ impl Recipes for FakeRecipes {
 pub struct House {
     /// The engine.
     pub engine: Engine,
+    /// What it counts.
+    pub metrics: Metrics,
     /// Sandboxes that were built.
     pub built: Arc<AtomicUsize>,
     /// Sandboxes that stand.
@@ -460,9 +462,12 @@ impl House {
             dice: dice.clone(),
             idle_expiry: Duration::from_secs(300),
         };
-        let engine =
-            Engine::of(kit, Admission::new(Concurrency(plan.account)), Budget::new(plan.budget), dice);
-        Self { engine, built, standing, broken, ids: Mutex::new(0) }
+        let metrics = Metrics::new(clock);
+        let engine = {
+            let admission = Admission::new(Concurrency(plan.account));
+            Engine::of(kit, admission, metrics.clone(), Budget::new(plan.budget), dice)
+        };
+        Self { engine, metrics, built, standing, broken, ids: Mutex::new(0) }
     }
 
     /// Invokes a version.

@@ -19,9 +19,10 @@ use tokio::sync::{mpsc, oneshot};
 
 use self::extensions::Extensions;
 use super::alarm::Alarm;
+use super::counted::Counted;
 use super::output::{Figures, Output};
 use super::recipe::{Kit, Recipe};
-use super::rules::{Action, Environment, Event, Limits, Refusal, RuntimeState, Spent, Status};
+use super::rules::{Action, Environment, Event, InitPhase, Limits, Refusal, RuntimeState, Spent, Status};
 use crate::flow::Sink;
 use crate::host::runtime::{Call, NextReply, Passage, Posted, RuntimeApi, Verdict, Work};
 use crate::invoke::{Ended, Invocation, Job};
@@ -39,13 +40,17 @@ const READING_AGE: Duration = Duration::from_millis(100);
 /// Runs one environment from its sandbox's building to its end.
 pub async fn run(kit: Arc<Kit>, newcomer: Newcomer) {
     let Newcomer { membership, commands, place, version } = newcomer;
+    let mut counted = Counted::building(kit.clock.now());
     let built = async {
         let recipe = kit.recipes.recipe(&version).await?;
         let order = recipe.order(membership.id(), kit.endpoint.is_some(), place);
         Ok((kit.starter.build(order).await?, recipe))
     };
     match built.await {
-        Ok((sandbox, recipe)) => live(&kit, membership, commands, version, sandbox, recipe).await,
+        Ok((sandbox, recipe)) => {
+            counted.built(kit.clock.now());
+            live(&kit, membership, commands, version, sandbox, recipe, counted).await;
+        }
         Err(error) => {
             tracing::warn!(version = %version.arn, %error, "no environment");
             membership.fail(error);
@@ -60,6 +65,7 @@ async fn live(
     version: Arc<Version>,
     sandbox: Sandbox,
     recipe: Recipe,
+    counted: Counted,
 ) {
     let Sandbox { control, log, runtime_api, endpoint, names, meter } = sandbox;
     let endpoint = endpoint.zip(kit.endpoint.as_ref());
@@ -90,6 +96,7 @@ async fn live(
         recipe,
         candidate: 0,
         reading: None,
+        counted,
         run: None,
         ended: None,
         asker: None,
@@ -126,6 +133,7 @@ struct Driver {
     candidate: usize,
     /// When a report last read the meter, and what it said in bytes.
     reading: Option<(Timestamp, u64)>,
+    counted: Counted,
     run: Option<Run>,
     /// The lease of a run that ended, until the environment is offered again.
     ended: Option<Lease>,
@@ -220,6 +228,7 @@ impl Driver {
         self.set_alarm();
         job.span.record("environment", tracing::field::display(self.membership.id()));
         let id = job.invocation.id;
+        self.counted.assigned(self.clock.now().since(job.watch.began()));
         self.run = Some(Run { job, lease, produced: None });
         Event::Called(id)
     }
@@ -337,6 +346,9 @@ impl Driver {
             Action::InitRuntimeDone(phase, status) => self.output.init_runtime_done(phase, &status),
             Action::InitReport(phase, took, status) => {
                 self.output.init_report(phase, took, &status);
+                if phase == InitPhase::Init {
+                    self.counted.initialised(took);
+                }
                 // Seen once here, an environment that crashes before its first report has a figure.
                 self.meter.max_memory();
             }
@@ -353,6 +365,7 @@ impl Driver {
             Action::Reply(answer) => {
                 if let Some(run) = &mut self.run {
                     run.produced = answer.size();
+                    self.counted.replied(&answer);
                     run.job.reply(answer);
                     run.lease.answered();
                 }
@@ -361,6 +374,7 @@ impl Driver {
             Action::Flowed => {
                 if let Some(run) = &mut self.run {
                     run.produced = self.sink.as_ref().map(Sink::taken);
+                    self.counted.flowed(self.sink.as_ref());
                     run.lease.answered();
                 }
             }
@@ -471,10 +485,17 @@ impl Driver {
         let Some(Run { job, lease, .. }) = self.run.take() else { return };
         let Spent { took, init, status, extensions } = &spent;
         self.output.drain().await;
-        let figures = Figures { spent: &spent, used: self.max_memory(status) };
-        self.output.end(job.invocation.id, &figures);
+        let used = self.max_memory(status);
+        self.output.end(job.invocation.id, &Figures { spent: &spent, used });
         let tail = self.output.cut_tail();
         self.output.flush().await;
+        let was_cold = self.counted.finished(&job.watch, *took, status, used);
+        if let Some(time) = extensions {
+            job.watch.extensions(*time);
+            if was_cold {
+                job.watch.cold_extensions(*time);
+            }
+        }
         tracing::debug!(parent: &job.span, ?took, ?init, ?status, ?extensions, "ended");
         job.finish(Ended { tail });
         self.ended = Some(lease);
@@ -521,6 +542,7 @@ impl Driver {
     fn abandon(&mut self) {
         if let Some(Run { job, lease, .. }) = self.run.take() {
             drop(lease);
+            self.counted.abandoned(&job.watch, self.clock.now());
             job.finish(Ended::default());
         }
     }
