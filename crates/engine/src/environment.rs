@@ -2,6 +2,7 @@
 
 pub mod alarm;
 pub mod driver;
+pub mod frost;
 pub mod output;
 pub mod recipe;
 pub mod rules;

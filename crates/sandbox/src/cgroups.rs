@@ -10,6 +10,7 @@ use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal};
 
+use crate::freezer::Freezer;
 use crate::init::MemoryGroup;
 use crate::limits::{CGROUP_RETRIES, CGROUP_RETRY};
 use crate::plan::groups::{Controller, Hierarchy, Limits, Version, hierarchies, settings, takes_weights};
@@ -42,6 +43,8 @@ pub(crate) struct Group {
     pub(crate) meter: OwnedFd,
     /// The same for the init's watch.
     pub(crate) memory: MemoryGroup,
+    /// Stops and continues its processes, where the kernel can.
+    pub(crate) freezer: Option<Freezer>,
 }
 
 impl Groups {
@@ -74,7 +77,7 @@ impl Groups {
 
     fn try_make(&self, name: &str, limits: Limits) -> Result<Group, StepError> {
         let mut joins = Vec::new();
-        let mut meter = None;
+        let (mut meter, mut freezer) = (None, None);
         for opened in &self.hierarchies {
             let place = || format!("making a control group in {}", opened.path.display());
             rustix::fs::mkdirat(&opened.directory, name, Mode::from_raw_mode(0o755)).step(place)?;
@@ -92,6 +95,9 @@ impl Groups {
                 rustix::fs::openat(&directory, join_file(opened.version), flags, Mode::empty())
                     .step(place)?,
             );
+            if opened.controllers.contains(&Controller::Freezer) {
+                freezer = Freezer::open(directory.as_fd(), opened.version);
+            }
             if opened.controllers.contains(&Controller::Memory) {
                 meter = Some((directory, opened.version));
             }
@@ -99,7 +105,19 @@ impl Groups {
         // `open` made sure that one hierarchy limits memory.
         let (meter, version) = meter.ok_or(Errno::NOENT).doing("finding the memory controller")?;
         let directory = meter.try_clone().doing("sharing a control group")?;
-        Ok(Group { joins, meter, memory: MemoryGroup { directory, version, limit: limits.memory } })
+        let memory = MemoryGroup { directory, version, limit: limits.memory };
+        Ok(Group { joins, meter, memory, freezer })
+    }
+
+    /// Lets a function's processes go on: a frozen one does not die before.
+    pub(crate) fn thaw(&self, name: &str) {
+        let freezes = |opened: &&Opened| opened.controllers.contains(&Controller::Freezer);
+        for opened in self.hierarchies.iter().filter(freezes) {
+            // What has no group is not frozen.
+            if let Ok(group) = open_directory(opened.directory.as_fd(), name) {
+                let _ = Freezer::open(group.as_fd(), opened.version).map(|freezer| freezer.thaw());
+            }
+        }
     }
 
     /// Removes a function's groups; whether all are gone.
@@ -183,6 +201,8 @@ fn delegate(
         let carried: Vec<_> = wanted
             .filter(|wanted| offered.split_whitespace().any(|offered| offered == wanted.name()))
             .collect();
+        // No controller there, but a file of every group.
+        let freezer = hierarchy.controllers.contains(&Controller::Freezer).then_some(Controller::Freezer);
         if carried.is_empty() || (home != &hierarchy.mounted && !move_aside(home, family)) {
             continue;
         }
@@ -196,7 +216,7 @@ fn delegate(
         };
         let controllers: Vec<_> = carried.iter().filter(given).copied().collect();
         if !controllers.is_empty() {
-            return Ok(Some((home.clone(), controllers)));
+            return Ok(Some((home.clone(), controllers.into_iter().chain(freezer).collect())));
         }
     }
     Ok(None)
@@ -224,8 +244,9 @@ pub(crate) fn sweep(instance: &Path) {
 
 fn sweep_group(group: &Path) {
     // A frozen process does not die before it is thawed.
-    let _ = fs::write(group.join("cgroup.freeze"), "0");
-    let _ = fs::write(group.join("freezer.state"), "THAWED");
+    for version in [Version::V1, Version::V2] {
+        let _ = fs::write(group.join(version.freezer_file()), version.freezer_value(false));
+    }
     let _ = fs::write(group.join("cgroup.kill"), "1");
     for _ in 0..CGROUP_RETRIES {
         for pid in pids(&group.join("cgroup.procs")) {

@@ -17,6 +17,7 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags};
 use rustix::process::{Pid, WaitOptions, WaitStatus, wait};
 
+use crate::freezer::Freezer;
 use crate::limits::{CONTROL_BYTES, REAPED_A_TURN};
 use crate::plan::plain::{Addresses, Places};
 use crate::plan::rooms::RoomStep;
@@ -63,6 +64,8 @@ pub(crate) struct Walls {
     pub(crate) processors: Vec<usize>,
     /// Where its memory is counted.
     pub(crate) memory: MemoryGroup,
+    /// What stops the function between invocations: the server stops it, and whoever kills lets it go on.
+    pub(crate) freezer: Option<Freezer>,
 }
 
 /// Runs an init in the process that was just forked, as pid 1 of a new namespace when there are walls; returns its
@@ -72,7 +75,7 @@ pub(crate) fn run(birth: Birth<'_>) -> i32 {
     let kept = [&launcher, &control, &log].map(AsFd::as_fd);
     let raised = match around {
         Around::Walls(walls) => walls::raise(&walls, &kept, launcher.as_fd())
-            .map(|watch| (Surroundings::Walls(watch), Some(walls.joins))),
+            .map(|watch| (Surroundings::Walls(watch, walls.freezer), Some(walls.joins))),
         Around::Nothing(places, heard) => plain::Quarters::move_in(places, heard, &kept, launcher.as_fd())
             .map(|quarters| (Surroundings::Nothing(quarters), None)),
     };
@@ -98,8 +101,8 @@ struct Init<'a> {
 
 /// What is around the function's processes, standing.
 enum Surroundings {
-    /// Walls, with a watch over the memory within.
-    Walls(Watch),
+    /// Walls, with a watch over the memory within, and the freezer.
+    Walls(Watch, Option<Freezer>),
     /// Nothing.
     Nothing(plain::Quarters),
 }
@@ -117,8 +120,9 @@ impl Init<'_> {
     /// Serves, and sees to it that everything inside ends with this process, as it does of itself within walls.
     fn live(mut self) -> i32 {
         let served = self.serve();
-        if let Surroundings::Nothing(_) = self.around {
-            plain::kill_descendants();
+        match self.around {
+            Surroundings::Nothing(_) => plain::kill_descendants(),
+            Surroundings::Walls(..) => self.thaw(),
         }
         i32::from(served.is_err())
     }
@@ -127,6 +131,8 @@ impl Init<'_> {
     fn serve(&mut self) -> io::Result<()> {
         let _mask = signals::block(&[libc::SIGCHLD, libc::SIGTERM])?;
         let children = signals::descriptor(&[libc::SIGCHLD, libc::SIGTERM])?;
+        // From here on it is not killed with the launcher but told, and thaws what could not die frozen.
+        process::end_with_parent()?;
         let mut has_more = false;
         loop {
             let [from_server, from_children, from_memory] = self.wait(&children, has_more)?;
@@ -166,14 +172,21 @@ impl Init<'_> {
 
     fn watch(&self) -> Option<&Watch> {
         match &self.around {
-            Surroundings::Walls(watch) => Some(watch),
+            Surroundings::Walls(watch, _) => Some(watch),
             Surroundings::Nothing(_) => None,
+        }
+    }
+
+    /// Lets everything inside go on.
+    fn thaw(&self) {
+        if let Surroundings::Walls(_, Some(freezer)) = &self.around {
+            let _ = freezer.thaw();
         }
     }
 
     fn watching(&mut self) -> Option<&mut Watch> {
         match &mut self.around {
-            Surroundings::Walls(watch) => Some(watch),
+            Surroundings::Walls(watch, _) => Some(watch),
             Surroundings::Nothing(_) => None,
         }
     }
@@ -185,6 +198,9 @@ impl Init<'_> {
     /// Sees to the function's memory.
     fn look(&mut self) {
         let victim = self.watching().and_then(Watch::look);
+        if victim.is_some() {
+            self.thaw();
+        }
         if let Some(runtime) = &mut self.runtime {
             runtime.outgrew |=
                 matches!(victim, Some(Victim::All)) || victim == Some(Victim::One(runtime.pid));
@@ -233,7 +249,7 @@ impl Init<'_> {
         let started = match self.runtime {
             Some(_) => Err(io::Error::from_raw_os_error(libc::EBUSY)),
             None => match &self.around {
-                Surroundings::Walls(_) => self.ready.start(argv, env, cwd),
+                Surroundings::Walls(..) => self.ready.start(argv, env, cwd),
                 Surroundings::Nothing(quarters) => {
                     let (argv, env, cwd) = quarters.command(argv, env, cwd);
                     self.ready.start(&argv, &env, &cwd)
@@ -261,6 +277,7 @@ impl Init<'_> {
         if let Surroundings::Nothing(_) = self.around {
             return plain::kill_descendants();
         }
+        self.thaw();
         loop {
             process::kill_all_others();
             // Each round ends one process at least; none left is ECHILD, for orphans become children of pid 1.
