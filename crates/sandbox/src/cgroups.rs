@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal};
 
 use crate::freezer::Freezer;
 use crate::init::MemoryGroup;
-use crate::limits::{CGROUP_RETRIES, CGROUP_RETRY};
+use crate::limits::CGROUP_RETRY;
 use crate::plan::groups::{Controller, Hierarchy, Limits, Version, hierarchies, settings, takes_weights};
 use crate::setup::LaunchError;
 use crate::sys::{Step, StepError};
@@ -174,7 +174,8 @@ impl Opened {
         };
         let path = home.join(HOUSE).join(instance);
         let place = || format!("making the control group {}", path.display());
-        fs::create_dir_all(&path).step(place)?;
+        // A launcher that ends may take the house's group away in between.
+        fs::create_dir_all(&path).or_else(|_| fs::create_dir_all(&path)).step(place)?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let directory = rustix::fs::open(&path, flags, Mode::empty()).step(place)?;
         Ok(Some(Self { version: hierarchy.version, controllers, path, directory }))
@@ -233,22 +234,33 @@ fn move_aside(group: &Path, family: &[Pid]) -> bool {
             .all(|member| fs::write(aside.join("cgroup.procs"), member.as_raw_nonzero().to_string()).is_ok())
 }
 
-/// Ends and removes what an earlier launcher left in `instance`, one of the paths it noted.
-pub(crate) fn sweep(instance: &Path) {
-    let Ok(groups) = fs::read_dir(instance) else { return };
-    for group in groups.flatten().filter(|group| group.file_type().is_ok_and(|kind| kind.is_dir())) {
-        sweep_group(&group.path());
+/// Lets everything go on that an earlier launcher left in `instance`, one of the paths it noted: a frozen process does
+/// not die, and is frozen in one hierarchy while it is looked for in another.
+pub(crate) fn thaw(instance: &Path) {
+    for group in groups_in(instance) {
+        for version in [Version::V1, Version::V2] {
+            let _ = fs::write(group.join(version.freezer_file()), version.freezer_value(false));
+        }
     }
-    let _ = fs::remove_dir(instance);
 }
 
-fn sweep_group(group: &Path) {
-    // A frozen process does not die before it is thawed.
-    for version in [Version::V1, Version::V2] {
-        let _ = fs::write(group.join(version.freezer_file()), version.freezer_value(false));
+/// Ends and removes what an earlier launcher left there; each group is tried so often.
+pub(crate) fn sweep(instance: &Path, tries: u32) {
+    groups_in(instance).for_each(|group| sweep_group(&group, tries));
+    // The house's group goes with the last instance.
+    for group in instance.ancestors().take(2) {
+        let _ = fs::remove_dir(group);
     }
+}
+
+fn groups_in(instance: &Path) -> impl Iterator<Item = PathBuf> {
+    let entries = fs::read_dir(instance).into_iter().flatten().flatten();
+    entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path())
+}
+
+fn sweep_group(group: &Path, tries: u32) {
     let _ = fs::write(group.join("cgroup.kill"), "1");
-    for _ in 0..CGROUP_RETRIES {
+    for _ in 0..tries {
         for pid in pids(&group.join("cgroup.procs")) {
             let _ = rustix::process::kill_process(pid, Signal::KILL);
         }
