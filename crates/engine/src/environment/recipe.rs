@@ -61,6 +61,8 @@ pub struct Kit {
     pub dice: Dice,
     /// Idle time after which an environment is closed.
     pub idle_expiry: Duration,
+    /// Age at which an environment takes no further call.
+    pub max_age: Duration,
 }
 
 /// Makes recipes.

@@ -17,7 +17,7 @@ use tokio::io::Interest;
 use tokio::net::UnixDatagram;
 use tokio::sync::oneshot;
 
-use super::{Command, Control, Meter, Order, Sandbox, StartError, Starter, Told};
+use super::{Command, Control, Freezer, Meter, Order, Sandbox, StartError, Starter, Told};
 use crate::admission::budget::Place;
 use crate::outcome;
 
@@ -39,6 +39,7 @@ impl Starter for LauncherClient {
             endpoint: built.endpoint,
             names: built.names,
             meter: Box::new(built.meter),
+            freezer: built.freezer.map(|freezer| Box::new(freezer) as Box<dyn Freezer>),
         })
     }
 }
@@ -179,6 +180,16 @@ impl From<Exit> for outcome::Exit {
             Exit::Signal(signal) => Self::Signal(signal),
             Exit::OutOfMemory => Self::OutOfMemory,
         }
+    }
+}
+
+impl Freezer for sandbox::Freezer {
+    fn freeze(&self) -> io::Result<()> {
+        Self::freeze(self)
+    }
+
+    fn thaw(&self) -> io::Result<()> {
+        Self::thaw(self)
     }
 }
 

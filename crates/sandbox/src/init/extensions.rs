@@ -55,7 +55,7 @@ impl Init<'_> {
     /// Names the extensions, and makes the pipe to which they write.
     pub(super) fn discover(&mut self) -> io::Result<()> {
         let directory = match &self.around {
-            Surroundings::Walls(_) => DIRECTORY.to_owned(),
+            Surroundings::Walls(..) => DIRECTORY.to_owned(),
             Surroundings::Nothing(quarters) => quarters.path(DIRECTORY),
         };
         let names = names(&directory);
@@ -71,10 +71,11 @@ impl Init<'_> {
         let make = || rustix::pipe::pipe_with(PipeFlags::CLOEXEC);
         let (read, write) = match &self.around {
             // The function's user shall be able to open it by name (`/dev/stdout`).
-            Surroundings::Walls(_) => {
+            Surroundings::Walls(..) => {
                 let made = process::making_files_as(FUNCTION_UID, FUNCTION_GID, make);
-                // Becoming somebody else made this process as open as fs.suid_dumpable says.
+                // Becoming somebody else made this process as open as fs.suid_dumpable says, and forget its parent.
                 rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+                process::end_with_parent()?;
                 made?
             }
             Surroundings::Nothing(_) => make()?,
@@ -94,7 +95,7 @@ impl Init<'_> {
     ) -> io::Result<()> {
         let started = match (&self.extensions.output, self.extensions.pid(id), &self.around) {
             (None, ..) | (_, Some(_), _) => Err(io::Error::from_raw_os_error(libc::EINVAL)),
-            (Some(output), None, Surroundings::Walls(_)) => {
+            (Some(output), None, Surroundings::Walls(..)) => {
                 self.ready.start_writing(output.as_fd(), argv, env, cwd)
             }
             (Some(output), None, Surroundings::Nothing(quarters)) => {
@@ -137,7 +138,7 @@ impl Init<'_> {
     /// Hands over a connection to a listener inside.
     pub(super) fn dial(&self, id: u32, port: u16) -> io::Result<()> {
         let address = match &self.around {
-            Surroundings::Walls(_) => Ipv4Addr::from(INSIDE_ADDRESS),
+            Surroundings::Walls(..) => Ipv4Addr::from(INSIDE_ADDRESS),
             Surroundings::Nothing(_) => Ipv4Addr::LOCALHOST,
         };
         match network::dial(SocketAddrV4::new(address, port)) {

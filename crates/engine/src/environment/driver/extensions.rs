@@ -215,7 +215,10 @@ impl Driver {
             Action::Taken => self.extensions.answer(Reply::Taken),
             Action::RefuseExtension(refusal) => self.extensions.refuse(refusal),
             Action::Invoke(ids) => self.tell_of_invoke(&ids),
-            Action::Shutdown(ids, deadline, reason) => self.extensions.shut_down(&ids, deadline, reason),
+            Action::Shutdown(ids, deadline, reason) => {
+                self.wake();
+                self.extensions.shut_down(&ids, deadline, reason);
+            }
             Action::ExtensionLine(standing) => self.output.extension(&standing),
             _ => {}
         }
