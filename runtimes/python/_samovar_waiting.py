@@ -1,0 +1,63 @@
+"""A runtime that was started before anybody knew for which function.
+
+It loads what the stock client has loaded before it looks at /var/task, says that it is ready, and reads one packet:
+the environment, the working directory and the arguments that it would have been executed with. Then it goes on as if
+it had been. In a zygote every fork is such a runtime, in a sandbox of its own.
+"""
+
+import gc
+import importlib
+import os
+import sys
+import time
+
+import _samovar_client
+
+WAIT = "_SAMOVAR_WAIT"
+_ZYGOTE = "_SAMOVAR_ZYGOTE"
+# The largest packet that an init sends.
+_PACKET_BYTES = 128 * 1024
+
+
+def wait():
+    """Returns when this process has become the runtime of a function."""
+    descriptor = int(os.environ[WAIT])
+    scan = _preload()
+    if _ZYGOTE in os.environ:
+        _bear()
+    os.write(descriptor, b'{"ready":%d}' % os.getpid())
+    packet = os.read(descriptor, _PACKET_BYTES)
+    if not packet:
+        os._exit(0)
+    os.close(descriptor)
+    _become(**scan(packet.decode())[0])
+
+
+def _preload():
+    import json
+
+    for name in sorted(_samovar_client.OURS_FIRST):
+        try:
+            importlib.import_module(name)
+        except ImportError:
+            # A build of Python without it.
+            pass
+    for name in ("_samovar_faults", "_samovar_json", "_samovar_logging"):
+        importlib.import_module(name)
+    return json.JSONDecoder().raw_decode
+
+
+def _bear():
+    # What is alive now stays where it is: a collection in a child would copy the pages of all of it.
+    gc.collect()
+    gc.freeze()
+    while os.fork():
+        pass
+
+
+def _become(env, cwd, **_):
+    # The arguments are those that this process was executed with.
+    os.environ.clear()
+    os.environ.update(env)
+    time.tzset()
+    os.chdir(cwd)
