@@ -99,7 +99,7 @@ impl Groups {
         // `open` made sure that one hierarchy limits memory.
         let (meter, version) = meter.ok_or(Errno::NOENT).doing("finding the memory controller")?;
         let directory = meter.try_clone().doing("sharing a control group")?;
-        Ok(Group { joins, meter, memory: MemoryGroup { directory, version, limit: limits.memory } })
+        Ok(Group { joins, meter, memory: MemoryGroup { directory, version } })
     }
 
     /// Removes a function's groups; whether all are gone.

@@ -105,6 +105,7 @@ impl Recipe {
             code: self.code.clone(),
             layers: self.layers.clone(),
             endpoint,
+            waiting: None,
         };
         Order { spec, place }
     }
