@@ -1,11 +1,11 @@
 //! How a zygote comes up: in a root of its own with one interpreter, without network, and with the rights alone that it
 //! takes to put children into sandboxes.
 
-use std::fs;
-use std::io;
+use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
+use rustix::fs::{Mode, OFlags};
 use rustix::process::Pid;
 use rustix::thread::{CapabilitySet, UnshareFlags};
 
@@ -57,19 +57,16 @@ fn jail(room: &[RoomStep]) -> Result<(), StepError> {
 
 /// Input from nowhere, output to nobody, the launcher's socket, and nothing else.
 fn place(launcher: OwnedFd) -> Result<(), StepError> {
-    let put = || -> io::Result<()> {
-        // A pipe, as a function has it: Python looks at what it is once, and the children have it from there.
-        let (_, output) = rustix::pipe::pipe()?;
-        let null = fs::File::options().read(true).write(true).open("/dev/null")?;
-        for (source, target) in [(null.as_fd(), 0), (output.as_fd(), 1), (output.as_fd(), 2)] {
-            process::place_fd(source, target)?;
-        }
-        process::place_fd(launcher.as_fd(), HANDOVER_FD)?;
-        process::close_range(HANDOVER_FD + 1, i32::MAX)
-    };
-    let placed = put().doing("placing a zygote's descriptors");
-    // What it owned here is closed.
-    std::mem::forget(launcher);
+    // A pipe, as a function has it: Python looks once at what its output is, and its children have it from there.
+    let (_, output) = rustix::pipe::pipe().doing("making a pipe")?;
+    let flags = OFlags::RDWR | OFlags::CLOEXEC;
+    let null = rustix::fs::open("/dev/null", flags, Mode::empty()).doing("opening the null device")?;
+    // All that is open is closed below, and nobody else may close it again.
+    let (null, output, launcher) = (ManuallyDrop::new(null), ManuallyDrop::new(output), ManuallyDrop::new(launcher));
+    for (source, target) in [(&null, 0), (&output, 1), (&output, 2), (&launcher, HANDOVER_FD)] {
+        process::place_fd(source.as_fd(), target).doing("placing a zygote's descriptors")?;
+    }
+    process::close_range(HANDOVER_FD + 1, i32::MAX).doing("closing descriptors")?;
     signals::reset_all();
-    placed
+    Ok(())
 }

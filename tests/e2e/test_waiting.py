@@ -1,0 +1,100 @@
+"""Runtimes that wait in their sandbox before they know their function: nothing that a function sees tells them apart."""
+
+import pytest
+
+from samovar import NODE, PYTHON, create, invoke
+
+# All that one process of Linux is, but for numbers that differ from process to process anyway.
+PYTHON_LOOK = r"""
+import gc, locale, os, resource, signal, sys, time
+
+def read(path):
+    with open(path, "rb") as file:
+        return file.read().decode("utf-8", "replace")
+
+def descriptors():
+    found = {}
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            found[name] = os.readlink("/proc/self/fd/" + name).split(":")[0]
+        except OSError:
+            pass
+    return found
+
+at_import = {
+    "argv": sys.argv, "orig_argv": getattr(sys, "orig_argv", None), "path": sys.path, "executable": sys.executable,
+    "flags": str(sys.flags), "environ": dict(os.environ), "cwd": os.getcwd(), "modules": "json" in sys.modules,
+    "stdout": [sys.stdout.encoding, sys.stdout.errors, sys.stdout.line_buffering, sys.stdout.seekable(), sys.stdin.encoding],
+    "locale": [locale.setlocale(locale.LC_ALL, None), sys.getfilesystemencoding()], "tz": [time.tzname, time.timezone],
+    "descriptors": descriptors(), "umask": os.umask(0o022), "nice": os.nice(0), "threshold": gc.get_threshold(),
+    "gc": [gc.isenabled(), gc.get_debug()], "recursion": sys.getrecursionlimit(), "switch": sys.getswitchinterval(),
+    "signals": {number: str(signal.getsignal(number)) for number in range(1, 32)},
+    "limits": {name: resource.getrlimit(getattr(resource, name)) for name in dir(resource) if name.startswith("RLIMIT_")},
+    "comm": read("/proc/self/comm"), "cmdline": read("/proc/self/cmdline"), "cgroup": read("/proc/self/cgroup"),
+    "oom": read("/proc/self/oom_score_adj"), "login": read("/proc/self/loginuid"),
+    "ids": [os.getresuid(), os.getresgid(), os.getgroups(), os.getppid(), os.getsid(0) == os.getpid()],
+    "affinity": sorted(os.sched_getaffinity(0)), "waited": "_samovar_zygote" in read("/proc/self/maps"),
+    "namespaces": sorted(os.readlink("/proc/self/ns/" + name).split(":")[0] for name in os.listdir("/proc/self/ns")),
+    "mounts": sorted(line.split(" ", 4)[4] for line in read("/proc/self/mountinfo").splitlines()),
+    "main": sorted(vars(sys.modules["__main__"])), "spec": str(sys.modules["__main__"].__file__),
+    "meta_path": [type(finder).__name__ for finder in sys.meta_path], "children": os.fork is not None,
+}
+names = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp", "Uid", "Gid", "Groups", "Sig", "Shd", "Umask", "Threads")
+at_import["status"] = [line for line in read("/proc/self/status").splitlines() if line.startswith(names)]
+
+def handler(event, context):
+    seen = dict(at_import, environ=dict(at_import["environ"]), c_environ=sorted(os.popen("env").read().splitlines()))
+    return seen
+"""
+
+NODE_LOOK = r"""
+const fs = require('fs'); const os = require('os'); const Module = require('module'); const child = require('child_process');
+const v8 = require('v8');
+const read = (path) => fs.readFileSync(path, 'utf8');
+const descriptors = {};
+for (const name of fs.readdirSync('/proc/self/fd')) {
+  try { descriptors[name] = fs.readlinkSync('/proc/self/fd/' + name).split(':')[0]; } catch {}
+}
+const names = ['CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb', 'NoNewPrivs', 'Seccomp:', 'Uid', 'Gid', 'Groups', 'SigIgn', 'Umask'];
+const seen = {
+  argv: process.argv, execArgv: process.execArgv, execPath: process.execPath, title: process.title, cwd: process.cwd(),
+  env: { ...process.env }, globalPaths: Module.globalPaths, heap: v8.getHeapStatistics().heap_size_limit,
+  waited: read('/proc/self/environ').includes('_SAMOVAR_WAIT'), umask: process.umask(), uid: process.getuid(), tz: new Date(0).toString(), cpus: os.cpus().length, host: os.hostname(),
+  gc: typeof gc, main: require.main.filename, stdout: [process.stdout.constructor.name, process.stdout.isTTY ?? null],
+  descriptors: Object.values(descriptors).filter((name) => ['/dev/null', 'pipe', 'socket', 'eventpoll'].some((kind) => name.includes(kind))).sort(),
+  status: read('/proc/self/status').split('\n').filter((line) => names.some((name) => line.startsWith(name))),
+  limits: read('/proc/self/limits'), oom: read('/proc/self/oom_score_adj'), cgroup: read('/proc/self/cgroup'),
+  listeners: process.eventNames().map(String).sort(), resources: process.getActiveResourcesInfo(),
+};
+exports.handler = async () => ({ ...seen, childEnv: child.execSync('env').toString().split('\n').sort() });
+"""
+
+# Differs from one environment to the next; the last two have their own start executed, for the beginning of their names.
+OWN = ("AWS_LAMBDA_FUNCTION_NAME", "AWS_LAMBDA_LOG_GROUP_NAME", "AWS_LAMBDA_LOG_STREAM_NAME", "AWS_ACCESS_KEY_ID",
+       "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "_X_AMZN_TRACE_ID", "PYTHON_TOLD_APART", "NODE_TOLD_APART")
+OUR_OWN_START = {"PYTHON_TOLD_APART": "1", "NODE_TOLD_APART": "1"}
+
+
+def neutral(seen):
+    for key in ("environ", "env"):
+        if key in seen:
+            seen[key] = {name: value for name, value in seen[key].items() if name not in OWN}
+    for key in ("c_environ", "childEnv"):
+        if key in seen:
+            seen[key] = [line for line in seen[key] if line.split("=")[0] not in OWN]
+    return seen
+
+
+@pytest.mark.parametrize("runtime, code", [(PYTHON, PYTHON_LOOK), (NODE, NODE_LOOK)], ids=["python", "node"])
+def test_a_runtime_that_waited_is_as_one_that_was_executed(lam, name, runtime, code):
+    own = {"COLOUR": "blue", "TZ": "Asia/Tokyo", "NODE_PATH": "/opt/x:/var/task", "PATH": "/usr/bin:/bin:/opt/bin", "TEXT": "ü\n= 'x'"}
+    seen = []
+    for suffix, more in (("waiting", {}), ("executed", OUR_OWN_START)):
+        create(lam, f"{name}-{suffix}", code, runtime=runtime, Environment={"Variables": {**own, **more}})
+        answer = invoke(lam, f"{name}-{suffix}", {})
+        assert "FunctionError" not in answer, answer
+        assert answer["payload"].pop("waited") == (suffix == "waiting")
+        seen.append(neutral(answer["payload"]))
+    waited, executed = seen
+    assert waited.keys() == executed.keys()
+    assert {key: (waited[key], executed[key]) for key in executed if waited[key] != executed[key]} == {}
