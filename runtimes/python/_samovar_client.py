@@ -404,6 +404,14 @@ def load(name):
         raise Fault("Runtime.HandlerNotFound", text)
 
 
+def wait():
+    """Waits to hear of the function, when this process was started before it was known."""
+    if "_SAMOVAR_WAIT" in os.environ:
+        import _samovar_waiting
+
+        _samovar_waiting.wait()
+
+
 def main():
     """Serves the function that the environment variables name."""
     address = os.environ["AWS_LAMBDA_RUNTIME_API"]

@@ -13,15 +13,17 @@ import time
 
 import _samovar_client
 
-WAIT = "_SAMOVAR_WAIT"
+_WAIT = "_SAMOVAR_WAIT"
 _ZYGOTE = "_SAMOVAR_ZYGOTE"
+# Nobody gives it to a process that waits; Python itself sets it where the locale is not installed.
+_COERCED = "LC_CTYPE"
 # The largest packet that an init sends.
 _PACKET_BYTES = 128 * 1024
 
 
 def wait():
     """Returns when this process has become the runtime of a function."""
-    descriptor = int(os.environ[WAIT])
+    descriptor = int(os.environ[_WAIT])
     scan = _preload()
     if _ZYGOTE in os.environ:
         _bear()
@@ -57,7 +59,10 @@ def _bear():
 
 def _become(env, cwd, **_):
     # The arguments are those that this process was executed with.
+    coerced = os.environ.get(_COERCED)
     os.environ.clear()
     os.environ.update(env)
+    if coerced is not None:
+        os.environ.setdefault(_COERCED, coerced)
     time.tzset()
     os.chdir(cwd)

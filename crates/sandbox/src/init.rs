@@ -78,7 +78,8 @@ pub(crate) struct Walls {
 /// exit status.
 pub(crate) fn run(birth: Birth<'_>) -> i32 {
     let Birth { around, launcher, control, log, filter, nursery } = birth;
-    let handover = nursery.iter().flat_map(|nursery| [Some(&nursery.socket), nursery.execute.as_ref()]).flatten();
+    let handover =
+        nursery.iter().flat_map(|nursery| [Some(&nursery.socket), nursery.execute.as_ref()]).flatten();
     let kept: Vec<_> = [&launcher, &control, &log].into_iter().chain(handover).map(AsFd::as_fd).collect();
     let raised = match around {
         Around::Walls(walls) => walls::raise(&walls, &kept, launcher.as_fd()).and_then(|mut watch| {

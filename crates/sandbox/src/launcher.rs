@@ -99,7 +99,8 @@ fn open_desk(
             let networks = Networks::new(egress)?;
             let (interpreters, machine) = tree::enter(house, &setup, networks.has_egress())?;
             let zygotes = Zygotes::new(&setup.interpreters, &interpreters);
-            let walled = Walled::new(groups, machine, networks, zygotes, house.first_user(), setup.cpu_policy);
+            let walled =
+                Walled::new(groups, machine, networks, zygotes, house.first_user(), setup.cpu_policy);
             (interpreters, Ground::Walled(Box::new(walled)))
         }
         Isolation::None => {

@@ -75,7 +75,11 @@ impl Waiter {
         };
         let said = received.ok().and_then(|said| serde_json::from_slice::<ReadyPacket>(&said.packet).ok());
         let pid = said.and_then(|ReadyPacket { ready }| Pid::from_raw(ready));
-        if self.is_ready || pid.is_none() || pid == Some(Pid::INIT) || self.pid.is_some_and(|known| Some(known) != pid) {
+        if self.is_ready
+            || pid.is_none()
+            || pid == Some(Pid::INIT)
+            || self.pid.is_some_and(|known| Some(known) != pid)
+        {
             return false;
         }
         self.pid = pid;
@@ -91,10 +95,11 @@ impl Waiter {
     /// Makes it the runtime of a function; none when it is not fit for that, and ended.
     pub(super) fn hand_over(mut self, argv: &[String], env: &[(String, String)], cwd: &str) -> Option<Pid> {
         let packet = serde_json::to_vec(&Handover { env, cwd, argv }).ok();
-        let handed = packet.filter(|_| self.argv == argv && self.becomes_ready(READY_TIME)).and_then(|packet| {
-            packets::send(self.socket.as_fd(), &packet, &[], true).ok()?;
-            self.pid
-        });
+        let handed =
+            packet.filter(|_| self.argv == argv && self.becomes_ready(READY_TIME)).and_then(|packet| {
+                packets::send(self.socket.as_fd(), &packet, &[], true).ok()?;
+                self.pid
+            });
         if handed.is_none() {
             self.end();
         }

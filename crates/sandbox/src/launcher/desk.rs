@@ -114,7 +114,10 @@ impl Desk {
         let timeout = match () {
             () if let Some(patience) = self.sandboxes.patience(now) => Some(patience),
             () if self.sandboxes.has_removals() || self.has_strays => Some(CGROUP_RETRY),
-            () if self.sandboxes.is_building() || self.sandboxes.awaits_a_zygote() || self.chores.is_busy() => {
+            () if self.sandboxes.is_building()
+                || self.sandboxes.awaits_a_zygote()
+                || self.chores.is_busy() =>
+            {
                 Some(TICK)
             }
             () if self.sandboxes.may_shrink() => Some(NETWORKS_PATIENCE),

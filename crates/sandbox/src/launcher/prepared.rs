@@ -28,7 +28,7 @@ pub(super) struct Nest {
 /// zygote will bear it.
 pub(super) fn nursery(
     preparation: &Preparation,
-    zygotes: &Zygotes,
+    zygotes: &mut Zygotes,
 ) -> io::Result<(Option<Nursery>, Option<OwnedFd>)> {
     let Some(argv) = preparation.waiting.clone() else { return Ok((None, None)) };
     let (socket, theirs) = packets::pair()?;

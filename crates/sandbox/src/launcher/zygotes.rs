@@ -13,9 +13,7 @@ use base::clock::{Clock, Timestamp};
 use rustix::process::{Pid, Signal};
 
 use super::tree::Interpreters;
-use crate::limits::{
-    ZYGOTE_AGE, ZYGOTE_CHILDREN, ZYGOTE_FAILURES, ZYGOTE_ORDERS, ZYGOTE_RETRY, ZYGOTE_TIME,
-};
+use crate::limits::{ZYGOTE_AGE, ZYGOTE_CHILDREN, ZYGOTE_FAILURES, ZYGOTE_ORDERS, ZYGOTE_RETRY, ZYGOTE_TIME};
 use crate::plan::files;
 use crate::plan::rooms::PlacedMount;
 use crate::seccomp;
@@ -45,6 +43,7 @@ pub(super) struct Order {
 }
 
 /// One interpreter's.
+#[derive(Default)]
 struct Family {
     interpreter: String,
     argv: Vec<String>,
@@ -57,6 +56,8 @@ struct Family {
     failures: u32,
     /// Not tried again before.
     pause: Option<Timestamp>,
+    /// Whether a sandbox would have been its.
+    is_wanted: bool,
 }
 
 struct Zygote {
@@ -78,15 +79,21 @@ impl Zygotes {
             let (_, mounts) = placed.iter().find(|(id, _)| *id == root.id)?;
             let (interpreter, argv) = (root.id.clone(), root.zygote.clone()?);
             let mounts = mounts.clone();
-            Some(Family { interpreter, argv, mounts, current: None, coming: None, failures: 0, pause: None })
+            Some(Family { interpreter, argv, mounts, ..Family::default() })
         };
-        let families = known.iter().filter_map(family).collect();
+        let mut families: Vec<_> = known.iter().filter_map(family).collect();
+        // Those of the distribution, which need no mounts, are the likelier ones.
+        families.sort_by_key(|family| family.mounts.len());
         Self { clock: Clock::system(), settings: letters::settings(&filter, rules.as_ref()), families }
     }
 
     /// Whether there is a zygote for such sandboxes that takes orders now.
-    pub(super) fn can_bear(&self, preparation: &Preparation) -> bool {
-        self.families.iter().any(|family| family.serves(preparation) && family.has_room())
+    pub(super) fn can_bear(&mut self, preparation: &Preparation) -> bool {
+        let family = self.families.iter_mut().find(|family| family.serves(preparation));
+        family.is_some_and(|family| {
+            family.is_wanted = true;
+            family.has_room()
+        })
     }
 
     /// Orders a runtime, where a zygote takes orders.
@@ -116,7 +123,8 @@ impl Zygotes {
             family.hear(now);
         }
         let is_one_coming = self.families.iter().any(|family| family.coming.is_some());
-        if !is_one_coming && let Some(family) = self.families.iter_mut().find(|family| family.is_due(now)) {
+        let due = self.families.iter_mut().filter(|family| !is_one_coming && family.is_due(now));
+        if let Some(family) = due.min_by_key(|family| !family.is_wanted) {
             family.start(&self.settings, now);
         }
     }

@@ -30,18 +30,8 @@ pub const TIME_ZONE: &str = ":UTC";
 const AT_START: [(&str, &str); 2] = [("LANG", LANG), ("LD_LIBRARY_PATH", LIBRARIES)];
 
 /// Beginnings of names that they read as well; no waiting runtime has any of them.
-const READ_AT_START: [&str; 10] = [
-    "LD_",
-    "LC_",
-    "GLIBC_",
-    "MALLOC_",
-    "LOCPATH",
-    "GCONV_PATH",
-    "OPENSSL_",
-    "PYTHON",
-    "NODE_",
-    "UV_",
-];
+const READ_AT_START: [&str; 10] =
+    ["LD_", "LC_", "GLIBC_", "MALLOC_", "LOCPATH", "GCONV_PATH", "OPENSSL_", "PYTHON", "NODE_", "UV_"];
 
 /// Names that begin so and are read later.
 const READ_LATER: [&str; 7] = [
@@ -70,7 +60,8 @@ pub fn zygote_environment() -> Vec<(String, String)> {
 /// Whether a runtime with this command and environment is the same when it learns its environment as late as that:
 /// one of our clients that can wait, and no variable that matters at the start but in the way it is for everybody.
 pub fn may_wait(argv: &[String], env: &[(String, String)]) -> bool {
-    let waits = argv.last().is_some_and(|file| [super::PYTHON_CLIENT, super::NODE_CLIENT].contains(&file.as_str()));
+    let waits =
+        argv.last().is_some_and(|file| [super::PYTHON_CLIENT, super::NODE_CLIENT].contains(&file.as_str()));
     let given = |wanted: &(&str, &str)| env.iter().any(|(name, value)| (&**name, &**value) == *wanted);
     let is_free = |name: &str| {
         AT_START.iter().any(|(known, _)| *known == name)

@@ -16,9 +16,9 @@ use crate::cgroups::{Group, Groups};
 use crate::identity::{CODE_OWNER_UID, ENVIRONMENT_BLOCK, FUNCTION_GID, FUNCTION_UID};
 use crate::init::{self, Around, Claim};
 use crate::launcher::networks::{Network, Networks};
-use crate::launcher::zygotes::Zygotes;
 use crate::launcher::prepared::{self, Nest};
 use crate::launcher::tree::{Interpreters, make_memory_view};
+use crate::launcher::zygotes::Zygotes;
 use crate::limits::CGROUP_RETRIES;
 use crate::plan::groups::Limits;
 use crate::plan::rooms;
@@ -84,7 +84,7 @@ impl Walled {
     }
 
     fn fork(
-        &self,
+        &mut self,
         spec: &SandboxSpec,
         interpreters: &Interpreters,
         filter: &Program,
@@ -100,9 +100,11 @@ impl Walled {
         });
         make_memory_view(spec.memory).doing("describing memory to a sandbox")?;
         let preparation = spec.preparation();
-        let nursery = prepared::nursery(&preparation, &self.zygotes).doing("making a runtime's socket")?;
+        let nursery =
+            prepared::nursery(&preparation, &mut self.zygotes).doing("making a runtime's socket")?;
         let (nursery, handover) = nursery;
-        let nest = handover.map(|socket| Ok::<_, io::Error>((socket, log.try_clone()?, share(&group.joins)?)));
+        let nest =
+            handover.map(|socket| Ok::<_, io::Error>((socket, log.try_clone()?, share(&group.joins)?)));
         let nest = nest.transpose().doing("sharing a sandbox's groups")?;
         let walls = init::Walls {
             room: rooms::steps(spec, interpreter.unwrap_or_default(), &self.machine),
@@ -112,7 +114,8 @@ impl Walled {
             joins: group.joins,
             claim: Some(Claim { memory: spec.memory }),
         };
-        let birth = init::Birth { around: Around::Walls(walls), launcher, control: server, log, filter, nursery };
+        let birth =
+            init::Birth { around: Around::Walls(walls), launcher, control: server, log, filter, nursery };
         let flags = libc::CLONE_NEWPID as u64;
         let pid = process::spawn(flags, move || init::run(birth)).doing("forking an init")?;
         let extras = Extras { endpoint: spec.endpoint, names: network.names.is_some() };

@@ -41,7 +41,10 @@ pub(super) fn start(argv: &[String], mounts: &[PlacedMount]) -> Result<(Pid, Own
 
 fn show(placed: &PlacedMount) -> RoomStep {
     let inside = placed.mount.inside.strip_prefix("/").unwrap_or(&placed.mount.inside);
-    RoomStep::Show { source: Path::new(HOST).join(placed.number.to_string()), at: Path::new(ROOT).join(inside) }
+    RoomStep::Show {
+        source: Path::new(HOST).join(placed.number.to_string()),
+        at: Path::new(ROOT).join(inside),
+    }
 }
 
 /// Leaves all that the launcher has.
@@ -62,7 +65,8 @@ fn place(launcher: OwnedFd) -> Result<(), StepError> {
     let flags = OFlags::RDWR | OFlags::CLOEXEC;
     let null = rustix::fs::open("/dev/null", flags, Mode::empty()).doing("opening the null device")?;
     // All that is open is closed below, and nobody else may close it again.
-    let (null, output, launcher) = (ManuallyDrop::new(null), ManuallyDrop::new(output), ManuallyDrop::new(launcher));
+    let (null, output, launcher) =
+        (ManuallyDrop::new(null), ManuallyDrop::new(output), ManuallyDrop::new(launcher));
     for (source, target) in [(&null, 0), (&output, 1), (&output, 2), (&launcher, HANDOVER_FD)] {
         process::place_fd(source.as_fd(), target).doing("placing a zygote's descriptors")?;
     }

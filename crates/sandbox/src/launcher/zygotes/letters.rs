@@ -18,16 +18,19 @@ pub(super) fn settings(filter: &Program, files: Option<&Rules>) -> Vec<u8> {
     put(&mut letter, if scoped { SCOPES } else { 0 });
     let allowed = files.map(|rules| rules.allowed.as_slice()).unwrap_or_default();
     for index in 0..RULES {
-        let (path, access) = allowed.get(index).map_or((&[][..], 0), |(path, access)| {
-            (path.as_os_str().as_encoded_bytes(), access.0)
-        });
+        let (path, access) = allowed
+            .get(index)
+            .map_or((&[][..], 0), |(path, access)| (path.as_os_str().as_encoded_bytes(), access.0));
         put(&mut letter, access);
         letter.extend(path.iter().copied().chain(std::iter::repeat(0)).take(PATH_BYTES));
     }
-    for limit in [base::limits::FUNCTION_FILES, FUNCTION_TASKS, FUNCTION_LOCKED, FUNCTION_CORE, FUNCTION_STACK] {
+    for limit in
+        [base::limits::FUNCTION_FILES, FUNCTION_TASKS, FUNCTION_LOCKED, FUNCTION_CORE, FUNCTION_STACK]
+    {
         put(&mut letter, limit);
     }
-    let counts = [allowed.len(), FUNCTION_UID as usize, FUNCTION_GID as usize, TELEMETRY_FD as usize, filter.0.len()];
+    let counts =
+        [allowed.len(), FUNCTION_UID as usize, FUNCTION_GID as usize, TELEMETRY_FD as usize, filter.0.len()];
     for number in counts.into_iter().chain([usize::from(files.is_some())]) {
         letter.extend((number as u32).to_ne_bytes());
     }
