@@ -1,8 +1,13 @@
 """Runtimes that wait in their sandbox before they know their function: nothing that a function sees tells them apart."""
 
+import itertools
+import os
+import pathlib
+import signal
+
 import pytest
 
-from samovar import NODE, PYTHON, create, invoke
+from samovar import NODE, PYTHON, create, invoke, until
 
 # All that one process of Linux is, but for numbers that differ from process to process anyway.
 PYTHON_LOOK = r"""
@@ -104,3 +109,88 @@ def test_a_runtime_that_waited_is_as_one_that_was_executed(lam, name, runtime, c
     assert waited.keys() == executed.keys()
     for key in executed:
         assert (key, waited[key]) == (key, executed[key])
+
+
+HOW = """
+import os, sys
+def handler(event, context):
+    with open("/proc/self/maps") as maps:
+        waited = "_samovar_zygote" in maps.read()
+    if "sleep" in event:
+        import time
+        time.sleep(event["sleep"])
+    if "fork" in event:
+        read, write = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            os.write(write, b"%d" % os.getppid())
+            os._exit(7)
+        return [os.read(read, 20).decode() == str(os.getpid()), os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])]
+    if "eat" in event:
+        hoard = bytearray(event["eat"] << 20)
+    if "exit" in event:
+        os._exit(event["exit"])
+    return {"waited": waited, "pid": os.getpid(), "hash": hash("x"), "random": __import__("random").random()}
+"""
+
+
+def zygotes(server, runtime=PYTHON):
+    """Processes of the server's launcher that are root's and run our client."""
+    found = []
+    for path in pathlib.Path("/proc").iterdir():
+        try:
+            command = (path / "cmdline").read_bytes().split(b"\0") if path.name.isdigit() else []
+            if b"/var/runtime/bootstrap.py" not in command or not command[0].endswith(runtime.encode()):
+                continue
+            status = (path / "status").read_text()
+        except OSError:
+            continue
+        if f"\nPPid:\t{server.process.pid}\n" in status and "\nState:\tZ" not in status:
+            found.append(int(path.name))
+    return found
+
+
+def fresh_one(lam, name, event=None):
+    create(lam, name, HOW)
+    return invoke(lam, name, event or {})
+
+
+def waits(lam, name, number):
+    answer = fresh_one(lam, f"{name}-{next(number)}")
+    assert "FunctionError" not in answer, answer
+    return answer["payload"]["waited"]
+
+
+@pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "stopped"])
+def test_a_zygote_that_fails_is_replaced_and_functions_do_not_notice(fresh, name, blow):
+    server = fresh()
+    lam, number = server.client("lambda"), itertools.count()
+    until(lambda: waits(lam, name, number))
+    create(lam, f"{name}-warm", HOW)
+    before = invoke(lam, f"{name}-warm", {})["payload"]
+    hurt = zygotes(server)
+    for pid in hurt:
+        os.kill(pid, blow)
+    assert waits(lam, name, number) in (False, True)
+    assert invoke(lam, f"{name}-warm", {})["payload"]["pid"] == before["pid"]
+    until(lambda: waits(lam, name, number) and not set(zygotes(server)) & set(hurt), seconds=40)
+    assert invoke(lam, f"{name}-warm", {})["payload"]["hash"] == before["hash"]
+
+
+def test_children_of_one_zygote_draw_different_random_numbers_and_fork_as_ever(lam, name):
+    answers = [fresh_one(lam, f"{name}-{number}")["payload"]["random"] for number in range(4)]
+    assert len(set(answers)) == len(answers)
+    assert fresh_one(lam, f"{name}-fork", {"fork": True})["payload"] == [True, 7]
+
+
+def test_a_runtime_that_waited_ends_as_any_other(lam, name):
+    create(lam, name, HOW, Timeout=1, MemorySize=128)
+    assert invoke(lam, name, {"sleep": 30})["payload"]["errorType"] == "Sandbox.Timedout"
+    assert invoke(lam, name, {})["payload"]["pid"]
+    create(lam, f"{name}-m", HOW, MemorySize=128)
+    out = invoke(lam, f"{name}-m", {"eat": 500})["payload"]
+    assert out["errorType"] == "Runtime.OutOfMemory", out
+    create(lam, f"{name}-x", HOW)
+    out = invoke(lam, f"{name}-x", {"exit": 3})["payload"]
+    assert out["errorType"] == "Runtime.ExitError" and "exit status 3" in out["errorMessage"], out
+    assert invoke(lam, f"{name}-x", {})["payload"]["pid"]
