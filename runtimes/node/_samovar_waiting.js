@@ -24,9 +24,28 @@ function wait(descriptor) {
   for (const [name, value] of env) {
     process.env[name] = value;
   }
+  show(env);
   process.chdir(cwd);
   // NODE_PATH was read when this process began.
   Module._initPaths();
+}
+
+/** /proc shows the environment where it was when this process began; by now nothing points there any more. */
+function show(env) {
+  try {
+    const fields = fs.readFileSync('/proc/self/stat', 'latin1').split(') ').pop().split(' ');
+    const [start, end] = [Number(fields[47]), Number(fields[48])];
+    const block = Buffer.alloc(end - start);
+    block.write(env.map(([name, value]) => `${name}=${value}\0`).join(''));
+    const memory = fs.openSync('/proc/self/mem', 'r+');
+    try {
+      fs.writeSync(memory, block, 0, block.length, start);
+    } finally {
+      fs.closeSync(memory);
+    }
+  } catch {
+    // A function that looks there finds less.
+  }
 }
 
 module.exports = { wait };

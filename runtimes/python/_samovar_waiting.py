@@ -66,3 +66,21 @@ def _become(env, cwd, **_):
         os.environ.setdefault(_COERCED, coerced)
     time.tzset()
     os.chdir(cwd)
+    _show(env)
+
+
+def _show(env):
+    # /proc shows the environment where it was when this process began; by now nothing points there any more.
+    try:
+        with open("/proc/self/stat", "rb") as stat:
+            fields = stat.read().rpartition(b") ")[2].split()
+        start, end = int(fields[47]), int(fields[48])
+        block = os.fsencode("".join("%s=%s\0" % (name, value) for name, value in env))
+        memory = os.open("/proc/self/mem", os.O_WRONLY)
+        try:
+            os.pwrite(memory, block.ljust(end - start, b"\0")[: end - start], start)
+        finally:
+            os.close(memory)
+    except (OSError, ValueError, IndexError):
+        # A function that looks there finds less.
+        pass

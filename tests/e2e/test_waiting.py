@@ -38,7 +38,7 @@ at_import = {
     "comm": read("/proc/self/comm"), "cmdline": read("/proc/self/cmdline"), "cgroup": read("/proc/self/cgroup"),
     "oom": read("/proc/self/oom_score_adj"), "login": read("/proc/self/loginuid"),
     "ids": [os.getresuid(), os.getresgid(), os.getgroups(), os.getppid(), os.getsid(0) == os.getpid()],
-    "affinity": sorted(os.sched_getaffinity(0)), "waited": "_samovar_zygote" in read("/proc/self/maps"),
+    "affinity": sorted(os.sched_getaffinity(0)), "waited": "_zygote.so" in read("/proc/self/maps"),
     "namespaces": sorted(os.readlink("/proc/self/ns/" + name).split(":")[0] for name in os.listdir("/proc/self/ns")),
     "mounts": sorted(line.split(" ", 4)[4] for line in read("/proc/self/mountinfo").splitlines()),
     "main": sorted(vars(sys.modules["__main__"])), "spec": str(sys.modules["__main__"].__file__),
@@ -64,7 +64,8 @@ const names = ['CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb', 'NoNewPrivs', '
 const seen = {
   argv: process.argv, execArgv: process.execArgv, execPath: process.execPath, title: process.title, cwd: process.cwd(),
   env: { ...process.env }, globalPaths: Module.globalPaths, heap: v8.getHeapStatistics().heap_size_limit,
-  waited: read('/proc/self/environ').includes('_SAMOVAR_WAIT'), umask: process.umask(), uid: process.getuid(), tz: new Date(0).toString(), cpus: os.cpus().length, host: os.hostname(),
+  // Its own environment is shorter than the room that it was given for it.
+  waited: read('/proc/self/environ').endsWith('\0\0'), shown: read('/proc/self/environ').split('\0').filter((line) => line !== ''), umask: process.umask(), uid: process.getuid(), tz: new Date(0).toString(), cpus: os.cpus().length, host: os.hostname(),
   gc: typeof gc, main: require.main.filename, stdout: [process.stdout.constructor.name, process.stdout.isTTY ?? null],
   descriptors: Object.values(descriptors).filter((name) => ['/dev/null', 'pipe', 'socket', 'eventpoll'].some((kind) => name.includes(kind))).sort(),
   status: read('/proc/self/status').split('\n').filter((line) => names.some((name) => line.startsWith(name))),
@@ -84,7 +85,7 @@ def neutral(seen):
     for key in ("environ", "env"):
         if key in seen:
             seen[key] = {name: value for name, value in seen[key].items() if name not in OWN}
-    for key in ("c_environ", "childEnv"):
+    for key in ("c_environ", "childEnv", "shown"):
         if key in seen:
             seen[key] = [line for line in seen[key] if line.split("=")[0] not in OWN]
     return seen
@@ -115,7 +116,7 @@ HOW = """
 import os, sys
 def handler(event, context):
     with open("/proc/self/maps") as maps:
-        waited = "_samovar_zygote" in maps.read()
+        waited = "_zygote.so" in maps.read()
     if "sleep" in event:
         import time
         time.sleep(event["sleep"])

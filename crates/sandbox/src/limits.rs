@@ -175,8 +175,11 @@ pub const BUILT_AHEAD_TIME: Duration = Duration::from_secs(5);
 /// Longest packet in which a runtime says that it waits, in bytes.
 pub const READY_BYTES: usize = 64;
 
-/// Time for a zygote to carry out one order, or to come up. One that takes longer is replaced.
-pub const ZYGOTE_TIME: Duration = Duration::from_secs(5);
+/// Time for a zygote to carry out one order. One that takes longer is replaced.
+pub const ZYGOTE_TIME: Duration = Duration::from_secs(2);
+
+/// Time for a zygote to come up.
+pub const ZYGOTE_START_TIME: Duration = Duration::from_secs(20);
 
 /// Runtimes that a zygote may be asked for and has not borne; more are executed.
 pub const ZYGOTE_ORDERS: u64 = 64;

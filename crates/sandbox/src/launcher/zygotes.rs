@@ -8,12 +8,15 @@ mod letters;
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
 
 use base::clock::{Clock, Timestamp};
 use rustix::process::{Pid, Signal};
 
 use super::tree::Interpreters;
-use crate::limits::{ZYGOTE_AGE, ZYGOTE_CHILDREN, ZYGOTE_FAILURES, ZYGOTE_ORDERS, ZYGOTE_RETRY, ZYGOTE_TIME};
+use crate::limits::{
+    ZYGOTE_AGE, ZYGOTE_CHILDREN, ZYGOTE_FAILURES, ZYGOTE_ORDERS, ZYGOTE_RETRY, ZYGOTE_START_TIME, ZYGOTE_TIME,
+};
 use crate::plan::files;
 use crate::plan::rooms::PlacedMount;
 use crate::seccomp;
@@ -190,7 +193,7 @@ impl Family {
     fn hear(&mut self, now: Timestamp) {
         if let Some(coming) = &mut self.coming {
             match coming.hear(now) {
-                Heard::Silence if coming.is_late(now) => coming.kill(),
+                Heard::Silence if coming.is_late(ZYGOTE_START_TIME, now) => coming.kill(),
                 Heard::Silence | Heard::End => {}
                 // Whom it replaces ends when its socket closes, once it has carried out its orders.
                 Heard::Reply(_) => self.current = self.coming.take(),
@@ -198,7 +201,7 @@ impl Family {
         }
         if let Some(current) = &mut self.current {
             match current.hear(now) {
-                Heard::Silence if current.is_late(now) => current.kill(),
+                Heard::Silence if current.is_late(ZYGOTE_TIME, now) => current.kill(),
                 Heard::Silence | Heard::End => {}
                 Heard::Reply(0) => self.failures = 0,
                 Heard::Reply(error) => {
@@ -250,8 +253,8 @@ impl Zygote {
         self.ordered >= ZYGOTE_CHILDREN || (self.ordered > 0 && self.since + ZYGOTE_AGE < now)
     }
 
-    fn is_late(&self, now: Timestamp) -> bool {
-        self.asked.is_some_and(|asked| asked + ZYGOTE_TIME < now)
+    fn is_late(&self, time: Duration, now: Timestamp) -> bool {
+        self.asked.is_some_and(|asked| asked + time < now)
     }
 
     fn order(&mut self, order: &Order, now: Timestamp) -> io::Result<()> {

@@ -14,7 +14,7 @@ pub const HANDOVER_FD: i32 = 3;
 pub const ZYGOTE: (&str, &str) = ("_SAMOVAR_ZYGOTE", "1");
 
 /// The file below `/var/runtime` that makes `fork` bear children into sandboxes.
-pub const ZYGOTE_LIBRARY: &str = "_samovar_zygote.so";
+pub const ZYGOTE_LIBRARY: &str = "_zygote.so";
 
 /// Locale of a function that sets none. Source: recorded inside a function.
 pub const LANG: &str = "en_US.UTF-8";
@@ -44,10 +44,15 @@ const READ_LATER: [&str; 7] = [
     "UV_THREADPOOL_SIZE",
 ];
 
+/// A variable of spaces: as much room as a function's whole environment takes, with what the platform adds to it. The
+/// kernel shows the environment where a process had it at its start, and a client writes its function's own there.
+const ROOM: (&str, usize) = ("_SAMOVAR_ROOM", 12 * 1024);
+
 /// The environment with which every waiting runtime starts: what nobody can give it later, and that it waits.
 pub fn environment() -> Vec<(String, String)> {
     let fixed = [("PATH", super::SYSTEM_PATH), ("PYTHONPATH", super::CLIENTS), ("TZ", TIME_ZONE), WAIT];
-    AT_START.into_iter().chain(fixed).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    let known = AT_START.into_iter().chain(fixed).map(|(name, value)| (name.to_owned(), value.to_owned()));
+    known.chain([(ROOM.0.to_owned(), " ".repeat(ROOM.1))]).collect()
 }
 
 /// The same for a zygote.
@@ -136,7 +141,7 @@ mod tests {
     fn what_a_waiting_runtime_starts_with_lets_a_function_without_variables_use_it() {
         assert!(may_wait(&argv("/var/runtime/bootstrap.js"), &environment()));
         let zygote = zygote_environment();
-        assert!(zygote.contains(&("LD_PRELOAD".into(), "/var/runtime/_samovar_zygote.so".into())));
+        assert!(zygote.contains(&("LD_PRELOAD".into(), "/var/runtime/_zygote.so".into())));
         assert!(!may_wait(&argv("/var/runtime/bootstrap.py"), &zygote));
     }
 }
