@@ -18,6 +18,7 @@ use record::level::{Format, Level, SystemLevel};
 use sandbox::SandboxSpec;
 use sandbox::identity::{ENDPOINT_PORT, INSIDE_ADDRESS};
 use sandbox::interpreters::Interpreter;
+use sandbox::interpreters::rules::waiting::may_wait;
 use sandbox::interpreters::rules::{Choice, RuntimeMatch, choose, launch_command, runtime_version};
 use tokio::sync::Semaphore;
 
@@ -109,7 +110,7 @@ impl Recipe {
             code: self.code.clone(),
             layers: self.layers.clone(),
             endpoint,
-            waiting: None,
+            waiting: self.waiting(),
         };
         Order { spec, place }
     }
@@ -127,6 +128,13 @@ impl Recipe {
             env: of_extensions(runtime.unwrap_or_default()),
             cwd: "/".into(),
         }
+    }
+
+    /// The runtime that may be started before it is known for which function.
+    fn waiting(&self) -> Option<Vec<String>> {
+        let [command] = &self.commands[..] else { return None };
+        (self.interpreter.is_some() && !self.wrapped && may_wait(&command.argv, &command.env))
+            .then(|| command.argv.clone())
     }
 
     /// What it means that a command, the last one tried, could not be executed.
