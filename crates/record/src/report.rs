@@ -35,6 +35,8 @@ pub enum Record {
     Report(Report),
     /// How an extension came out of an init.
     Extension(Extension),
+    /// That an extension is sent telemetry.
+    Subscription(Subscription),
 }
 
 /// Why an environment is made.
@@ -171,6 +173,19 @@ pub struct Extension {
     pub error_type: Option<String>,
 }
 
+/// Content of [`Record::Subscription`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subscription {
+    /// Whether it goes over the Logs API.
+    pub is_logs_api: bool,
+    /// The extension's name.
+    pub name: Arc<str>,
+    /// Such as `Subscribed`.
+    pub state: &'static str,
+    /// Such as `Platform`.
+    pub types: Vec<&'static str>,
+}
+
 impl Ending {
     /// The word for it in JSON.
     pub const fn status(&self) -> &'static str {
@@ -214,7 +229,11 @@ impl Record {
     pub const fn in_tail(&self) -> bool {
         !matches!(
             self,
-            Self::InitStart(_) | Self::InitRuntimeDone(_) | Self::InitReport(_) | Self::Extension(_)
+            Self::InitStart(_)
+                | Self::InitRuntimeDone(_)
+                | Self::InitReport(_)
+                | Self::Extension(_)
+                | Self::Subscription(_)
         )
     }
 
@@ -228,22 +247,31 @@ impl Record {
             Self::End(request) => format!("END RequestId: {request}\n"),
             Self::Report(report) => report.text(),
             Self::Extension(extension) => extension.text(),
+            Self::Subscription(subscription) => subscription.text(),
             Self::InitRuntimeDone(_) | Self::RuntimeDone(_) => return None,
         })
     }
 
     fn json(&self, time: Timestamp) -> Option<String> {
-        #[derive(Serialize)]
-        struct Envelope<'a> {
-            time: String,
-            r#type: &'a str,
-            record: Box<RawValue>,
-        }
-        let (kind, record) = self.json_record()?;
-        let envelope = Envelope { time: time.iso_millis(), r#type: kind, record };
-        let mut line = serde_json::to_string(&envelope).expect("strings and raw JSON serialise");
+        let mut line = self.telemetry(time)?;
         line.push('\n');
         Some(line)
+    }
+
+    /// The event for the Telemetry API; `None` where it has none.
+    pub fn telemetry(&self, time: Timestamp) -> Option<String> {
+        let (kind, record) = self.json_record()?;
+        Some(envelope(time, kind, &record))
+    }
+
+    /// The event for the Logs API, which tells an invocation's end besides.
+    pub fn logs_api(&self, time: Timestamp) -> Option<String> {
+        match self {
+            Self::End(request) => {
+                Some(envelope(time, "platform.end", &raw(&serde_json::json!({ "requestId": request }))))
+            }
+            record => record.telemetry(time),
+        }
     }
 
     /// The telemetry event's type and record.
@@ -256,6 +284,10 @@ impl Record {
             Self::RuntimeDone(done) => ("platform.runtimeDone", done.json()),
             Self::Report(report) => ("platform.report", report.json()),
             Self::Extension(extension) => ("platform.extension", extension.json()),
+            Self::Subscription(subscription) if subscription.is_logs_api => {
+                ("platform.logsSubscription", subscription.json())
+            }
+            Self::Subscription(subscription) => ("platform.telemetrySubscription", subscription.json()),
             Self::End(_) => return None,
         })
     }
@@ -459,6 +491,25 @@ impl Report {
     }
 }
 
+impl Subscription {
+    /// Source: recorded lines.
+    fn text(&self) -> String {
+        let api = if self.is_logs_api { "LOGS" } else { "TELEMETRY" };
+        format!("{api}\tName: {}\tState: {}\tTypes: [{}]\n", self.name, self.state, self.types.join(", "))
+    }
+
+    fn json(&self) -> Box<RawValue> {
+        let types: Vec<_> = self.types.iter().map(|name| name.to_lowercase()).collect();
+        #[derive(Serialize)]
+        struct Json<'a> {
+            name: &'a str,
+            state: &'a str,
+            types: &'a [String],
+        }
+        raw(&Json { name: &self.name, state: self.state, types: &types })
+    }
+}
+
 impl Extension {
     /// Source: recorded lines of 2026, with a blank after each comma.
     fn text(&self) -> String {
@@ -503,6 +554,17 @@ fn text_status(ending: &Ending) -> Option<String> {
         Ending::Error(kind) => Some(format!("\tStatus: error\tError Type: {kind}")),
         Ending::Timeout => Some("\tStatus: timeout".into()),
     }
+}
+
+fn envelope(time: Timestamp, kind: &str, record: &RawValue) -> String {
+    #[derive(Serialize)]
+    struct Envelope<'a> {
+        time: String,
+        r#type: &'a str,
+        record: &'a RawValue,
+    }
+    let envelope = Envelope { time: time.iso_millis(), r#type: kind, record };
+    serde_json::to_string(&envelope).expect("strings and raw JSON serialise")
 }
 
 fn raw(record: &impl Serialize) -> Box<RawValue> {

@@ -26,6 +26,7 @@ use super::recipe::{Kit, Recipe};
 use super::rules::{Action, Environment, Event, InitPhase, Limits, Refusal, RuntimeState, Spent, Status};
 use crate::flow::Sink;
 use crate::host::runtime::{Call, NextReply, Passage, Posted, RuntimeApi, Verdict, Work};
+use crate::host::telemetry::delivery::Dial;
 use crate::invoke::{Ended, Invocation, Job};
 use crate::outcome::{Exit, Fault};
 use crate::pool::{Assignment, Command, Lease, Membership, Newcomer, Next};
@@ -178,6 +179,7 @@ enum Happened {
     Call(Call),
     Told(Told),
     Alarm,
+    Dial(Dial),
 }
 
 impl Driver {
@@ -210,7 +212,7 @@ impl Driver {
             return Poll::Ready(Happened::Told(told));
         }
         self.output.poll(cx);
-        Poll::Pending
+        self.output.telemetry().poll_dial(cx).map(Happened::Dial)
     }
 
     async fn translate(&mut self, happened: Happened) -> Option<Event> {
@@ -229,6 +231,10 @@ impl Driver {
             Happened::Call(Call::Extension(request)) => self.extensions.called(request),
             Happened::Told(told) => self.told(told).await,
             Happened::Alarm => self.rang(),
+            Happened::Dial(dial) => {
+                self.dial(dial);
+                None
+            }
         }
     }
 
@@ -295,7 +301,15 @@ impl Driver {
             }
             Told::NotLaunched(number, errno) => Some(Extensions::not_launched(number, errno)),
             Told::ExtensionEnded(number, exit) => Some(Event::ExtensionEnded(number, exit)),
-            Told::Dialed(_) | Told::NotDialed(_) => None,
+            Told::Dialed(number) => {
+                let socket = self.control.descriptor();
+                self.dialed(number, socket);
+                None
+            }
+            Told::NotDialed(number) => {
+                self.dialed(number, None);
+                None
+            }
             Told::ResetDone => {
                 self.parked = None;
                 self.extensions.forget();

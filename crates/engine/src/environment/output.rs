@@ -29,7 +29,9 @@ use record::{LogEvent, LogWriter};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::unix::pipe;
 
-use super::rules::{InitPhase, Spent, Standing, Status};
+use super::rules::{InitPhase, Name, Spent, Standing, Status};
+use super::telemetry::{Origin, Subscribed, Telemetry};
+use crate::host::telemetry::{Api, Subscription};
 use crate::invoke::Invocation;
 use crate::outcome::Fault;
 
@@ -77,13 +79,6 @@ pub struct Figures<'a> {
 
 type Writing = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Who writes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Origin {
-    Function,
-    Extensions,
-}
-
 /// One of the pipes.
 struct Source {
     pipe: pipe::Receiver,
@@ -97,6 +92,7 @@ pub struct Output {
     function: Source,
     /// What extensions write, where there are any.
     extensions: Option<Source>,
+    telemetry: Telemetry,
     plan: LogPlan,
     clock: Clock,
     tail: Tail,
@@ -114,6 +110,7 @@ impl Output {
         Ok(Self {
             function: Source::new(pipe)?,
             extensions: None,
+            telemetry: Telemetry::default(),
             tail: Tail::new(plan.format),
             tailing: true,
             plan,
@@ -210,6 +207,7 @@ impl Output {
     /// An init begins.
     pub fn init_start(&mut self, phase: InitPhase) {
         self.catch_up();
+        self.telemetry.hold();
         let (runtime_version, runtime_version_arn) = self.plan.runtime.clone().unzip();
         self.record(&Record::InitStart(InitStart {
             initialization_type: InitializationType::OnDemand,
@@ -255,6 +253,7 @@ impl Output {
         let (phase, ending) = (phase_of(phase), ending_of(status));
         let initialization_type = InitializationType::OnDemand;
         self.record(&Record::InitReport(InitReport { initialization_type, phase, ending, duration }));
+        self.telemetry.release();
     }
 
     /// An invocation begins.
@@ -289,7 +288,7 @@ impl Output {
         produced: Option<u64>,
     ) {
         // Text has no line for it, and is the common format.
-        if self.plan.format == Format::Text {
+        if self.plan.format == Format::Text && self.telemetry.is_off() {
             return;
         }
         self.catch_up();
@@ -341,7 +340,29 @@ impl Output {
         Some(rustix::pipe::fcntl_getpipe_size(&source.pipe).unwrap_or(PIPE_BYTES))
     }
 
+    /// Who wants to know of all this.
+    pub const fn telemetry(&mut self) -> &mut Telemetry {
+        &mut self.telemetry
+    }
+
+    /// Sends telemetry to an extension; false when it is sent some over the other API.
+    pub fn subscribe(&mut self, name: &Name, subscription: &Subscription) -> bool {
+        let state = match self.telemetry.subscribe(self.clock, name, subscription) {
+            Subscribed::New => "Subscribed",
+            Subscribed::Again => "Already subscribed",
+            Subscribed::Mixed => return false,
+        };
+        self.record(&Record::Subscription(record::report::Subscription {
+            is_logs_api: subscription.api == Api::Logs,
+            name: Arc::clone(name),
+            state,
+            types: subscription.types.names(),
+        }));
+        true
+    }
+
     fn record(&mut self, record: &Record) {
+        self.telemetry.platform(self.clock.now(), record);
         let Some(message) = record.message(self.plan.format, self.clock.now()) else { return };
         if self.tailing && record.in_tail() {
             self.tail.push(&message);
@@ -360,6 +381,8 @@ impl Output {
     fn take(&mut self, origin: Origin, mut events: Vec<Event>) {
         let now = self.clock.now();
         for event in events.drain(..) {
+            let at = event.timestamp.unwrap_or(now);
+            self.telemetry.line(now, at, origin, &event.message, self.plan.format);
             if self.tailing {
                 self.tail.push(&event.message);
             }
@@ -369,8 +392,7 @@ impl Output {
                 || application_passes(self.plan.application, &event);
             if passes {
                 self.queued += event.message.len() + EVENT_COST;
-                let timestamp = event.timestamp.unwrap_or(now);
-                self.queue.push(LogEvent { timestamp, message: event.message });
+                self.queue.push(LogEvent { timestamp: at, message: event.message });
             }
         }
         self.events = events;

@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::runtime::answers::{accepted, error, internal, json, not_found, wrong_method};
+use super::telemetry::Subscription;
 use crate::environment::rules::{ExtensionCall, ExtensionId, ExtensionRefusal, Name};
 
 /// The header by which an extension makes itself known.
@@ -43,6 +44,8 @@ pub enum Asked {
         /// Whether it wants to know the account.
         account: bool,
     },
+    /// To be sent telemetry; what is wrong with that, where something is.
+    Subscribe(ExtensionId, Result<Subscription, String>),
     /// Anything else.
     Call(ExtensionCall),
 }
@@ -56,6 +59,10 @@ pub enum Reply {
     Event(Bytes, Option<Uuid>),
     /// What it reported was taken.
     Taken,
+    /// It will be sent telemetry.
+    Subscribed,
+    /// This is wrong with its subscription.
+    Invalid(String),
     /// Not this.
     Refused(ExtensionRefusal),
 }
@@ -111,7 +118,7 @@ async fn asked_for(desk: &impl Desk, asked: Asked) -> Response<Full<Bytes>> {
             let (kind, message) = refused(&refusal);
             error(StatusCode::FORBIDDEN, kind, &message)
         }
-        Err(_) => internal(),
+        Ok(Reply::Subscribed | Reply::Invalid(_)) | Err(_) => internal(),
     }
 }
 
@@ -199,6 +206,9 @@ pub fn refused(refusal: &ExtensionRefusal) -> Refused {
         }
         ExtensionRefusal::TooMany => {
             ("Extension.TooManyExtensions", format!("Extension limit ({EXTENSIONS}) reached"))
+        }
+        ExtensionRefusal::SubscriptionClosed => {
+            ("Telemetry.SubscriptionClosed", "Telemetry API subscription is closed already".to_owned())
         }
         ExtensionRefusal::Unknown(id) => {
             ("Extension.UnknownExtensionIdentifier", format!("Unknown extension {id}"))
