@@ -110,8 +110,9 @@ pub const CODE_STORAGE_BYTES: u64 = 300 * 1024 * 1024 * 1024;
 /// emulator.
 pub const EXTENSIONS: usize = 10;
 
-/// Largest request of an extension, in bytes. Ours: a registration or subscription has some hundreds.
-pub const EXTENSION_REQUEST_BYTES: usize = 16 * 1024;
+/// Largest request of an extension, in bytes. Ours: errors may come with
+/// a stack trace.
+pub const EXTENSION_REQUEST_BYTES: usize = 256 * 1024;
 
 /// Longest name of an extension, and longest type of an error that it reports, in bytes. Ours: a file's name.
 pub const EXTENSION_NAME_BYTES: usize = 255;

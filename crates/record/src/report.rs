@@ -141,6 +141,19 @@ pub struct RuntimeDone {
     pub duration: Duration,
     /// Size of the answer; none when there was none.
     pub produced: Option<u64>,
+    /// What the time was spent on.
+    pub spans: Vec<Span>,
+}
+
+/// A part of an invocation's time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Span {
+    /// Such as `responseLatency`.
+    pub name: &'static str,
+    /// When it began.
+    pub start: Timestamp,
+    /// How long it took.
+    pub duration: Duration,
 }
 
 /// Content of [`Record::Report`].
@@ -158,6 +171,8 @@ pub struct Report {
     pub memory: Mib,
     /// The most that its environment has used so far.
     pub used: Mib,
+    /// What the time was spent on besides the runtime.
+    pub spans: Vec<Span>,
 }
 
 /// Content of [`Record::Extension`].
@@ -417,6 +432,8 @@ impl RuntimeDone {
             #[serde(skip_serializing_if = "Option::is_none")]
             error_type: Option<&'a str>,
             metrics: Metrics,
+            #[serde(skip_serializing_if = "Vec::is_empty")]
+            spans: Vec<JsonSpan>,
         }
         #[derive(Serialize)]
         #[serde(rename_all = "camelCase")]
@@ -430,6 +447,7 @@ impl RuntimeDone {
             status: self.ending.status(),
             error_type: self.ending.error_type(),
             metrics: Metrics { duration_ms: three_decimals(self.duration), produced_bytes: self.produced },
+            spans: self.spans.iter().map(JsonSpan::of).collect(),
         })
     }
 }
@@ -462,6 +480,8 @@ impl Report {
             status: &'a str,
             #[serde(skip_serializing_if = "Option::is_none")]
             error_type: Option<&'a str>,
+            #[serde(skip_serializing_if = "Vec::is_empty")]
+            spans: Vec<JsonSpan>,
         }
         #[derive(Serialize)]
         struct Metrics {
@@ -487,7 +507,22 @@ impl Report {
             },
             status: self.ending.status(),
             error_type: self.ending.error_type(),
+            spans: self.spans.iter().map(JsonSpan::of).collect(),
         })
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct JsonSpan {
+    name: &'static str,
+    start: String,
+    duration_ms: f64,
+}
+
+impl JsonSpan {
+    fn of(span: &Span) -> Self {
+        Self { name: span.name, start: span.start.iso_millis(), duration_ms: three_decimals(span.duration) }
     }
 }
 

@@ -21,7 +21,7 @@ use self::extensions::Extensions;
 use super::alarm::Alarm;
 use super::counted::Counted;
 use super::frost::Weather;
-use super::output::{Figures, Output};
+use super::output::{Figures, Output, Produced};
 use super::recipe::{Kit, Recipe};
 use super::rules::{Action, Environment, Event, InitPhase, Limits, Refusal, RuntimeState, Spent, Status};
 use crate::flow::Sink;
@@ -163,8 +163,8 @@ struct Driver {
 struct Run {
     job: Box<Job>,
     lease: Lease,
-    /// Size of the runtime's answer.
-    produced: Option<u64>,
+    /// What came of the runtime's answer.
+    produced: Produced,
 }
 
 enum Asker {
@@ -245,7 +245,7 @@ impl Driver {
         job.span.record("environment", tracing::field::display(self.membership.id()));
         let id = job.invocation.id;
         self.counted.assigned(self.clock.now().since(job.watch.began()));
-        self.run = Some(Run { job, lease, produced: None });
+        self.run = Some(Run { job, lease, produced: Produced::default() });
         Event::Called(id)
     }
 
@@ -385,7 +385,8 @@ impl Driver {
                 self.meter.max_memory();
             }
             Action::StartLine => {
-                if let Some(run) = &self.run {
+                if let Some(run) = &mut self.run {
+                    run.produced.began = Some(self.clock.now());
                     self.output.start(&run.job.invocation);
                 }
             }
@@ -396,7 +397,9 @@ impl Driver {
             }
             Action::Reply(answer) => {
                 if let Some(run) = &mut self.run {
-                    run.produced = answer.size();
+                    run.produced.bytes = answer.size();
+                    let now = self.clock.now();
+                    run.produced.answered = Some((now, now));
                     self.counted.replied(&answer);
                     run.job.reply(answer);
                     run.lease.answered();
@@ -405,14 +408,16 @@ impl Driver {
             Action::Flow => self.flow(),
             Action::Flowed => {
                 if let Some(run) = &mut self.run {
-                    run.produced = self.sink.as_ref().map(Sink::taken);
+                    run.produced.bytes = self.sink.as_ref().map(Sink::taken);
+                    let now = self.clock.now();
+                    run.produced.answered = run.produced.answered.map(|(first, _)| (first, now));
                     self.counted.flowed(self.sink.as_ref());
                     run.lease.answered();
                 }
             }
             Action::RuntimeDone(took, status) => {
                 if let Some(run) = &self.run {
-                    self.output.runtime_done(run.job.invocation.id, took, &status, run.produced);
+                    self.output.runtime_done(run.job.invocation.id, took, &status, &run.produced);
                 }
             }
             Action::Finish(spent) => self.finish(spent).await,
@@ -509,6 +514,8 @@ impl Driver {
             return;
         };
         let (id, sink) = (run.job.invocation.id, run.job.begin(content_type));
+        let now = self.clock.now();
+        run.produced.answered = Some((now, now));
         if asker.send(Passage::Flowing(id, sink)).is_err() {
             self.turns.push_back(Event::Streamed(id, Some(Fault::TruncatedResponse)));
         }

@@ -13,7 +13,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use base::arn::{FunctionArn, Qualifier};
-use base::clock::Clock;
+use base::clock::{Clock, Timestamp};
 use base::id::RequestId;
 use base::limits::{OUTPUT_QUEUE_BYTES, OUTPUT_TURN_BYTES};
 use base::units::Mib;
@@ -22,7 +22,7 @@ use record::level::{Format, Level, SystemLevel, application_passes, system_passe
 use record::lines::{Event, Splitter};
 use record::report::{
     Ending, Extension, InitReport, InitRuntimeDone, InitStart, InitializationType, Phase, Record, Report,
-    RuntimeDone, Start, crash_line,
+    RuntimeDone, Span, Start, crash_line,
 };
 use record::tail::Tail;
 use record::{LogEvent, LogWriter};
@@ -75,6 +75,30 @@ pub struct Figures<'a> {
     pub spent: &'a Spent,
     /// The most memory that the environment has used.
     pub used: Mib,
+}
+
+/// What came of the runtime's answer, and when.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Produced {
+    /// Its size.
+    pub bytes: Option<u64>,
+    /// When the invocation began.
+    pub began: Option<Timestamp>,
+    /// When the answer began to come and when all of it was there.
+    pub answered: Option<(Timestamp, Timestamp)>,
+}
+
+impl Produced {
+    /// Source: Lambda Developer Guide, "Telemetry API event schema reference".
+    fn spans(&self, done: Timestamp) -> Vec<Span> {
+        let Some((began, (first, last))) = self.began.zip(self.answered) else { return Vec::new() };
+        let span = |name, start: Timestamp, end: Timestamp| Span { name, start, duration: end.since(start) };
+        vec![
+            span("responseLatency", began, first),
+            span("responseDuration", first, last),
+            span("runtimeOverhead", last, done),
+        ]
+    }
 }
 
 type Writing = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -280,30 +304,33 @@ impl Output {
     }
 
     /// The runtime is done with an invocation.
-    pub fn runtime_done(
-        &mut self,
-        request: RequestId,
-        took: Duration,
-        status: &Status,
-        produced: Option<u64>,
-    ) {
+    pub fn runtime_done(&mut self, request: RequestId, took: Duration, status: &Status, produced: &Produced) {
         // Text has no line for it, and is the common format.
         if self.plan.format == Format::Text && self.telemetry.is_off() {
             return;
         }
         self.catch_up();
         let ending = ending_of(status);
-        self.record(&Record::RuntimeDone(RuntimeDone { request, ending, duration: took, produced }));
+        let spans = produced.spans(self.clock.now());
+        let produced = produced.bytes;
+        self.record(&Record::RuntimeDone(RuntimeDone { request, ending, duration: took, produced, spans }));
     }
 
     /// An invocation ended; drain before.
     pub fn end(&mut self, request: RequestId, figures: &Figures<'_>) {
-        let Figures { spent: Spent { took, init, status, .. }, used } = *figures;
+        let Figures { spent: Spent { took, init, status, extensions }, used } = *figures;
         let ending = ending_of(status);
         self.record(&Record::End(request));
         let memory = self.plan.memory;
         let (duration, init) = (*took, *init);
-        self.record(&Record::Report(Report { request, ending, duration, init, memory, used }));
+        let now = self.clock.now();
+        let overhead = extensions.map(|time| Span {
+            name: "extensionOverhead",
+            start: now.before(time),
+            duration: time,
+        });
+        let spans = overhead.into_iter().collect();
+        self.record(&Record::Report(Report { request, ending, duration, init, memory, used, spans }));
     }
 
     /// The end of the log since the last cut, when the invocation asked for it.

@@ -88,8 +88,11 @@ where
     B: hyper::body::Body<Data = Bytes> + Unpin,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
+    // A body that is left unread would cost its sender the connection.
+    let body = Limited::new(body, EXTENSION_REQUEST_BYTES).collect().await;
+    let body = body.map(|body| body.to_bytes()).map_err(|error| error.to_string());
     let asked = match (path, method) {
-        ("register", &Method::POST) => registration(headers, body).await,
+        ("register", &Method::POST) => registration(headers, body),
         ("event/next", &Method::GET) => identified(headers).map(ExtensionCall::Next).map(Asked::Call),
         ("init/error", &Method::POST) => reported(headers, ExtensionCall::InitError),
         ("exit/error", &Method::POST) => reported(headers, ExtensionCall::ExitError),
@@ -128,11 +131,7 @@ fn with(mut response: Response<Full<Bytes>>, name: &'static str, id: Uuid) -> Re
     response
 }
 
-async fn registration<B>(headers: &HeaderMap, body: B) -> Result<Asked, Refused>
-where
-    B: hyper::body::Body<Data = Bytes> + Unpin,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
+fn registration(headers: &HeaderMap, body: Result<Bytes, String>) -> Result<Asked, Refused> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Registration {
@@ -146,8 +145,7 @@ where
         return Err(("Extension.InvalidExtensionName", "Empty extension name".into()));
     }
     let malformed = |message: String| ("InvalidRequestFormat", message);
-    let body = Limited::new(body, EXTENSION_REQUEST_BYTES).collect().await;
-    let body = body.map_err(|error| malformed(error.to_string()))?.to_bytes();
+    let body = body.map_err(malformed)?;
     let Registration { events, configuration_keys } =
         serde_json::from_slice(&body).map_err(|error| malformed(error.to_string()))?;
     if configuration_keys.is_some_and(|keys| !keys.is_empty()) {

@@ -141,6 +141,8 @@ where
     B: hyper::body::Body<Data = Bytes> + Unpin,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
+    // A body that is left unread would cost its sender the connection.
+    let body = Limited::new(body, EXTENSION_REQUEST_BYTES).collect().await;
     if method != Method::PUT {
         return wrong_method();
     }
@@ -148,7 +150,7 @@ where
         Ok(id) => id,
         Err((kind, message)) => return error(StatusCode::FORBIDDEN, kind, &message),
     };
-    let subscription = match Limited::new(body, EXTENSION_REQUEST_BYTES).collect().await {
+    let subscription = match body {
         Ok(body) => parse(api, &body.to_bytes()),
         Err(problem) => Err(problem.to_string()),
     };

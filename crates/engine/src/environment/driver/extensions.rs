@@ -66,7 +66,7 @@ impl Extensions {
         let Request { asked, reply } = request;
         let (call, account) = match asked {
             Asked::Register { name, events, account } => {
-                let id = ExtensionId(Uuid::from_u128(u128::from_le_bytes(self.dice.bytes())));
+                let id = ExtensionId(uuid::Builder::from_random_bytes(self.dice.bytes()).into_uuid());
                 (ExtensionCall::Register { name, events, id }, account)
             }
             Asked::Subscribe(id, subscription) => {
@@ -158,7 +158,7 @@ impl Extensions {
     fn send(&mut self, id: ExtensionId, asker: oneshot::Sender<Reply>, occasion: Occasion) {
         let reply = match occasion.clone() {
             Occasion::Invoke(body) => {
-                Reply::Event(body, Some(Uuid::from_u128(u128::from_le_bytes(self.dice.bytes()))))
+                Reply::Event(body, Some(uuid::Builder::from_random_bytes(self.dice.bytes()).into_uuid()))
             }
             // Recorded without an id.
             Occasion::Shutdown(body) => Reply::Event(body, None),

@@ -1,5 +1,7 @@
 //! Life cycles as sentences: what happens when (in milliseconds), and what is decided.
 
+mod extensions;
+
 use expect_test::{Expect, expect};
 use uuid::Uuid;
 
@@ -9,6 +11,16 @@ const LIMITS: Limits = Limits { timeout: Duration::from_secs(3), init: INIT_TIME
 
 fn id(number: u128) -> RequestId {
     RequestId(Uuid::from_u128(number))
+}
+
+/// The id of the extension with a name of one letter.
+fn known(name: &str) -> ExtensionId {
+    ExtensionId(Uuid::from_u128(name.bytes().next().unwrap_or_default().into()))
+}
+
+fn names(ids: &[ExtensionId]) -> String {
+    let name = |id: &ExtensionId| char::from(id.0.as_u128() as u8);
+    ids.iter().map(name).collect()
 }
 
 fn error(kind: &str) -> Answer {
@@ -38,6 +50,26 @@ fn event(words: &[&str]) -> Event {
         ["signal", signal] => Event::Exited(Exit::Signal(signal.parse().expect("a number"))),
         ["oom"] => Event::Exited(Exit::OutOfMemory),
         ["no-bootstrap"] => Event::StartFailed(Fault::NoBootstrap(vec!["/var/task/bootstrap".into()])),
+        ["found", ref names @ ..] => Event::Found(names.iter().map(|name| Name::from(*name)).collect()),
+        ["not-launched", number] => {
+            Event::NotLaunched(number.parse().expect("a number"), 13, "permission denied".into())
+        }
+        ["ext-exit", number, status] => Event::ExtensionEnded(
+            number.parse().expect("a number"),
+            Exit::Status(status.parse().expect("a number")),
+        ),
+        ["register", name, ref events @ ..] => {
+            let events = events.iter().map(|event| (*event).to_owned()).collect();
+            Event::Extension(ExtensionCall::Register { name: name.into(), events, id: known(name) })
+        }
+        ["ext-next", name] => Event::Extension(ExtensionCall::Next(known(name))),
+        ["ext-init-error", name] => {
+            Event::Extension(ExtensionCall::InitError(known(name), "Extension.Mine".into()))
+        }
+        ["ext-exit-error", name] => {
+            Event::Extension(ExtensionCall::ExitError(known(name), "Extension.Mine".into()))
+        }
+        ["subscribe", name] => Event::Extension(ExtensionCall::Subscribe(known(name))),
         ["reset"] => Event::ResetDone,
         ["time"] => Event::TimeUp,
         ["close"] => Event::Close,
@@ -65,13 +97,40 @@ fn shown(action: &Action) -> String {
         }
         Action::InitRuntimeDone(phase, status) => format!("init-runtime-done({phase:?} {status:?})"),
         Action::RuntimeDone(took, status) => format!("runtime-done({} {status:?})", took.as_millis()),
+        Action::Launch(number, name) => format!("launch({number} {name})"),
+        Action::Signal(who, stop) => format!("{stop:?}({who:?})").to_lowercase(),
+        Action::Registered(id) => format!("registered({})", names(&[*id])),
+        Action::Hold(id) => format!("hold({})", names(&[*id])),
+        Action::Invoke(ids) => format!("invoke({})", names(ids)),
+        Action::Shutdown(ids, until, reason) => {
+            format!("shutdown({} {} @{})", names(ids), reason.as_str(), until.as_millis())
+        }
+        Action::Subscribe(name) => format!("subscribe({name})"),
+        Action::RefuseExtension(ExtensionRefusal::Transition { from, to, .. }) => {
+            format!("refuse({from:?} to {to:?})")
+        }
+        Action::RefuseExtension(ExtensionRefusal::Unknown(id)) => format!("unknown({})", names(&[*id])),
+        Action::RefuseExtension(refusal) => format!("refuse({refusal:?})"),
+        Action::ExtensionLine(Standing { name, stage, error, .. }) => {
+            format!(
+                "line({name} {stage:?}{})",
+                error.as_ref().map(|error| format!(" {error}")).unwrap_or_default()
+            )
+        }
         Action::Refuse(Refusal::Transition { from, to }) => format!("refuse({from:?} to {to:?})"),
         other => format!("{other:?}").to_lowercase(),
     }
 }
 
 fn check(script: &str, expected: &Expect) {
-    let mut environment = Environment::new(LIMITS, false);
+    play(Environment::new(LIMITS, false), script, expected);
+}
+
+fn check_extensible(script: &str, expected: &Expect) {
+    play(Environment::new(LIMITS, true), script, expected);
+}
+
+fn play(mut environment: Environment, script: &str, expected: &Expect) {
     let mut lines = String::new();
     for step in script.split(';') {
         let words: Vec<&str> = step.split_whitespace().collect();
