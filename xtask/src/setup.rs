@@ -23,6 +23,9 @@ const NODE_RIC: &str = "aws-lambda-ric@3.3.0";
 /// The part of the Node client that a function needs once it is built.
 const NODE_RIC_PARTS: &[&str] = &["package.json", "bin", "dist"];
 
+/// Large libraries.
+const SCIENCE: &[&str] = &["numpy==2.2.6", "pandas==2.2.3"];
+
 /// Where everything is after set-up.
 pub struct Clients {
     /// Python of the virtual environment that holds boto3, the AWS CLI and pytest.
@@ -71,6 +74,21 @@ pub fn probers() -> Result<()> {
 /// What functions need to reach a network, and what the tests build one from.
 pub fn network_tools() -> Result<()> {
     apt(&[("/usr/sbin/nft", "nftables"), ("/usr/sbin/ip", "iproute2"), ("/usr/bin/ps", "procps")])
+}
+
+/// Libraries that people package: what the benchmark imports.
+pub fn science() -> Result<PathBuf> {
+    apt(&[("/usr/bin/pip3", "python3-pip")])?;
+    let dir = cache().join("science");
+    once(&dir, &SCIENCE.join("\n"), "installing numpy and pandas", |dir| {
+        quiet(pip(Path::new("/usr/bin/python3")).arg("--target").arg(dir).args(SCIENCE)).map(drop)
+    })?;
+    Ok(dir)
+}
+
+/// The client that loads servers in benchmarks.
+pub fn wrk() -> Result<()> {
+    apt(&[("/usr/bin/wrk", "wrk")])
 }
 
 /// Version 2 of the AWS CLI.
