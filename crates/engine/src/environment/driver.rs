@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::alarm::Alarm;
 use super::counted::Counted;
+use super::frost::Weather;
 use super::output::{Figures, Output};
 use super::recipe::{Kit, Recipe};
 use super::rules::{Action, Environment, Event, InitPhase, Limits, Refusal, RuntimeState, Status};
@@ -64,7 +65,7 @@ async fn live(
     recipe: Recipe,
     counted: Counted,
 ) {
-    let Sandbox { control, log, runtime_api, endpoint, names, meter } = sandbox;
+    let Sandbox { control, log, runtime_api, endpoint, names, meter, freezer } = sandbox;
     let endpoint = endpoint.zip(kit.endpoint.as_ref());
     let _endpoint = endpoint.map(|(listener, host)| host.serve(listener, Arc::clone(&recipe.keys.identity)));
     let names = names.map(|sockets| kit.names.serve(sockets)).transpose();
@@ -90,6 +91,9 @@ async fn live(
         alarm: Alarm::new(kit.clock),
         deadline: None,
         expiry: None,
+        born: kit.clock.now(),
+        max_age: kit.max_age,
+        weather: Weather::new(freezer),
         recipe,
         candidate: 0,
         reading: None,
@@ -124,6 +128,12 @@ struct Driver {
     deadline: Option<Timestamp>,
     /// The moment at which idling ends, while the environment is in the pool's idle list.
     expiry: Option<Timestamp>,
+    /// When the sandbox stood.
+    born: Timestamp,
+    /// How long it is of use.
+    max_age: Duration,
+    /// Whether it is frozen, or soon will be.
+    weather: Weather,
     recipe: Recipe,
     /// Which of the recipe's commands is being started.
     candidate: usize,
@@ -291,6 +301,10 @@ impl Driver {
     }
 
     async fn turn(&mut self, event: Event) {
+        // What a runtime says of itself thaws nothing: it was said before the frost.
+        if matches!(event, Event::Called(_) | Event::Close) {
+            self.wake();
+        }
         let rules = std::mem::replace(&mut self.rules, Environment::new(Limits::default()));
         let (rules, actions) = rules.on(self.clock.now(), event);
         self.rules = rules;
@@ -300,6 +314,10 @@ impl Driver {
         // Every call was decided on; one that fell through is answered by its dropped sender.
         self.asker = None;
         self.sink = None;
+        if self.rules.is_idle() && self.run.is_none() {
+            self.weather.rest(self.clock.now());
+            self.set_alarm();
+        }
     }
 
     async fn perform(&mut self, action: Action) {
@@ -373,6 +391,7 @@ impl Driver {
             // One that was given a job meanwhile finds it among its commands.
             self.membership.withdraw().then_some(Event::Close)
         } else {
+            self.freeze(now);
             None
         };
         self.set_alarm();
@@ -380,7 +399,7 @@ impl Driver {
     }
 
     fn set_alarm(&mut self) {
-        match self.deadline.into_iter().chain(self.expiry).min() {
+        match self.deadline.into_iter().chain(self.expiry).chain(self.weather.due()).min() {
             Some(moment) => self.alarm.set(moment),
             None => self.alarm.clear(),
         }
@@ -393,9 +412,24 @@ impl Driver {
 
     /// A sandbox whose init takes no orders is lost.
     fn sandbox_says(&mut self, order: impl FnOnce(&mut dyn Control) -> std::io::Result<()>) {
+        self.wake();
         if let Err(error) = order(self.control.as_mut()) {
             tracing::error!(environment = %self.membership.id(), %error, "sandbox lost");
             self.turns.push_back(Event::SandboxLost);
+        }
+    }
+
+    /// Lets everything inside go on; a sandbox that stays frozen is lost.
+    fn wake(&mut self) {
+        if let Err(error) = self.weather.wake() {
+            tracing::error!(environment = %self.membership.id(), %error, "sandbox stays frozen");
+            self.turns.push_back(Event::SandboxLost);
+        }
+    }
+
+    fn freeze(&mut self, now: Timestamp) {
+        if let Err(error) = self.weather.pass(now) {
+            tracing::debug!(environment = %self.membership.id(), %error, "not frozen");
         }
     }
 
@@ -489,15 +523,20 @@ impl Driver {
         bytes
     }
 
+    /// One that has run for the last time is not offered: with its lease it goes, and who waits gets another.
     fn offer(&mut self) {
         let now = self.clock.now();
+        let end = self.born + self.max_age;
+        if end <= now && self.ended.is_some() {
+            return drop(self.ended.take());
+        }
         match self.membership.offer(now, self.ended.take()) {
             Next::Run(assignment) => {
                 let event = self.assigned(assignment);
                 self.turns.push_back(event);
             }
             Next::Rest => {
-                self.expiry = Some(now + self.idle_expiry);
+                self.expiry = Some(end.min(now + self.idle_expiry));
                 self.set_alarm();
             }
             Next::Close => self.turns.push_back(Event::Close),
