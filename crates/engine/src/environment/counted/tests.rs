@@ -25,6 +25,10 @@ fn error() -> Option<Answer> {
     Some(Answer::Error { kind: "Runtime.Unknown".into(), body: Bytes::new() })
 }
 
+fn spent(took: Duration, status: Status, extensions: Option<Duration>) -> Spent {
+    Spent { took, init: None, status, extensions }
+}
+
 fn shown(series: &Series) -> [u64; 4] {
     [Count::Invocations, Count::Errors, Count::PlatformFailures, Count::ColdStarts]
         .map(|count| series.count(count))
@@ -54,8 +58,7 @@ async fn what_the_caller_was_told_and_how_it_ended_tell_what_counts() {
         if let Some(answer) = &run.told {
             counted.replied(answer);
         }
-        let first = counted.finished(&watch, MILLI, &run.status, Mib(1));
-        assert_eq!(first, expected[3] == 1);
+        counted.finished(&watch, &spent(MILLI, run.status.clone(), None), Mib(1));
         assert_eq!(shown(&metrics.functions()[0].series), expected, "{:?} {:?}", run.told, run.status);
     }
 }
@@ -72,13 +75,14 @@ async fn only_the_first_invocation_is_a_cold_start_and_queues_for_what_was_not_b
     for waited in [150 * MILLI, 500 * MILLI] {
         counted.assigned(waited);
         counted.replied(&response().expect("one"));
-        counted.finished(&watch(), 7 * MILLI, &Status::Success, Mib(1));
+        counted.finished(&watch(), &spent(7 * MILLI, Status::Success, Some(2 * MILLI)), Mib(1));
     }
     let series = &metrics.functions()[0].series;
     assert_eq!(shown(series), [2, 0, 0, 1]);
-    let sums = [Sample::Queue, Sample::Sandbox, Sample::Init, Sample::Handler];
-    let sums = sums.map(|phase| series.distribution(phase).sum);
-    assert_eq!(sums, [30 * MILLI, 20 * MILLI, 100 * MILLI, 7 * MILLI]);
+    let sums = Sample::PHASES.map(|(phase, _)| series.distribution(phase).sum);
+    assert_eq!(sums, [30 * MILLI, 20 * MILLI, 100 * MILLI, 5 * MILLI, 2 * MILLI]);
+    let after = series.distribution(Sample::PostRuntimeExtensionsDuration);
+    assert_eq!((after.count(), after.sum), (2, 4 * MILLI));
 }
 
 #[tokio::test(start_paused = true)]
@@ -94,7 +98,7 @@ async fn a_stream_that_the_runtime_says_failed_is_an_error() {
         }
         counted.assigned(Duration::ZERO);
         counted.flowed(Some(&sink));
-        counted.finished(&watch, MILLI, &Status::Success, Mib(1));
+        counted.finished(&watch, &spent(MILLI, Status::Success, None), Mib(1));
     }
     assert_eq!(shown(&metrics.functions()[0].series), [2, 1, 0, 2]);
 }
