@@ -217,10 +217,10 @@ class Soak:
             counts = told()
             assert counts == collections.Counter(ids), (name, [(each, counts[each]) for each in ids if counts[each] != 1][:5])
 
-    def check_permits(self, seconds=8):
-        """All that the account and a function may run at once can run at once, for so long, and no more."""
+    def check_permits(self):
+        """All that the account and a function may run at once can run at once, and no more."""
         free = ACCOUNT_CONCURRENCY - RESERVED
-        for name, room, seconds in (("narrow", RESERVED, 1.5), ("slow", free, seconds)):
+        for name, room, seconds in (("narrow", RESERVED, 2), ("slow", free, 8)):
             answers = collections.Counter()
 
             def one():
@@ -257,7 +257,7 @@ class Books:
             "prepared": sum(link.startswith("net:") for link in links[self.launcher]),
             "children": len(self.samovar.children()),
             "launcher descriptors": len(links[self.launcher]),
-            "server descriptors": len(links[self.server]),
+            "server descriptors": dict(collections.Counter(map(kind, links[self.server]))),
             "unfinished": self.traces.unfinished(),
             "launcher MB": pss(self.launcher),
             "server MB": pss(self.server),
@@ -272,6 +272,11 @@ def descriptors(pid):
         except OSError:
             pass
     return found
+
+
+def kind(link):
+    """What a descriptor is of, without its numbers."""
+    return re.sub(r"[0-9a-f]*\d[0-9a-f]*", "#", link)
 
 
 def mounts(pid):
@@ -305,6 +310,7 @@ def soak(samovar, seconds, seed):
     traffic, books = Soak(samovar, seed), Books(samovar)
     traffic.deploy()
     traffic.run(WARM_UP_SECONDS)
+    traffic.check_logs()
     traffic.lam.close()
     until(books.is_empty, 30)
     traffic.lam = samovar.client("lambda")
