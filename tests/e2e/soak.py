@@ -96,6 +96,8 @@ class Soak:
             create(self.lam, name, code, Timeout=1 if name == "hasty" else 30)
         create(self.lam, "node", "exports.handler = async (event) => event;", runtime=NODE)
         create(self.lam, "stream", STREAM, runtime=NODE)
+        # Whose log is opened later would look like a leak.
+        invoke(self.lam, "slow", 0)
         self.lam.put_function_concurrency(FunctionName="narrow", ReservedConcurrentExecutions=RESERVED)
         self.lam.put_function_concurrency(FunctionName="closed", ReservedConcurrentExecutions=0)
 
