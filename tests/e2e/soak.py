@@ -181,7 +181,7 @@ class Soak:
         told = list(answer["EventStream"])
         body = b"".join(event["PayloadChunk"]["Payload"] for event in told if "PayloadChunk" in event)
         right = body == b"".join(b"piece %d\n" % number for number in range(count)) and "InvokeComplete" in told[-1]
-        return "ok" if right else repr((count, told))[:500]
+        return "ok" if right else repr((count, len(body), told[-1]))[:500]
 
     def changing(self, lam, dice, name):
         least = self.settled

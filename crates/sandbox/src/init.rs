@@ -184,6 +184,11 @@ impl Init<'_> {
         }
     }
 
+    /// Whether nothing inside runs, and so nothing takes memory.
+    fn is_frozen(&self) -> bool {
+        matches!(&self.around, Surroundings::Walls(_, Some(freezer)) if freezer.is_frozen())
+    }
+
     /// Lets everything inside go on.
     fn thaw(&self) {
         if let Surroundings::Walls(_, Some(freezer)) = &self.around {
@@ -207,6 +212,10 @@ impl Init<'_> {
         let victim = self.watching().and_then(Watch::look);
         if victim.is_some() {
             self.thaw();
+        } else if self.is_frozen()
+            && let Some(watch) = self.watching()
+        {
+            watch.rest();
         }
         if let Some(runtime) = &mut self.runtime {
             runtime.outgrew |=
@@ -248,6 +257,7 @@ impl Init<'_> {
                 self.reset();
                 self.tell(FromInit::ResetDone)?;
             }
+            ToInit::Thawed => self.look(),
         }
         Ok(true)
     }

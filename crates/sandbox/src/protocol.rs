@@ -20,6 +20,8 @@ pub enum ToInit {
     },
     /// Kills all but the init; answered by [`FromInit::ResetDone`] when nothing runs any more. `/tmp` stays.
     Reset,
+    /// Says that what was frozen goes on, so that the function's memory is looked after again. Not answered.
+    Thawed,
 }
 
 /// From an init to the server.
@@ -102,7 +104,7 @@ mod tests {
             env: vec![("A".into(), "1=2\n\"ü".into()), ("A".into(), String::new())],
             cwd: "/var/task".into(),
         };
-        for message in [start, ToInit::Reset] {
+        for message in [start, ToInit::Reset, ToInit::Thawed] {
             assert_eq!(ToInit::decode(&message.encode().unwrap()).unwrap(), message);
         }
         for message in [

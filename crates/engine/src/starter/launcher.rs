@@ -86,6 +86,10 @@ impl Control for Link {
         self.send(&ToInit::Reset)
     }
 
+    fn thawed(&mut self) -> io::Result<()> {
+        self.send(&ToInit::Thawed)
+    }
+
     fn poll_told(&mut self, cx: &mut Context<'_>) -> Poll<Told> {
         let mut packet = [0; TOLD_BYTES];
         let mut packet = ReadBuf::new(&mut packet);
