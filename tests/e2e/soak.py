@@ -152,17 +152,17 @@ class Soak:
         event = [dice.random(), "x" * dice.choice([1, 1000, 100_000])]
         answer, refused = self.attempt(lam, name, event)
         self.note(name, answer)
-        return refused or ("ok" if answer["payload"] == event and "FunctionError" not in answer else repr(answer)[:500])
+        return refused or ("ok" if answer["payload"] == event and "FunctionError" not in answer else repr(answer["payload"])[:500])
 
     def fails(self, lam, dice, what):
         name = "hasty" if what == "timeout" else "wrong"
         answer, refused = self.attempt(lam, name, what)
         self.note(name, answer)
-        return refused or ("failed" if answer["payload"]["errorType"] == FAILURES[what] else repr(answer)[:500])
+        return refused or ("failed" if answer["payload"]["errorType"] == FAILURES[what] else repr(answer["payload"])[:500])
 
     def narrow(self, lam, dice, name):
         answer, refused = self.attempt(lam, name, dice.choice([0, 0.1]))
-        return refused or ("ok" if "FunctionError" not in answer else repr(answer)[:500])
+        return refused or ("ok" if "FunctionError" not in answer else repr(answer["payload"])[:500])
 
     def closed(self, lam, dice, name):
         answer, refused = self.attempt(lam, name, 1)
