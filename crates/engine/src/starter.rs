@@ -101,6 +101,8 @@ pub trait Control: Send {
     fn descriptor(&mut self) -> Option<OwnedFd>;
     /// Kills every process but the sandbox's init; [`Told::ResetDone`] follows.
     fn reset(&mut self) -> std::io::Result<()>;
+    /// Says that what was frozen goes on.
+    fn thawed(&mut self) -> std::io::Result<()>;
     /// What the sandbox tells next.
     fn poll_told(&mut self, cx: &mut Context<'_>) -> Poll<Told>;
 }

@@ -370,6 +370,10 @@ impl Control for FakeControl {
         Ok(())
     }
 
+    fn thawed(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+
     fn poll_told(&mut self, cx: &mut Context<'_>) -> Poll<Told> {
         self.events.poll_recv(cx).map(|told| told.unwrap_or(Told::Lost))
     }

@@ -449,7 +449,9 @@ impl Driver {
 
     /// Lets everything inside go on; a sandbox that stays frozen is lost.
     fn wake(&mut self) {
-        if let Err(error) = self.weather.wake() {
+        let woken =
+            self.weather.wake().and_then(|thawed| if thawed { self.control.thawed() } else { Ok(()) });
+        if let Err(error) = woken {
             tracing::error!(environment = %self.membership.id(), %error, "sandbox stays frozen");
             self.turns.push_back(Event::SandboxLost);
         }
