@@ -44,9 +44,20 @@ impl<'a> Ready<'a> {
         Ok(Self { null, log, joins, filter, files })
     }
 
-    /// Starts the program and waits until it runs: until `execve` has succeeded.
+    /// Starts the runtime's program and waits until it runs: until `execve` has succeeded.
     pub(super) fn start(&self, argv: &[String], env: &[(String, String)], cwd: &str) -> io::Result<Pid> {
-        self.execute(&Executable::new(argv, env)?, cwd, None)
+        self.execute(&Executable::new(argv, env)?, cwd, self.log.as_fd(), None)
+    }
+
+    /// The same for a program that writes to another log.
+    pub(super) fn start_writing(
+        &self,
+        log: BorrowedFd<'_>,
+        argv: &[String],
+        env: &[(String, String)],
+        cwd: &str,
+    ) -> io::Result<Pid> {
+        self.execute(&Executable::new(argv, env)?, cwd, log, None)
     }
 
     /// Starts a program that waits to hear of its function, and gives it one descriptor more to hear it on.
@@ -56,13 +67,20 @@ impl<'a> Ready<'a> {
         env: &[(String, String)],
         handover: BorrowedFd<'_>,
     ) -> io::Result<Pid> {
-        self.execute(&Executable::new(argv, env)?, "/", Some(handover))
+        self.execute(&Executable::new(argv, env)?, "/", self.log.as_fd(), Some(handover))
     }
 
-    fn execute(&self, program: &Executable, cwd: &str, handover: Option<BorrowedFd<'_>>) -> io::Result<Pid> {
+    fn execute(
+        &self,
+        program: &Executable,
+        cwd: &str,
+        log: BorrowedFd<'_>,
+        handover: Option<BorrowedFd<'_>>,
+    ) -> io::Result<Pid> {
         let (report, reporter) = report_pipe()?;
         let pid = process::spawn_sharing(|| {
-            let error = match self.become_function(Kept { reporter: reporter.as_fd(), handover }, cwd) {
+            let kept = Kept { log, reporter: reporter.as_fd(), handover };
+            let error = match self.become_function(kept, cwd) {
                 Ok(()) => program.execute(),
                 Err(error) => error,
             };
@@ -120,10 +138,10 @@ impl<'a> Ready<'a> {
     }
 
     /// Input from nowhere; output, errors and telemetry frames into the log; nothing else but what is `kept`.
-    fn place_descriptors(&self, Kept { reporter, handover }: Kept<'_>) -> io::Result<()> {
+    fn place_descriptors(&self, Kept { log, reporter, handover }: Kept<'_>) -> io::Result<()> {
         process::place_fd(self.null.as_fd(), 0)?;
         for target in [1, 2, TELEMETRY_FD] {
-            process::place_fd(self.log.as_fd(), target)?;
+            process::place_fd(log, target)?;
         }
         // Last, for what it takes the place of is in use until then.
         handover.map_or(Ok(()), |handover| process::place_fd(handover, HANDOVER_FD))?;
@@ -134,9 +152,11 @@ impl<'a> Ready<'a> {
     }
 }
 
-/// Descriptors beside those that every function has.
+/// Descriptors of one program.
 #[derive(Clone, Copy)]
 struct Kept<'a> {
+    /// Takes what it writes.
+    log: BorrowedFd<'a>,
     /// Closes as the program takes over.
     reporter: BorrowedFd<'a>,
     /// Goes to a program that waits.
