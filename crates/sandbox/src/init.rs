@@ -28,7 +28,7 @@ use runtime::Ready;
 use watch::{Victim, Watch};
 
 pub(crate) use claim::Claim;
-pub(crate) use walls::{MAPPED, RAISED};
+pub(crate) use walls::{MAPPED, RAISED, SEALED};
 pub(crate) use watch::MemoryGroup;
 
 /// What an init is born with.
