@@ -202,6 +202,10 @@ impl Sandboxes {
                 outbox.answer(ticket, Outcome::NotBuilt(not_built(&error)));
             }
         }
+        if self.rising.values().any(|rising| rising.deadline < now) {
+            // This process may have waited for its turn as long as they did, and they may have said so meanwhile.
+            self.greet(now, outbox);
+        }
         for (id, rising) in self.rising.extract_if(|_, rising| rising.deadline < now) {
             outbox.answer(rising.ticket, Outcome::NotBuilt(BuildError::TimedOut));
             self.live.get(&id).inspect(|sandbox| kill(sandbox.init));
