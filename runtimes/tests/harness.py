@@ -7,6 +7,7 @@ import json
 import os
 import queue
 import signal
+import socket
 import struct
 import subprocess
 import threading
@@ -67,7 +68,8 @@ class Call:
 class FakeApi:
     """A Runtime API that serves a list of events and writes down what comes back."""
 
-    def __init__(self, events, refuse=None):
+    def __init__(self, events, refuse=None, together=True):
+        """`together`: an answer may be replied to with the next event, as Samovar does and others do not."""
         self.events = list(events)
         self.calls = []
         self.asked = queue.Queue()
@@ -81,6 +83,9 @@ class FakeApi:
             disable_nagle_algorithm = True
 
             def do_GET(self):
+                self.hand_out()
+
+            def hand_out(self):
                 api.asked.put(time.perf_counter())
                 event = api.take()
                 if event is None:
@@ -103,6 +108,8 @@ class FakeApi:
                 call = Call("POST", self.path, self.headers, body, trailers)
                 api.calls.append(call)
                 status = api.refuse.get(call.kind, 202)
+                if together and status == 202 and self.headers["Samovar-And-Next"]:
+                    return self.hand_out()
                 self.reply(status, {"Content-Type": "application/json"}, b'{"status":"OK"}\n')
 
             def read_body(self):
@@ -185,13 +192,18 @@ def records(output):
         at = end + 1
 
 
-def run(argv, folder, files, handler, events=(), env=None, runtime="python3.11", framed=True, refuse=None):
-    """Writes `files` to a package, starts `argv` for it and lets it serve `events`."""
+def run(
+    argv, folder, files, handler, events=(), env=None, runtime="python3.11", framed=True, refuse=None, together=True, waiting=False
+):
+    """Writes `files` to a package, starts `argv` for it and lets it serve `events`.
+
+    A `waiting` runtime is started before it knows its function, and is told once it is ready.
+    """
     for name, text in files.items():
         path = Path(folder) / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    api = FakeApi(events, refuse)
+    api = FakeApi(events, refuse, together)
     variables = {
         "PATH": "/usr/bin:/bin",
         "LANG": "en_US.UTF-8",
@@ -215,8 +227,22 @@ def run(argv, folder, files, handler, events=(), env=None, runtime="python3.11",
         os.dup2(out_write, 62)
         variables["_LAMBDA_TELEMETRY_LOG_FD"] = "62"
         keep = (62,)
-    started = time.perf_counter()
-    process = subprocess.Popen(argv, cwd=folder, env=variables, stdin=subprocess.DEVNULL, stdout=out_write, stderr=out_write, pass_fds=keep)
+    outputs = {"stdin": subprocess.DEVNULL, "stdout": out_write, "stderr": out_write}
+    if waiting:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        known = {name: variables[name] for name in ("PATH", "LANG", "LC_CTYPE", "TZ")}
+        known["_SAMOVAR_WAIT"] = str(theirs.fileno())
+        process = subprocess.Popen(argv, cwd="/", env=known, **outputs, pass_fds=(*keep, theirs.fileno()))
+        theirs.close()
+        ours.settimeout(PATIENCE)
+        assert json.loads(ours.recv(100)) == {"ready": process.pid}
+        started = time.perf_counter()
+        order = {"env": list(variables.items()), "cwd": str(folder), "argv": argv}
+        ours.send(json.dumps(order, ensure_ascii=False).encode())
+        ours.close()
+    else:
+        started = time.perf_counter()
+        process = subprocess.Popen(argv, cwd=folder, env=variables, **outputs, pass_fds=keep)
     os.close(out_write)
     if framed:
         os.close(62)

@@ -18,12 +18,13 @@ CLASSIC, MODERN = "nodejs20.x", "nodejs24.x"
 BOTH = [CLASSIC, MODERN]
 
 
-@pytest.fixture
-def node(tmp_path):
+@pytest.fixture(params=[False, True], ids=["", "waiting"])
+def node(request, tmp_path):
+    waiting = request.param
     argv = [NODE, str(RUNTIMES / "node" / "bootstrap.js")]
 
     def start(code, events=(Event(),), handler="app.handler", runtime=CLASSIC, files=None, **options):
-        return run(argv, tmp_path, files or {"app.js": code}, handler, list(events), runtime=runtime, **options)
+        return run(argv, tmp_path, files or {"app.js": code}, handler, list(events), runtime=runtime, waiting=waiting, **options)
 
     start.folder = tmp_path
     return start
@@ -411,3 +412,8 @@ def test_esm_imports_fall_back_to_directories_above(node):
 def test_the_sources_parse():
     for file in (RUNTIMES / "node").glob("*.js"):
         subprocess.run([NODE, "--check", str(file)], check=True)
+
+
+def test_a_platform_that_hands_out_events_only_when_asked_is_asked(node):
+    out = node("exports.handler = async (event) => event.n", [Event({"n": n}) for n in (1, 2)], together=False)
+    assert [call.body for call in out.calls] == [b"1", b"2"]

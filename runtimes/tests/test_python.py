@@ -11,13 +11,16 @@ NBSP = "\u00a0"
 FIRST = REQUEST % 1
 
 
-@pytest.fixture(params=pythons(), ids=lambda found: found[0])
+STARTS = [(*found, waiting) for found in pythons() for waiting in (False, True)]
+
+
+@pytest.fixture(params=STARTS, ids=lambda start: start[0] + ("-waiting" if start[2] else ""))
 def python(request, tmp_path):
-    name, path = request.param
+    name, path, waiting = request.param
     argv = [path, "-S", str(RUNTIMES / "python" / "bootstrap.py")]
 
     def start(code, events=(Event(),), handler="app.handler", runtime=name, files=None, **options):
-        return run(argv, tmp_path, files or {"app.py": code}, handler, list(events), runtime=runtime, **options)
+        return run(argv, tmp_path, files or {"app.py": code}, handler, list(events), runtime=runtime, waiting=waiting, **options)
 
     start.minor = int(name.split(".")[1])
     start.folder = tmp_path
@@ -351,3 +354,8 @@ def handler(event, context):
     out = python(code)
     assert len(out.frames) == 800 and all(text.endswith("t" * 50 + "\n") for _, text in out.frames)
     assert out.lines == ["child"]
+
+
+def test_a_platform_that_hands_out_events_only_when_asked_is_asked(python):
+    out = python("def handler(e, c):\n    return e['n']", [Event({"n": n}) for n in (1, 2)], together=False)
+    assert [call.body for call in out.calls] == [b"1", b"2"]

@@ -13,6 +13,7 @@ mod sandboxes;
 mod server;
 mod stacks;
 mod tree;
+mod zygotes;
 
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::process::ExitCode;
@@ -34,6 +35,7 @@ use house::House;
 use networks::Networks;
 use prepared::Prepared;
 use sandboxes::{Ground, Sandboxes, Walled};
+use zygotes::Zygotes;
 
 /// Signals that the launcher reads instead of obeying.
 const SIGNALS: [i32; 4] = [libc::SIGCHLD, libc::SIGTERM, libc::SIGINT, libc::SIGHUP];
@@ -100,10 +102,11 @@ fn open_desk(
             let egress = Egress::open(house, &setup.egress)?;
             let networks = Networks::new(egress)?;
             let (interpreters, machine) = tree::enter(house, &setup, networks.has_egress())?;
+            let zygotes = Zygotes::new(&setup.interpreters, &interpreters);
             let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX) as usize;
             let prepared = |machine: &Machine| Prepared::new(setup.prepared, files, machine.processors.len());
-            let walled =
-                Walled::new(groups, machine, networks, house.first_user(), setup.cpu_policy, prepared);
+            let (first_user, policy) = (house.first_user(), setup.cpu_policy);
+            let walled = Walled::new(groups, machine, networks, zygotes, first_user, policy, prepared);
             (interpreters, Ground::Walled(Box::new(walled)))
         }
         Isolation::None => {

@@ -3,6 +3,8 @@
 //! The task owns the sandbox, the connections of its runtime, the log pipe, and while one runs the job with its
 //! permit and lease. It ends only when the environment does.
 
+mod extensions;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -15,10 +17,13 @@ use catalogue::Version;
 use http::HeaderValue;
 use tokio::sync::{mpsc, oneshot};
 
+use self::extensions::Extensions;
 use super::alarm::Alarm;
+use super::counted::Counted;
+use super::frost::Weather;
 use super::output::{Figures, Output};
 use super::recipe::{Kit, Recipe};
-use super::rules::{Action, Environment, Event, Limits, Refusal, RuntimeState, Status};
+use super::rules::{Action, Environment, Event, InitPhase, Limits, Refusal, RuntimeState, Spent, Status};
 use crate::flow::Sink;
 use crate::host::runtime::{Call, NextReply, Passage, Posted, RuntimeApi, Verdict, Work};
 use crate::invoke::{Ended, Invocation, Job};
@@ -31,18 +36,22 @@ const ABSENT: [i32; 2] = [2, 13];
 
 /// Age up to which the meter's last reading stands for a report. Ours: a reading takes longer than all else that a
 /// warm invocation does here, and what it misses in this time the next report tells.
-const READING_AGE: Duration = Duration::from_millis(20);
+const READING_AGE: Duration = Duration::from_millis(100);
 
 /// Runs one environment from its sandbox's building to its end.
 pub async fn run(kit: Arc<Kit>, newcomer: Newcomer) {
     let Newcomer { membership, commands, place, version } = newcomer;
+    let mut counted = Counted::building(kit.clock.now());
     let built = async {
         let recipe = kit.recipes.recipe(&version).await?;
         let order = recipe.order(membership.id(), kit.endpoint.is_some(), place);
         Ok((kit.starter.build(order).await?, recipe))
     };
     match built.await {
-        Ok((sandbox, recipe)) => live(&kit, membership, commands, version, sandbox, recipe).await,
+        Ok((sandbox, recipe)) => {
+            counted.built(kit.clock.now());
+            live(&kit, membership, commands, version, sandbox, recipe, counted).await;
+        }
         Err(error) => {
             tracing::warn!(version = %version.arn, %error, "no environment");
             membership.fail(error);
@@ -57,8 +66,9 @@ async fn live(
     version: Arc<Version>,
     sandbox: Sandbox,
     recipe: Recipe,
+    counted: Counted,
 ) {
-    let Sandbox { control, log, runtime_api, endpoint, names, meter } = sandbox;
+    let Sandbox { control, log, runtime_api, endpoint, names, meter, freezer } = sandbox;
     let endpoint = endpoint.zip(kit.endpoint.as_ref());
     let _endpoint = endpoint.map(|(listener, host)| host.serve(listener, Arc::clone(&recipe.keys.identity)));
     let names = names.map(|sockets| kit.names.serve(sockets)).transpose();
@@ -74,7 +84,7 @@ async fn live(
     let mut driver = Driver {
         clock: kit.clock,
         idle_expiry: kit.idle_expiry,
-        rules: Environment::new(limits),
+        rules: Environment::new(limits, recipe.may_have_extensions()),
         membership,
         commands,
         control,
@@ -84,12 +94,17 @@ async fn live(
         alarm: Alarm::new(kit.clock),
         deadline: None,
         expiry: None,
+        born: kit.clock.now(),
+        max_age: kit.max_age,
+        weather: Weather::new(freezer),
         recipe,
         candidate: 0,
         reading: None,
+        counted,
         run: None,
         ended: None,
         asker: None,
+        extensions: Extensions::new(kit.dice.clone(), version),
         sink: None,
         parked: None,
         turns: VecDeque::from([Event::Built]),
@@ -117,16 +132,24 @@ struct Driver {
     deadline: Option<Timestamp>,
     /// The moment at which idling ends, while the environment is in the pool's idle list.
     expiry: Option<Timestamp>,
+    /// When the sandbox stood.
+    born: Timestamp,
+    /// How long it is of use.
+    max_age: Duration,
+    /// Whether it is frozen, or soon will be.
+    weather: Weather,
     recipe: Recipe,
     /// Which of the recipe's commands is being started.
     candidate: usize,
     /// When a report last read the meter, and what it said in bytes.
     reading: Option<(Timestamp, u64)>,
+    counted: Counted,
     run: Option<Run>,
     /// The lease of a run that ended, until the environment is offered again.
     ended: Option<Lease>,
     /// The call of the runtime that is being decided on.
     asker: Option<Asker>,
+    extensions: Extensions,
     /// What took the response that has just ended. The caller learns of the end when it is dropped.
     sink: Option<Sink>,
     /// The runtime's `/next`, while there is no work.
@@ -203,6 +226,7 @@ impl Driver {
                 self.asker = Some(Asker::Post(asker));
                 self.posted(posted)
             }
+            Happened::Call(Call::Extension(request)) => self.extensions.called(request),
             Happened::Told(told) => self.told(told).await,
             Happened::Alarm => self.rang(),
         }
@@ -214,6 +238,7 @@ impl Driver {
         self.set_alarm();
         job.span.record("environment", tracing::field::display(self.membership.id()));
         let id = job.invocation.id;
+        self.counted.assigned(self.clock.now().since(job.watch.began()));
         self.run = Some(Run { job, lease, produced: None });
         Event::Called(id)
     }
@@ -258,8 +283,22 @@ impl Driver {
             Told::Exited(status) => Some(Event::Exited(Exit::Status(status))),
             Told::Killed(signal) => Some(Event::Exited(Exit::Signal(signal))),
             Told::OutOfMemory => Some(Event::Exited(Exit::OutOfMemory)),
+            Told::Extension(name) => {
+                self.extensions.found(&name);
+                None
+            }
+            Told::Discovered => {
+                if let Some(pipe) = self.control.descriptor() {
+                    self.output.hear_extensions(pipe);
+                }
+                Some(self.extensions.all_found())
+            }
+            Told::NotLaunched(number, errno) => Some(Extensions::not_launched(number, errno)),
+            Told::ExtensionEnded(number, exit) => Some(Event::ExtensionEnded(number, exit)),
+            Told::Dialed(_) | Told::NotDialed(_) => None,
             Told::ResetDone => {
                 self.parked = None;
+                self.extensions.forget();
                 self.api.forget().await;
                 self.output.finish().await;
                 Some(Event::ResetDone)
@@ -282,7 +321,11 @@ impl Driver {
     }
 
     async fn turn(&mut self, event: Event) {
-        let rules = std::mem::replace(&mut self.rules, Environment::new(Limits::default()));
+        // What a runtime says of itself thaws nothing: it was said before the frost.
+        if matches!(event, Event::Called(_) | Event::Close) {
+            self.wake();
+        }
+        let rules = std::mem::replace(&mut self.rules, Environment::new(Limits::default(), false));
         let (rules, actions) = rules.on(self.clock.now(), event);
         self.rules = rules;
         for action in actions {
@@ -290,7 +333,12 @@ impl Driver {
         }
         // Every call was decided on; one that fell through is answered by its dropped sender.
         self.asker = None;
+        self.extensions.drop_asker();
         self.sink = None;
+        if self.rules.is_idle() && self.run.is_none() {
+            self.weather.rest(self.clock.now());
+            self.set_alarm();
+        }
     }
 
     async fn perform(&mut self, action: Action) {
@@ -313,8 +361,12 @@ impl Driver {
             Action::Accept => self.decide(Ok(())),
             Action::Refuse(refusal) => self.refuse(refusal),
             Action::InitStart(phase) => self.output.init_start(phase),
+            Action::InitRuntimeDone(phase, status) => self.output.init_runtime_done(phase, &status),
             Action::InitReport(phase, took, status) => {
                 self.output.init_report(phase, took, &status);
+                if phase == InitPhase::Init {
+                    self.counted.initialised(took);
+                }
                 // Seen once here, an environment that crashes before its first report has a figure.
                 self.meter.max_memory();
             }
@@ -331,6 +383,7 @@ impl Driver {
             Action::Reply(answer) => {
                 if let Some(run) = &mut self.run {
                     run.produced = answer.size();
+                    self.counted.replied(&answer);
                     run.job.reply(answer);
                     run.lease.answered();
                 }
@@ -339,12 +392,19 @@ impl Driver {
             Action::Flowed => {
                 if let Some(run) = &mut self.run {
                     run.produced = self.sink.as_ref().map(Sink::taken);
+                    self.counted.flowed(self.sink.as_ref());
                     run.lease.answered();
                 }
             }
-            Action::Finish(took, init, status) => self.finish(took, init, &status).await,
+            Action::RuntimeDone(took, status) => {
+                if let Some(run) = &self.run {
+                    self.output.runtime_done(run.job.invocation.id, took, &status, run.produced);
+                }
+            }
+            Action::Finish(spent) => self.finish(spent).await,
             Action::Offer => self.offer(),
-            Action::Destroy => self.abandon(),
+            Action::Abandon | Action::Destroy => self.abandon(),
+            action => self.perform_for_extensions(action),
         }
     }
 }
@@ -359,6 +419,7 @@ impl Driver {
             // One that was given a job meanwhile finds it among its commands.
             self.membership.withdraw().then_some(Event::Close)
         } else {
+            self.freeze(now);
             None
         };
         self.set_alarm();
@@ -366,7 +427,7 @@ impl Driver {
     }
 
     fn set_alarm(&mut self) {
-        match self.deadline.into_iter().chain(self.expiry).min() {
+        match self.deadline.into_iter().chain(self.expiry).chain(self.weather.due()).min() {
             Some(moment) => self.alarm.set(moment),
             None => self.alarm.clear(),
         }
@@ -379,9 +440,24 @@ impl Driver {
 
     /// A sandbox whose init takes no orders is lost.
     fn sandbox_says(&mut self, order: impl FnOnce(&mut dyn Control) -> std::io::Result<()>) {
+        self.wake();
         if let Err(error) = order(self.control.as_mut()) {
             tracing::error!(environment = %self.membership.id(), %error, "sandbox lost");
             self.turns.push_back(Event::SandboxLost);
+        }
+    }
+
+    /// Lets everything inside go on; a sandbox that stays frozen is lost.
+    fn wake(&mut self) {
+        if let Err(error) = self.weather.wake() {
+            tracing::error!(environment = %self.membership.id(), %error, "sandbox stays frozen");
+            self.turns.push_back(Event::SandboxLost);
+        }
+    }
+
+    fn freeze(&mut self, now: Timestamp) {
+        if let Err(error) = self.weather.pass(now) {
+            tracing::debug!(environment = %self.membership.id(), %error, "not frozen");
         }
     }
 
@@ -439,14 +515,22 @@ impl Driver {
         }
     }
 
-    async fn finish(&mut self, took: Duration, init: Option<Duration>, status: &Status) {
-        let Some(Run { job, lease, produced }) = self.run.take() else { return };
+    async fn finish(&mut self, spent: Spent) {
+        let Some(Run { job, lease, .. }) = self.run.take() else { return };
+        let Spent { took, init, status, extensions } = &spent;
         self.output.drain().await;
-        let figures = Figures { took, init, status, used: self.max_memory(status), produced };
-        self.output.end(job.invocation.id, &figures);
+        let used = self.max_memory(status);
+        self.output.end(job.invocation.id, &Figures { spent: &spent, used });
         let tail = self.output.cut_tail();
         self.output.flush().await;
-        tracing::debug!(parent: &job.span, ?took, ?init, ?status, "ended");
+        let was_cold = self.counted.finished(&job.watch, *took, status, used);
+        if let Some(time) = extensions {
+            job.watch.extensions(*time);
+            if was_cold {
+                job.watch.cold_extensions(*time);
+            }
+        }
+        tracing::debug!(parent: &job.span, ?took, ?init, ?status, ?extensions, "ended");
         job.finish(Ended { tail });
         self.ended = Some(lease);
     }
@@ -473,15 +557,20 @@ impl Driver {
         bytes
     }
 
+    /// One that has run for the last time is not offered: with its lease it goes, and who waits gets another.
     fn offer(&mut self) {
         let now = self.clock.now();
+        let end = self.born + self.max_age;
+        if end <= now && self.ended.is_some() {
+            return drop(self.ended.take());
+        }
         match self.membership.offer(now, self.ended.take()) {
             Next::Run(assignment) => {
                 let event = self.assigned(assignment);
                 self.turns.push_back(event);
             }
             Next::Rest => {
-                self.expiry = Some(now + self.idle_expiry);
+                self.expiry = Some(end.min(now + self.idle_expiry));
                 self.set_alarm();
             }
             Next::Close => self.turns.push_back(Event::Close),
@@ -492,6 +581,7 @@ impl Driver {
     fn abandon(&mut self) {
         if let Some(Run { job, lease, .. }) = self.run.take() {
             drop(lease);
+            self.counted.abandoned(&job.watch, self.clock.now());
             job.finish(Ended::default());
         }
     }

@@ -6,7 +6,7 @@
 //! A slow or silent client holds one of the environment's few connections and hurts its own function only;
 //! idle connections must live, because runtimes keep theirs open while a handler runs for minutes.
 
-mod answers;
+pub(super) mod answers;
 mod bodies;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
@@ -29,7 +29,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderValue, Method, Request, Response};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -41,7 +41,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::Sleep;
 
 use self::bodies::Body;
-use super::peer;
+use super::{extensions, peer};
 use crate::environment::rules::Refusal;
 use crate::flow::Sink;
 use crate::outcome::{Answer, Fault, sanitise};
@@ -55,6 +55,8 @@ pub enum Call {
     Stream(Option<RequestId>, Option<HeaderValue>, oneshot::Sender<Passage>),
     /// To take this.
     Post(Posted, oneshot::Sender<Verdict>),
+    /// What an extension asks for.
+    Extension(extensions::Request),
 }
 
 /// What the runtime posted.
@@ -209,6 +211,12 @@ impl Shared {
     }
 }
 
+impl extensions::Desk for Shared {
+    fn take(&self, request: extensions::Request) -> bool {
+        self.calls.send(Call::Extension(request)).is_ok()
+    }
+}
+
 async fn serve(stream: TcpStream, shared: Arc<Shared>) {
     // Without it a response waits for the acknowledgement of the last.
     let _ = stream.set_nodelay(true);
@@ -228,6 +236,10 @@ async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin, shared: Arc<Share
         tracing::debug!(%error, "runtime connection ended");
     }
 }
+
+/// With this header a runtime client that posts an answer waits for the next event in the same request, which saves
+/// both sides a request for each invocation. Ours; who does not know it answers 202 as ever, and is then asked.
+const AND_NEXT: &str = "samovar-and-next";
 
 /// What a request is for.
 #[derive(Debug, PartialEq, Eq)]
@@ -259,13 +271,20 @@ fn route<'a>(method: &Method, path: &'a str) -> Route<'a> {
 impl Shared {
     async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
         let (head, body) = request.into_parts();
+        if let Some(path) = head.uri.path().strip_prefix("/2020-01-01/extension/") {
+            return extensions::answer(self, &head.method, path, &head.headers, body).await;
+        }
         match route(&head.method, head.uri.path()) {
             Route::Ping => answers::pong(),
             Route::Next => self.next().await,
-            Route::Response(id) => self.response(id.parse().ok().map(RequestId), &head.headers, body).await,
+            Route::Response(id) => {
+                let reply = self.response(id.parse().ok().map(RequestId), &head.headers, body).await;
+                self.and_next(reply, &head.headers).await
+            }
             Route::Error(id) => {
                 let answer = self.error(&head.headers, body).await;
-                self.post(Posted::Answer(id.parse().ok().map(RequestId), answer)).await
+                let reply = self.post(Posted::Answer(id.parse().ok().map(RequestId), answer)).await;
+                self.and_next(reply, &head.headers).await
             }
             Route::InitError => {
                 let answer = self.error(&head.headers, body).await;
@@ -286,6 +305,12 @@ impl Shared {
             Ok(NextReply::Refused(refusal)) => answers::refused(refusal),
             Err(_) => answers::internal(),
         }
+    }
+
+    /// The next event in the place of the word that an answer was taken, for a client that asks for it.
+    async fn and_next(&self, reply: Response<Full<Bytes>>, headers: &HeaderMap) -> Response<Full<Bytes>> {
+        let asked = reply.status() == StatusCode::ACCEPTED && headers.contains_key(AND_NEXT);
+        if asked { self.next().await } else { reply }
     }
 
     async fn post(&self, posted: Posted) -> Response<Full<Bytes>> {

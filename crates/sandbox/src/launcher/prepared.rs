@@ -11,10 +11,11 @@ use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
 use base::clock::Timestamp;
-use rustix::process::Pid;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::sandboxes::{Born, Holding, Keys, REPORT_BYTES, kill, reported, welcome};
-use crate::init;
+use super::zygotes::{Order, Zygotes};
+use crate::init::{self, Nursery};
 use crate::limits::{BUILD_TIME, PREPARED_CEILING, PREPARED_QUIET, PREPARED_RETRY};
 use crate::plan::stock::Stock;
 use crate::spec::{Preparation, SandboxSpec};
@@ -60,7 +61,7 @@ struct Rising {
     mounts: Option<OwnedFd>,
 }
 
-/// Where a runtime may wait: in a sandbox whose namespaces stand and whose users have their names.
+/// Where a runtime is to be born: in a sandbox whose namespaces stand and whose users have their names.
 pub(super) struct Nest {
     /// What the sandbox is for.
     pub(super) preparation: Preparation,
@@ -70,16 +71,33 @@ pub(super) struct Nest {
     pub(super) joins: Vec<OwnedFd>,
     /// Write end of its log.
     pub(super) log: OwnedFd,
+    /// The runtime's end of its socket to the init.
+    pub(super) handover: OwnedFd,
 }
 
-/// Has a runtime wait in the sandbox, where that is asked for and can be done from here.
+/// What the init of a sandbox is born with, so that a runtime waits in it, and the runtime's end of its socket when a
+/// zygote will bear it.
+pub(super) fn nursery(
+    preparation: &Preparation,
+    zygotes: &mut Zygotes,
+) -> io::Result<(Option<Nursery>, Option<OwnedFd>)> {
+    let Some(argv) = preparation.waiting.clone() else { return Ok((None, None)) };
+    let (socket, theirs) = packets::pair()?;
+    let (execute, handover) =
+        if zygotes.can_bear(preparation) { (None, Some(theirs)) } else { (Some(theirs), None) };
+    Ok((Some(Nursery { argv, socket, execute }), handover))
+}
+
+/// Has a zygote bear a runtime into the sandbox. When that cannot be, the init learns it by the end of its socket, and
+/// executes the runtime.
 ///
 /// Its init has the users' names by now and gives up its rights meanwhile. One that is built ahead says `SEALED` when it
 /// has, and when who waits is ready.
-pub(super) fn settle(nest: Nest) {
-    let Nest { preparation, init, joins, log } = nest;
-    // Nobody moves in from here yet: the init executes the command when it is told to.
-    drop((preparation, init, joins, log));
+pub(super) fn settle(nest: Nest, zygotes: &mut Zygotes) {
+    let Nest { preparation, init, joins, log, handover } = nest;
+    // The init is collected only by this process, so its number is still its own.
+    let Ok(init) = pidfd_open(init, PidfdFlags::empty()) else { return };
+    zygotes.bear(&preparation, &Order { init, handover, log, joins });
 }
 
 /// What to do in a quiet moment.
@@ -115,8 +133,9 @@ impl Prepared {
         self.stock.asked(&kind(spec), now);
     }
 
-    /// One that fits; it is no longer known here, but for what it holds.
-    pub(super) fn take(&mut self, spec: &SandboxSpec) -> Option<Sealed> {
+    /// One that fits, or else one that does for all; it is no longer known here, but for what it holds. `patient`: one in
+    /// which nothing waits would be worse than none, for a zygote can bear the runtime into a new one.
+    pub(super) fn take(&mut self, spec: &SandboxSpec, patient: bool) -> Option<Sealed> {
         if self.ready.is_empty() {
             return None;
         }
@@ -128,7 +147,8 @@ impl Prepared {
             }
             sealed
         };
-        of(&kind(spec)).or_else(|| of(&PLAIN))
+        let fit = of(&kind(spec));
+        if patient { fit } else { fit.or_else(|| of(&PLAIN)) }
     }
 
     /// What one holds.
@@ -155,13 +175,13 @@ impl Prepared {
     }
 
     /// Reads what they have to say.
-    pub(super) fn greet(&mut self, now: Timestamp) {
+    pub(super) fn greet(&mut self, now: Timestamp, zygotes: &mut Zygotes) {
         let (holdings, pause) = (&self.holdings, &mut self.pause);
         let done: Vec<_> = self
             .rising
             .extract_if(|pid, rising| {
                 let holding = holdings.get(pid);
-                match rising.hear(*pid, holding) {
+                match rising.hear(*pid, holding, zygotes) {
                     Ok(is_ready) => is_ready,
                     Err(why) => {
                         sys::say(format_args!("no sandbox is ready for the next function: {why}"));
@@ -284,7 +304,7 @@ fn kind(spec: &SandboxSpec) -> Preparation {
 
 impl Rising {
     /// What has become of it: whether it is ready, or why it will not be.
-    fn hear(&mut self, init: Pid, holding: Option<&Holding>) -> Result<bool, String> {
+    fn hear(&mut self, init: Pid, holding: Option<&Holding>, zygotes: &mut Zygotes) -> Result<bool, String> {
         let received = match packets::receive(self.socket.as_fd(), REPORT_BYTES, true) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
             received => received.map_err(|error| error.to_string())?,
@@ -294,7 +314,7 @@ impl Rising {
                 self.mounts = received.descriptors.into_iter().next();
                 welcome(init, holding, &self.socket)
                     .map_err(|error| format!("{}: {}", error.step, error.source))?;
-                self.nest.take().into_iter().for_each(settle);
+                self.nest.take().into_iter().for_each(|nest| settle(nest, zygotes));
                 Ok(false)
             }
             [init::SEALED] => Ok(true),

@@ -18,6 +18,7 @@ use super::desk::Outbox;
 use super::prepared::{self, Nest, Prepared};
 use super::stacks::Stack;
 use super::tree::Interpreters;
+use crate::freezer::Freezer;
 use crate::init;
 use crate::limits::{BUILD_TIME, BUILDS_AT_ONCE, MOURNERS};
 use crate::plan::names;
@@ -86,6 +87,7 @@ pub(super) struct Keys {
     pub(super) runtime_api: OwnedFd,
     pub(super) endpoint: Option<OwnedFd>,
     pub(super) names: Option<[OwnedFd; 2]>,
+    pub(super) freezer: Option<Freezer>,
 }
 
 /// An init that was just forked.
@@ -180,6 +182,9 @@ impl Sandboxes {
                 if sandbox.mourners.len() < MOURNERS {
                     sandbox.mourners.push(ticket);
                 }
+                if let Ground::Walled(walled) = &self.ground {
+                    walled.thaw(sandbox.holding);
+                }
                 kill(sandbox.init);
                 if let Some(rising) = self.rising.remove(&id) {
                     outbox.answer(rising.ticket, Outcome::NotBuilt(BuildError::Destroyed));
@@ -213,6 +218,7 @@ impl Sandboxes {
         if let Ground::Walled(walled) = &mut self.ground {
             walled.prepared_mut().into_iter().for_each(|prepared| prepared.expire(now));
             walled.retry_removals();
+            walled.zygotes.advance();
         }
     }
 
@@ -229,10 +235,16 @@ impl Sandboxes {
         Ok(())
     }
 
-    /// The sockets of inits whose walls are being raised.
-    pub(super) fn rising(&self) -> impl Iterator<Item = &OwnedFd> {
+    /// What may speak: inits whose walls are being raised, and zygotes.
+    pub(super) fn wires(&self) -> impl Iterator<Item = &OwnedFd> {
         let ahead = self.prepared().into_iter().flat_map(Prepared::rising);
-        self.rising.values().map(|rising| &rising.init).chain(ahead)
+        let zygotes = self.walled().into_iter().flat_map(|walled| walled.zygotes.wires());
+        self.rising.values().map(|rising| &rising.init).chain(ahead).chain(zygotes)
+    }
+
+    /// Whether a zygote owes something, so that time matters.
+    pub(super) fn awaits_a_zygote(&self) -> bool {
+        self.walled().is_some_and(|walled| walled.zygotes.is_busy())
     }
 
     /// Reads what rising inits have to say, and hands over the sandboxes whose walls stand.
@@ -250,7 +262,12 @@ impl Sandboxes {
         for ((id, rising), outcome) in done.into_iter().zip(heard) {
             match outcome {
                 None => {}
-                Some(Ok(())) => outbox.hand_over(rising.ticket, rising.keys, rising.endpoint),
+                Some(Ok(())) => {
+                    if let (Ground::Walled(walled), Some(nest)) = (&mut self.ground, rising.nest) {
+                        prepared::settle(nest, &mut walled.zygotes);
+                    }
+                    outbox.hand_over(rising.ticket, rising.keys, rising.endpoint);
+                }
                 Some(Err(error)) => {
                     self.live.get(&id).inspect(|sandbox| kill(sandbox.init));
                     outbox.answer(rising.ticket, Outcome::NotBuilt(error));
@@ -258,12 +275,17 @@ impl Sandboxes {
             }
         }
         if let Ground::Walled(walled) = &mut self.ground {
-            walled.prepared_mut().into_iter().for_each(|prepared| prepared.greet(now));
+            walled.greet(now);
         }
     }
 
     /// Notes that a child ended; whether it was an init.
     pub(super) fn ended(&mut self, pid: Pid, now: Timestamp, outbox: &mut Outbox) -> bool {
+        if let Ground::Walled(walled) = &mut self.ground
+            && walled.zygotes.ended(pid)
+        {
+            return true;
+        }
         let Some(id) = self.by_pid.remove(&pid) else { return self.ended_ahead(pid, now) };
         // Its last words may still be unread.
         self.greet(now, outbox);
@@ -284,9 +306,8 @@ impl Sandboxes {
     /// The same of one that nobody has asked for.
     fn ended_ahead(&mut self, pid: Pid, now: Timestamp) -> bool {
         let Ground::Walled(walled) = &mut self.ground else { return false };
-        let Some(prepared) = walled.prepared_mut() else { return false };
-        prepared.greet(now);
-        let holding = prepared.ended(pid);
+        walled.greet(now);
+        let holding = walled.prepared_mut().and_then(|prepared| prepared.ended(pid));
         walled.take_back(holding);
         holding.is_some()
     }
@@ -327,9 +348,13 @@ impl Sandboxes {
     /// Kills them all.
     pub(super) fn destroy_all(&mut self) {
         self.waiting.clear();
-        self.live.values().for_each(|sandbox| kill(sandbox.init));
+        for sandbox in self.live.values() {
+            self.walled().inspect(|walled| walled.thaw(sandbox.holding));
+            kill(sandbox.init);
+        }
         if let Ground::Walled(walled) = &mut self.ground {
             walled.prepared_mut().into_iter().for_each(Prepared::end_all);
+            walled.zygotes.end();
         }
     }
 
@@ -345,7 +370,9 @@ impl Sandboxes {
 
     /// Whether a process is one of the inits.
     pub(super) fn has(&self, pid: Pid) -> bool {
-        self.by_pid.contains_key(&pid) || self.prepared().is_some_and(|prepared| prepared.has(pid))
+        self.by_pid.contains_key(&pid)
+            || self.prepared().is_some_and(|prepared| prepared.has(pid))
+            || self.walled().is_some_and(|walled| walled.zygotes.has(pid))
     }
 
     /// Whether nothing is left of any sandbox.
@@ -392,7 +419,6 @@ impl Rising {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
             Ok(received) if received.packet == [init::RAISED] => {
                 let welcome = welcome(sandbox.init, sandbox.holding.as_ref(), &self.init);
-                self.nest.take().into_iter().for_each(prepared::settle);
                 Some(welcome.map_err(|error| not_built(&error)))
             }
             Ok(received) => Some(Err(reported(&received.packet))),
@@ -404,11 +430,14 @@ impl Rising {
 impl Keys {
     /// As the server takes them.
     pub(super) fn hand_over(self, endpoint: bool) -> (Extras, Vec<OwnedFd>) {
-        let Self { control, log, meter, runtime_api, endpoint: listener, names } = self;
-        let extras = Extras { endpoint: endpoint && listener.is_some(), names: names.is_some() };
+        let Self { control, log, meter, runtime_api, endpoint: listener, names, freezer } = self;
+        let (freezer, version) = freezer.map(Freezer::into_parts).unzip();
+        let is_heard = endpoint && listener.is_some();
+        let extras = Extras { endpoint: is_heard, names: names.is_some(), freezer: version };
         let mut keys = vec![control, log, meter, runtime_api];
         keys.extend(listener.filter(|_| endpoint));
         keys.extend(names.into_iter().flatten());
+        keys.extend(freezer);
         (extras, keys)
     }
 }

@@ -24,12 +24,12 @@ pub(super) fn build(house: &PlainHouse, spec: &SandboxSpec, filter: &Program) ->
     let heard =
         Addresses { runtime_api: runtime_address, endpoint: endpoint.as_ref().map(|(_, address)| *address) };
     let around = Around::Nothing(Places::of(house, spec), heard);
-    let birth = init::Birth { around, launcher, control: server, log, filter };
+    let birth = init::Birth { around, launcher, control: server, log, filter, nursery: None };
     let pid = process::spawn(0, move || init::run(birth)).doing("forking an init")?;
     // The child is not collected before it was noted, so the number is still its own.
     let meter = family_of(pid).doing("looking at an init")?;
     let endpoint = endpoint.map(|(listener, _)| listener);
-    let keys = Keys { control, log: read, meter, runtime_api, endpoint, names: None };
+    let keys = Keys { control, log: read, meter, runtime_api, endpoint, names: None, freezer: None };
     Ok(Born { pid, holding: None, socket, keys, nest: None })
 }
 

@@ -12,13 +12,15 @@ use rustix::process::Pid;
 
 use super::{Born, Keys, log_pipe};
 use crate::cgroups::{self, Group, Groups};
+use crate::freezer::Freezer;
 use crate::identity::{CODE_OWNER_UID, ENVIRONMENT_BLOCK, FUNCTION_GID, FUNCTION_UID};
 use crate::init::{self, Around, Claim};
 use crate::launcher::furnish::Home;
 use crate::launcher::networks::{Network, Networks};
-use crate::launcher::prepared::{Nest, Prepared, Sealed, Step as PreparedStep};
+use crate::launcher::prepared::{self, Nest, Prepared, Sealed, Step as PreparedStep};
 use crate::launcher::stacks::{Stack, Stacks};
 use crate::launcher::tree::{Interpreters, make_memory_view};
+use crate::launcher::zygotes::Zygotes;
 use crate::limits::CGROUP_RETRIES;
 use crate::plan::groups::Limits;
 use crate::plan::rooms::{self, PlacedMount};
@@ -33,6 +35,8 @@ pub(in crate::launcher) struct Walled {
     groups: Groups,
     machine: Machine,
     networks: Networks,
+    /// Who bears runtimes into them.
+    pub(super) zygotes: Zygotes,
     users: Users,
     cpu_policy: CpuPolicy,
     /// Sandboxes made ahead, where the kernel can finish them later.
@@ -86,6 +90,7 @@ impl Walled {
         groups: Groups,
         machine: Machine,
         networks: Networks,
+        zygotes: Zygotes,
         first_user: u32,
         cpu_policy: CpuPolicy,
         prepared: impl FnOnce(&Machine) -> Prepared,
@@ -95,6 +100,7 @@ impl Walled {
             groups,
             machine,
             networks,
+            zygotes,
             users: Users { first: first_user, next: 0, taken: HashSet::new() },
             cpu_policy,
             ahead,
@@ -159,10 +165,11 @@ impl Walled {
             self.limit(spec, holding)?;
             room.extend(rooms::late(spec, interpreter, true, &self.machine));
         }
-        let nest = preparation
-            .waiting
-            .as_ref()
-            .map(|_| Ok::<_, io::Error>((log.try_clone()?, share(&group.joins)?)));
+        let nursery =
+            prepared::nursery(&preparation, &mut self.zygotes).doing("making a runtime's socket")?;
+        let (nursery, handover) = nursery;
+        let nest =
+            handover.map(|socket| Ok::<_, io::Error>((socket, log.try_clone()?, share(&group.joins)?)));
         let nest = nest.transpose().doing("sharing a sandbox's groups")?;
         let walls = init::Walls {
             room,
@@ -173,12 +180,14 @@ impl Walled {
             network: network.namespace,
             memory: group.memory,
             joins: group.joins,
+            freezer: group.freezer.as_ref().map(Freezer::share).transpose().doing("sharing the freezer")?,
             claim: match purpose {
                 For::Function(spec) => Some(Claim { memory: spec.memory }),
                 For::Anybody(_) => None,
             },
         };
-        let birth = init::Birth { around: Around::Walls(walls), launcher, control: server, log, filter };
+        let birth =
+            init::Birth { around: Around::Walls(walls), launcher, control: server, log, filter, nursery };
         let flags = libc::CLONE_NEWPID as u64;
         let pid = process::spawn(flags, move || init::run(birth)).doing("forking an init")?;
         let keys = Keys {
@@ -188,8 +197,9 @@ impl Walled {
             runtime_api: network.runtime_api,
             endpoint: Some(network.endpoint),
             names: network.names,
+            freezer: group.freezer,
         };
-        let nest = nest.map(|(log, joins)| Nest { preparation, init: pid, joins, log });
+        let nest = nest.map(|(handover, log, joins)| Nest { preparation, init: pid, joins, log, handover });
         Ok(Born { pid, holding: Some(holding), socket, keys, nest })
     }
 
@@ -207,7 +217,8 @@ impl Walled {
 
     /// A sandbox that stands already and fits; see [`Self::claim`].
     pub(super) fn take(&mut self, spec: &SandboxSpec) -> Option<Sealed> {
-        self.prepared_mut()?.take(spec)
+        let patient = spec.waiting.is_some() && self.zygotes.can_bear(&spec.preparation());
+        self.prepared_mut()?.take(spec, patient)
     }
 
     /// Makes a sandbox this function's; what it holds, and its stack of layers. When that does not work, it ends.
@@ -249,6 +260,13 @@ impl Walled {
         Ok((holding, stack))
     }
 
+    /// Reads what those have to say that are made ahead.
+    pub(super) fn greet(&mut self, now: Timestamp) {
+        if let Some((_, prepared)) = &mut self.ahead {
+            prepared.greet(now, &mut self.zygotes);
+        }
+    }
+
     /// Sandboxes that are made ahead.
     pub(super) fn prepared(&self) -> Option<&Prepared> {
         self.ahead.as_ref().map(|(_, prepared)| prepared)
@@ -257,6 +275,11 @@ impl Walled {
     /// The same.
     pub(super) fn prepared_mut(&mut self) -> Option<&mut Prepared> {
         self.ahead.as_mut().map(|(_, prepared)| prepared)
+    }
+
+    /// Lets what a sandbox runs go on, so that it can die.
+    pub(super) fn thaw(&self, holding: Option<Holding>) {
+        holding.inspect(|holding| self.groups.thaw(&holding.groups()));
     }
 
     /// Takes back what a sandbox had, and removes its groups.
