@@ -164,6 +164,10 @@ pub struct Settings {
     /// functions run as processes of the user who starts Samovar.
     #[arg(long, env = "SAMOVAR_ISOLATION", value_name = "MODE")]
     isolation: Option<IsolationMode>,
+    /// Sandboxes that are kept ready for functions to come, at all times; 0 keeps none [default: as many as were asked
+    /// for at the busiest moment of the last minutes, up to 64].
+    #[arg(long, env = "SAMOVAR_PREPARED", value_name = "COUNT")]
+    prepared: Option<usize>,
     /// What the server tells about itself: error, warn, info, debug or trace [default: info].
     #[arg(long, env = "SAMOVAR_LOG", value_name = "LEVEL")]
     log: Option<String>,
@@ -215,6 +219,8 @@ pub struct Config {
     pub code_storage: u64,
     /// Whether CPU shares are strict.
     pub cpu_quota: bool,
+    /// Sandboxes that are always kept ready; without it their number follows demand.
+    pub prepared: Option<usize>,
     /// How much functions' logs may keep.
     pub log_limits: LogLimits,
     /// What functions reach beyond their sandbox.
@@ -261,6 +267,7 @@ impl Settings {
             concurrency: self.concurrency.or(lower.concurrency),
             code_storage: self.code_storage.or(lower.code_storage),
             cpu_quota: self.cpu_quota.or(lower.cpu_quota),
+            prepared: self.prepared.or(lower.prepared),
             log_retention: self.log_retention.or(lower.log_retention),
             log_space: self.log_space.or(lower.log_space),
             egress: self.egress.or(lower.egress),
@@ -316,6 +323,7 @@ impl Settings {
                 None => limits::CODE_STORAGE_BYTES,
             },
             cpu_quota: self.cpu_quota == Some(Switch::On),
+            prepared: self.prepared,
             log_limits: LogLimits {
                 retention_days: self.log_retention.map(retention).transpose()?,
                 space: self.log_space.as_deref().map(log_space).transpose().context("log_space")?,

@@ -34,7 +34,7 @@ use watch::{Victim, Watch};
 
 pub(crate) use claim::Claim;
 pub(crate) use waiting::Nursery;
-pub(crate) use walls::{MAPPED, RAISED, mark_sandbox, mount};
+pub(crate) use walls::{MAPPED, RAISED, SEALED, mark_sandbox, mount};
 pub(crate) use watch::MemoryGroup;
 
 /// What an init is born with.
