@@ -1,6 +1,7 @@
 //! Whether an invocation may run now: the ledger of what runs, and the budget of environments.
 
 pub mod budget;
+pub mod memory;
 pub mod rules;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -112,6 +112,15 @@ pub enum InvokeError {
         /// How many there may be.
         budget: usize,
     },
+    /// The machine has too little memory for another environment. Safe to retry.
+    #[error(
+        "this machine has no {needed} bytes of memory for another environment and none is idle; lower --memory-reserve, \
+         raise --memory-limit or run less at once"
+    )]
+    NoMemory {
+        /// What an environment of the function is expected to hold.
+        needed: u64,
+    },
     /// The payload is larger than [`limits::SYNC_REQUEST_BYTES`].
     #[error("the payload has {size} bytes and may have {limit}", limit = limits::SYNC_REQUEST_BYTES)]
     TooLarge {

@@ -17,6 +17,7 @@ pub mod starter;
 mod testing;
 mod trace;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,7 +28,7 @@ use base::clock::Clock;
 use base::random::Dice;
 use base::task::Insistent;
 use base::units::Concurrency;
-use catalogue::{Catalogue, Event, FunctionKey};
+use catalogue::{Catalogue, Event, Function, FunctionKey, State, Version};
 use record::Logs;
 use sandbox::LauncherClient;
 use sandbox::interpreters::Interpreter;
@@ -35,6 +36,8 @@ pub use sandbox::interpreters::rules::{RuntimeMatch, runtime_version};
 
 use self::admission::Admission;
 use self::admission::budget::Budget;
+use self::admission::memory::Memory;
+pub use self::admission::memory::{Wishes as MemoryWishes, usual_reserve};
 use self::environment::driver;
 use self::environment::recipe::{Kit, Pantry};
 pub use self::flow::Flow;
@@ -44,6 +47,9 @@ pub use self::invoke::{Ended, FunctionError, Invocation, InvokeError, Reply};
 pub use self::outcome::{Answer, Exit, Fault};
 use self::pool::PoolKey;
 use self::pool::pools::Pools;
+pub use self::pool::pools::keeping::Provisioned;
+use self::pool::rules::Wish;
+pub use self::pool::rules::{Standing, WarmFailure};
 use self::starter::Starter;
 pub use self::trace::TraceHeader;
 
@@ -71,6 +77,10 @@ pub struct EngineSetup {
     pub account_concurrency: Concurrency,
     /// Idle time after which an environment is closed.
     pub idle_expiry: Duration,
+    /// What functions leave of the machine's memory.
+    pub memory: MemoryWishes,
+    /// Whether AWS's rates hold here, too.
+    pub aws_limits: bool,
     /// The clock.
     pub clock: Clock,
     /// The dice.
@@ -108,8 +118,10 @@ impl Engine {
             idle_expiry: setup.idle_expiry,
         };
         let admission = Admission::following(setup.account_concurrency, setup.catalogue.clone());
-        let engine = Self::of(kit, admission, Budget::of_process(), setup.dice);
+        let budget = Budget::of_process().with_memory(Memory::new(setup.memory));
+        let engine = Self::of(kit, admission, budget, setup.dice);
         tokio::spawn(engine.clone().follow(setup.catalogue));
+        tokio::spawn(Arc::clone(&engine.pools).watch_memory());
         engine
     }
 
@@ -120,6 +132,7 @@ impl Engine {
         let spawn =
             move |newcomer| drop(tokio::spawn(Insistent::new(driver::run(Arc::clone(&kit), newcomer))));
         let pools = Pools::new(budget, clock, dice, Box::new(spawn));
+        tokio::spawn(Arc::clone(&pools).tend_always());
         Self { admission, pools }
     }
 
@@ -131,6 +144,16 @@ impl Engine {
     /// How many invocations an account runs now in a region.
     pub fn running(&self, scope: &Scope) -> Concurrency {
         self.admission.in_use(scope)
+    }
+
+    /// How provisioned concurrency of a version stands.
+    pub fn standing(&self, version: &Version) -> Standing {
+        self.pools.standing(version)
+    }
+
+    /// How all provisioned concurrency stands.
+    pub fn provisioned(&self) -> Vec<Provisioned> {
+        self.pools.all_provisioned()
     }
 
     /// Takes no more invocations, waits at most `bound` for those under way, then closes every environment.
@@ -147,11 +170,43 @@ impl Engine {
     /// books current while nothing is invoked.
     async fn follow(self, catalogue: Catalogue) {
         let mut changes = catalogue.subscribe();
+        self.provision_all(&catalogue);
         while let Some(event) = changes.next().await {
             self.admission.catch_up();
             self.pools.retire(|pool| concerns(&event, pool) && is_outdated(&catalogue, pool));
+            match &event {
+                Event::Changed(key) | Event::Removed(key) => {
+                    let function = catalogue.peek(key);
+                    self.pools
+                        .provision(key, &function.map(|function| wishes(&function)).unwrap_or_default());
+                }
+                Event::Everything => self.provision_all(&catalogue),
+            }
         }
     }
+
+    /// Keeps ready what every function wants, and nothing else.
+    fn provision_all(&self, catalogue: &Catalogue) {
+        let wanting = catalogue.everywhere(|function: &Function| !function.provisioned.is_empty());
+        let wanted = |pool: &PoolKey| {
+            wanting.iter().any(|one| one.key.name == pool.version.name && one.key.scope == pool.version.scope)
+        };
+        self.pools.unprovision(|pool| !wanted(pool));
+        for function in &wanting {
+            self.pools.provision(&function.key, &wishes(function));
+        }
+    }
+}
+
+/// What a function's versions want to be kept ready. A version that is still being made is told of again.
+fn wishes(function: &Function) -> BTreeMap<u64, (Arc<Version>, Wish)> {
+    let said = function.provisioned.values().map(|config| config.last_modified).max();
+    let wish = |count: Concurrency| Some(Wish { count: usize::try_from(count.0).ok()?, said: said? });
+    let wanted = function.shares().provisioned.into_iter().filter_map(|(number, count)| {
+        let version = function.versions.get(&number).filter(|version| version.state == State::Active)?;
+        Some((number, (Arc::clone(version), wish(count)?)))
+    });
+    wanted.collect()
 }
 
 fn concerns(event: &Event, pool: &PoolKey) -> bool {

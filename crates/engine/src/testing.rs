@@ -20,6 +20,7 @@ use bytes::Bytes;
 use catalogue::{CodeRef, Configuration, State, Version};
 use record::Logs;
 use record::level::{Format, Level, SystemLevel};
+use record::report::InitializationType;
 use store::memory::MemoryStore;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
@@ -345,7 +346,7 @@ struct FakeRecipes {
 
 #[async_trait]
 impl Recipes for FakeRecipes {
-    async fn recipe(&self, version: &Version) -> Result<Recipe, InvokeError> {
+    async fn recipe(&self, version: &Version, made_for: InitializationType) -> Result<Recipe, InvokeError> {
         let Configuration { memory, ephemeral, logging, role, .. } = &*version.configuration;
         let stream = format!("stream-{}", self.dice.hex::<4>());
         let identity = FunctionIdentity {
@@ -375,6 +376,7 @@ impl Recipes for FakeRecipes {
                 version: version.qualifier.clone(),
                 memory: *memory,
                 runtime: Some(("fake:1.v1".into(), "arn:fake".into())),
+                made_for,
                 notice: None,
             },
         })

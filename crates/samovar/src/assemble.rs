@@ -122,6 +122,8 @@ impl House {
             endpoint: config.function_endpoint.then(|| inside.clone() as _),
             account_concurrency: config.concurrency,
             idle_expiry: config.idle_expiry,
+            memory: config.memory,
+            aws_limits: config.aws_limits,
             clock,
             dice: dice.clone(),
         });

@@ -35,9 +35,9 @@ const READING_AGE: Duration = Duration::from_millis(20);
 
 /// Runs one environment from its sandbox's building to its end.
 pub async fn run(kit: Arc<Kit>, newcomer: Newcomer) {
-    let Newcomer { membership, commands, place, version } = newcomer;
+    let Newcomer { membership, commands, place, version, made_for } = newcomer;
     let built = async {
-        let recipe = kit.recipes.recipe(&version).await?;
+        let recipe = kit.recipes.recipe(&version, made_for).await?;
         let order = recipe.order(membership.id(), kit.endpoint.is_some(), place);
         Ok((kit.starter.build(order).await?, recipe))
     };
@@ -70,7 +70,7 @@ async fn live(
         Ok(parts) => parts,
         Err(error) => return membership.fail(StartError::from(error).into()),
     };
-    let limits = Limits { timeout: version.configuration.timeout, ..Limits::default() };
+    let limits = Limits::of(version.configuration.timeout, recipe.log.made_for);
     let mut driver = Driver {
         clock: kit.clock,
         idle_expiry: kit.idle_expiry,
@@ -100,6 +100,8 @@ async fn live(
     }
     driver.output.finish().await;
     driver.output.flush().await;
+    let Driver { membership, commands, .. } = driver;
+    membership.give_back(commands);
 }
 
 struct Driver {
@@ -470,6 +472,7 @@ impl Driver {
         }
         let bytes = self.meter.max_memory();
         self.reading = Some((now, bytes));
+        self.membership.held(bytes);
         bytes
     }
 
@@ -484,6 +487,7 @@ impl Driver {
                 self.expiry = Some(now + self.idle_expiry);
                 self.set_alarm();
             }
+            Next::Stay => {}
             Next::Close => self.turns.push_back(Event::Close),
         }
     }

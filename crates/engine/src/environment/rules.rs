@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use base::clock::Timestamp;
 use base::id::RequestId;
-use base::limits::{INIT_ERROR_GRACE, INIT_TIMEOUT, RESET_TIME};
+use base::limits::{INIT_ERROR_GRACE, INIT_TIMEOUT, PROVISIONED_INIT, PROVISIONED_INIT_MOST, RESET_TIME};
+use record::report::InitializationType;
 
 pub use self::refusal::{Refusal, RuntimeState};
 use self::refusal::{leads_to, misplaced, refuse, verdict_on, without_runtime};
@@ -25,6 +26,17 @@ pub struct Limits {
     pub timeout: Duration,
     /// How long the first init may take before it is made again inside an invoke.
     pub init: Duration,
+    /// Whether the environment is kept ready for provisioned concurrency: one without a runtime is replaced.
+    pub kept_ready: bool,
+}
+
+impl Limits {
+    /// Those of a function with this timeout, in an environment made for this.
+    pub fn of(timeout: Duration, made_for: InitializationType) -> Self {
+        let kept_ready = made_for == InitializationType::ProvisionedConcurrency;
+        let long = timeout.max(PROVISIONED_INIT).min(PROVISIONED_INIT_MOST);
+        Self { timeout, init: if kept_ready { long } else { INIT_TIMEOUT }, kept_ready }
+    }
 }
 
 /// Whether an init runs on its own or inside an invoke ("suppressed").
@@ -263,7 +275,7 @@ fn during_init(limits: Limits, now: Timestamp, init: Init, event: Event) -> (Sta
             let refusal = refuse(RuntimeState::InitError, RuntimeState::Ready);
             (State::Init(init), vec![refusal])
         }
-        Event::Next => init_done(now, init),
+        Event::Next => init_done(limits, now, init),
         Event::InitFailed(_) if init.error.is_some() => {
             let refusal = refuse(RuntimeState::InitError, RuntimeState::InitError);
             (State::Init(init), vec![refusal])
@@ -284,13 +296,14 @@ fn during_init(limits: Limits, now: Timestamp, init: Init, event: Event) -> (Sta
     }
 }
 
-fn init_done(now: Timestamp, init: Init) -> (State, Vec<Action>) {
+/// What was warmed before anybody called is no call's cold start.
+fn init_done(limits: Limits, now: Timestamp, init: Init) -> (State, Vec<Action>) {
     let took = now.since(init.began);
     let report = Action::InitReport(init.phase(), took, Status::Success);
     match init.call {
         None => {
             let actions = vec![Action::Park, Action::NoTimer, report, Action::Offer];
-            (State::Idle { init: Some(took) }, actions)
+            (State::Idle { init: (!limits.kept_ready).then_some(took) }, actions)
         }
         Some(call) => (State::Running(call), vec![report, Action::StartLine, Action::Deliver]),
     }
@@ -445,17 +458,25 @@ fn while_resetting(limits: Limits, now: Timestamp, then: Then, event: Event) -> 
 
 fn after_reset(limits: Limits, now: Timestamp, then: Then) -> (State, Vec<Action>) {
     if let Then::Rest(call) = then {
-        let Some(call) = call else { return (State::Stopped, vec![Action::NoTimer]) };
+        let Some(call) = call else { return without_call(limits) };
         return begin_init(limits, now, Some(call));
     }
     let (mut actions, reusable) = reports(now, then);
-    if reusable {
+    if reusable && !limits.kept_ready {
         actions.extend([Action::NoTimer, Action::Offer]);
         (State::Stopped, actions)
     } else {
         actions.push(Action::Destroy);
         (State::Closed, actions)
     }
+}
+
+/// The runtime ended while nothing was to be done.
+fn without_call(limits: Limits) -> (State, Vec<Action>) {
+    if limits.kept_ready {
+        return (State::Closed, vec![Action::Destroy]);
+    }
+    (State::Stopped, vec![Action::NoTimer])
 }
 
 /// The lines that a reset left to write, and whether the environment is worth keeping: one whose second
@@ -532,7 +553,7 @@ fn failed(fault: &Fault) -> Status {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { timeout: Duration::from_secs(3), init: INIT_TIMEOUT }
+        Self { timeout: Duration::from_secs(3), init: INIT_TIMEOUT, kept_ready: false }
     }
 }
 

@@ -17,7 +17,6 @@ use base::limits;
 use catalogue::{Busy, CatalogueError};
 use engine::InvokeError;
 use engine::admission::AdmitError;
-use engine::starter::StartError;
 use flow::EventsError;
 use http::StatusCode;
 use wire::error::ServiceError;
@@ -203,10 +202,8 @@ impl From<InvokeError> for Failure {
                 AdmitError::Account { .. } => "ConcurrentInvocationLimitExceeded",
                 AdmitError::Reserved { .. } => "ReservedFunctionConcurrentInvocationLimitExceeded",
             }),
-            InvokeError::NoPlace { .. } | InvokeError::Sandbox(StartError::Full { .. }) => {
-                tracing::warn!(%error, "an invocation found no place");
-                throttled("ConcurrentInvocationLimitExceeded")
-            }
+            InvokeError::NoPlace { .. } | InvokeError::NoMemory { .. } => full(&error),
+            InvokeError::Sandbox(start) if start.is_passing() => full(&error),
             InvokeError::TooLarge { .. } => wire::request::too_large("Invoke", limits::SYNC_REQUEST_BYTES),
             InvokeError::Runtime(words) => exception::INVALID_RUNTIME.with(words.clone()),
             InvokeError::ShuttingDown => ending(&error),
@@ -227,6 +224,14 @@ impl From<EventsError> for Failure {
 /// The server ends; another may be there in a moment.
 fn ending(error: &dyn std::error::Error) -> ServiceError {
     ServiceError::plain(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailableException", error.to_string())
+}
+
+/// The machine carries no more now. AWS has no reason for that; the nearest is the account's, and the message says
+/// what it is.
+fn full(error: &InvokeError) -> ServiceError {
+    tracing::warn!(%error, "an invocation found no place");
+    let words = format!("Rate Exceeded. This machine is full: {error}.");
+    exception::TOO_MANY_REQUESTS.with(words).member("Reason", "ConcurrentInvocationLimitExceeded")
 }
 
 fn throttled(reason: &str) -> ServiceError {
