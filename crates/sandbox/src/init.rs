@@ -5,6 +5,7 @@
 //! the few rights that starting the runtime as another user takes; over mounts and network, which belong to the
 //! host's namespace, it has none.
 
+mod claim;
 mod plain;
 mod runtime;
 mod walls;
@@ -26,6 +27,7 @@ use crate::sys::{self, packets, process, signals};
 use runtime::Ready;
 use watch::{Victim, Watch};
 
+pub(crate) use claim::Claim;
 pub(crate) use walls::{MAPPED, RAISED};
 pub(crate) use watch::MemoryGroup;
 
@@ -63,6 +65,8 @@ pub(crate) struct Walls {
     pub(crate) processors: Vec<usize>,
     /// Where its memory is counted.
     pub(crate) memory: MemoryGroup,
+    /// Whose it is; none of one that is built ahead and hears it later.
+    pub(crate) claim: Option<Claim>,
 }
 
 /// Runs an init in the process that was just forked, as pid 1 of a new namespace when there are walls; returns its
@@ -71,13 +75,16 @@ pub(crate) fn run(birth: Birth<'_>) -> i32 {
     let Birth { around, launcher, control, log, filter } = birth;
     let kept = [&launcher, &control, &log].map(AsFd::as_fd);
     let raised = match around {
-        Around::Walls(walls) => walls::raise(&walls, &kept, launcher.as_fd())
-            .map(|watch| (Surroundings::Walls(watch), Some(walls.joins))),
+        Around::Walls(walls) => walls::raise(&walls, &kept, launcher.as_fd()).and_then(|mut watch| {
+            let ready = Ready::new(log, Some(walls.joins), filter)?;
+            let claim = walls.claim.map_or_else(|| walls::await_claim(launcher.as_fd()), Ok)?;
+            watch.limit_to(claim.memory);
+            Ok((Surroundings::Walls(watch), ready))
+        }),
         Around::Nothing(places, heard) => plain::Quarters::move_in(places, heard, &kept, launcher.as_fd())
-            .map(|quarters| (Surroundings::Nothing(quarters), None)),
+            .and_then(|quarters| Ok((Surroundings::Nothing(quarters), Ready::new(log, None, filter)?))),
     };
-    let ready = raised.and_then(|(around, joins)| Ok((around, Ready::new(log, joins, filter)?)));
-    match ready {
+    match raised {
         Ok((around, ready)) => {
             drop(launcher);
             Init { control, ready, around, runtime: None }.live()

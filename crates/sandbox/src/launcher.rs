@@ -7,6 +7,7 @@ mod forwarding;
 mod house;
 mod networks;
 mod plain;
+mod prepared;
 mod sandboxes;
 mod server;
 mod tree;

@@ -36,4 +36,4 @@ pub use meter::Meter;
 pub use setup::{
     CpuPolicy, HostMount, InterpreterRoot, Isolation, LaunchError, LauncherSetup, RuntimeFile, ServerSide,
 };
-pub use spec::{BuildError, Built, NameSockets, SandboxSpec};
+pub use spec::{BuildError, Built, NameSockets, Preparation, SandboxSpec};

@@ -55,6 +55,12 @@ pub const NAME_BYTES: usize = 80;
 /// Layers of one sandbox: a function's, and as many of our own.
 pub const LAYERS: usize = 2 * base::limits::FUNCTION_LAYERS;
 
+/// Arguments of a runtime that is started ahead, its program among them.
+pub const WAITING_ARGUMENTS: usize = 16;
+
+/// Bytes of them all.
+pub const WAITING_BYTES: usize = 4_096;
+
 /// Rounds in which what functions without walls started is killed, [`PLAIN_KILL_PAUSE`] apart.
 pub const PLAIN_KILL_ROUNDS: u32 = 3_000;
 

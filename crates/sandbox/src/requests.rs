@@ -110,6 +110,7 @@ mod tests {
             code: "abc".into(),
             layers: vec!["x".into()],
             endpoint: true,
+            waiting: None,
         };
         let request = Request { ticket: 9, work: Work::Build(spec) };
         let packet = encode(&request, b"").unwrap();

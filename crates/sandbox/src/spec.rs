@@ -27,6 +27,25 @@ pub struct SandboxSpec {
     pub layers: Vec<String>,
     /// Whether the function gets its own AWS endpoint.
     pub endpoint: bool,
+    /// Command of the runtime that may be started before it is known for which function, to wait in the sandbox:
+    /// program and arguments. None where the runtime must know its variables as it starts.
+    pub waiting: Option<Vec<String>>,
+}
+
+/// What of a sandbox can be made before it is known for which function it is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Preparation {
+    /// As [`SandboxSpec::interpreter`].
+    pub interpreter: Option<String>,
+    /// As [`SandboxSpec::waiting`].
+    pub waiting: Option<Vec<String>>,
+}
+
+impl SandboxSpec {
+    /// What of it can be made ahead.
+    pub fn preparation(&self) -> Preparation {
+        Preparation { interpreter: self.interpreter.clone(), waiting: self.waiting.clone() }
+    }
 }
 
 /// A sandbox that stands, with nothing running in it but its init.

@@ -31,7 +31,7 @@ const ABSENT: [i32; 2] = [2, 13];
 
 /// Age up to which the meter's last reading stands for a report. Ours: a reading takes longer than all else that a
 /// warm invocation does here, and what it misses in this time the next report tells.
-const READING_AGE: Duration = Duration::from_millis(20);
+const READING_AGE: Duration = Duration::from_millis(100);
 
 /// Runs one environment from its sandbox's building to its end.
 pub async fn run(kit: Arc<Kit>, newcomer: Newcomer) {

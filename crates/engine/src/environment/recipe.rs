@@ -106,6 +106,7 @@ impl Recipe {
             code: self.code.clone(),
             layers: self.layers.clone(),
             endpoint,
+            waiting: None,
         };
         Order { spec, place }
     }

@@ -29,7 +29,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderValue, Method, Request, Response};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -229,6 +229,10 @@ async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin, shared: Arc<Share
     }
 }
 
+/// With this header a runtime client that posts an answer waits for the next event in the same request, which saves
+/// both sides a request for each invocation. Ours; who does not know it answers 202 as ever, and is then asked.
+const AND_NEXT: &str = "samovar-and-next";
+
 /// What a request is for.
 #[derive(Debug, PartialEq, Eq)]
 enum Route<'a> {
@@ -262,10 +266,14 @@ impl Shared {
         match route(&head.method, head.uri.path()) {
             Route::Ping => answers::pong(),
             Route::Next => self.next().await,
-            Route::Response(id) => self.response(id.parse().ok().map(RequestId), &head.headers, body).await,
+            Route::Response(id) => {
+                let reply = self.response(id.parse().ok().map(RequestId), &head.headers, body).await;
+                self.and_next(reply, &head.headers).await
+            }
             Route::Error(id) => {
                 let answer = self.error(&head.headers, body).await;
-                self.post(Posted::Answer(id.parse().ok().map(RequestId), answer)).await
+                let reply = self.post(Posted::Answer(id.parse().ok().map(RequestId), answer)).await;
+                self.and_next(reply, &head.headers).await
             }
             Route::InitError => {
                 let answer = self.error(&head.headers, body).await;
@@ -286,6 +294,12 @@ impl Shared {
             Ok(NextReply::Refused(refusal)) => answers::refused(refusal),
             Err(_) => answers::internal(),
         }
+    }
+
+    /// The next event in the place of the word that an answer was taken, for a client that asks for it.
+    async fn and_next(&self, reply: Response<Full<Bytes>>, headers: &HeaderMap) -> Response<Full<Bytes>> {
+        let asked = reply.status() == StatusCode::ACCEPTED && headers.contains_key(AND_NEXT);
+        if asked { self.next().await } else { reply }
     }
 
     async fn post(&self, posted: Posted) -> Response<Full<Bytes>> {

@@ -9,6 +9,7 @@ use rustix::mount::MountFlags;
 use rustix::thread::{CapabilitySet, UnshareFlags};
 
 use super::Walls;
+use super::claim::Claim;
 use super::watch::Watch;
 use crate::identity::{CODE_OWNER_UID, HOST_NAME};
 use crate::plan::rooms::{ROOT, RoomStep};
@@ -19,6 +20,9 @@ pub(crate) const RAISED: u8 = b'W';
 
 /// The launcher's answer when the map is written.
 pub(crate) const MAPPED: u8 = b'M';
+
+/// The init's packet that says nothing is left to be done but what depends on the function.
+pub(crate) const SEALED: u8 = b'S';
 
 /// What an init keeps: to become the function's user, to kill its processes, to give up rights in its children,
 /// and to show each of them its own control group as the root.
@@ -128,6 +132,13 @@ pub(super) fn await_map(launcher: BorrowedFd<'_>) -> Result<(), StepError> {
         [MAPPED] => Ok(()),
         _ => Err(io::Error::from(io::ErrorKind::ConnectionAborted)).doing("waiting for the launcher"),
     }
+}
+
+/// Says that this sandbox is ready, and waits to hear whose it is to be.
+pub(super) fn await_claim(launcher: BorrowedFd<'_>) -> Result<Claim, StepError> {
+    packets::send(launcher, &[SEALED], &[], false).doing("telling the launcher")?;
+    let packet = packets::receive(launcher, Claim::BYTES, false).doing("waiting for a function")?.packet;
+    Claim::of(&packet).ok_or(io::ErrorKind::ConnectionAborted).doing("waiting for a function")
 }
 
 fn settle() -> io::Result<()> {

@@ -36,8 +36,6 @@ pub(crate) struct MemoryGroup {
     pub(crate) directory: OwnedFd,
     /// Its interface.
     pub(crate) version: Version,
-    /// What the function may have.
-    pub(crate) limit: Mib,
 }
 
 /// Watches over the memory of one sandbox.
@@ -83,7 +81,7 @@ enum Alarm {
 }
 
 impl Watch {
-    /// Opens the group's files; call while they may be opened for writing.
+    /// Opens the group's files; call while they may be opened for writing. Nothing has a limit yet.
     pub(super) fn open(group: &MemoryGroup) -> Result<Self, StepError> {
         let open = |name: &str, flags| {
             let place = || format!("opening {name} of the function's control group");
@@ -106,10 +104,9 @@ impl Watch {
             }
         };
         let stat = open("memory.stat", read)?;
-        let (version, limit) = (group.version, group.limit.bytes());
         Ok(Self {
-            version,
-            limit,
+            version: group.version,
+            limit: u64::MAX,
             usage,
             stat,
             kernel,
@@ -122,6 +119,11 @@ impl Watch {
             victim: None,
             spree: None,
         })
+    }
+
+    /// Says what the function may have.
+    pub(super) const fn limit_to(&mut self, memory: Mib) {
+        self.limit = memory.bytes();
     }
 
     /// What to wait for.

@@ -15,6 +15,7 @@ use rustix::pipe::PipeFlags;
 use rustix::process::{Pid, Resource, Signal, getrlimit};
 
 use super::desk::Outbox;
+use super::prepared::{self, Nest};
 use super::tree::Interpreters;
 use crate::init;
 use crate::limits::{BUILD_TIME, BUILDS_AT_ONCE, MOURNERS};
@@ -71,6 +72,8 @@ struct Rising {
     keys: Vec<OwnedFd>,
     /// What the keys are for.
     extras: Extras,
+    /// Where a runtime shall wait, when one shall.
+    nest: Option<Nest>,
 }
 
 /// An init that was just forked.
@@ -80,6 +83,7 @@ struct Born {
     socket: OwnedFd,
     keys: Vec<OwnedFd>,
     extras: Extras,
+    nest: Option<Nest>,
 }
 
 impl Sandboxes {
@@ -165,11 +169,11 @@ impl Sandboxes {
             Ground::Walled(walled) => walled.build(spec, &self.interpreters, &self.filter, now)?,
             Ground::Plain(house) => plain::build(house, spec, &self.filter)?,
         };
-        let Born { pid, holding, socket, keys, extras } = born;
+        let Born { pid, holding, socket, keys, extras, nest } = born;
         self.by_pid.insert(pid, spec.id);
         self.live.insert(spec.id, Sandbox { init: pid, holding, mourners: Vec::new() });
         let deadline = now + BUILD_TIME;
-        self.rising.insert(spec.id, Rising { ticket, deadline, init: socket, keys, extras });
+        self.rising.insert(spec.id, Rising { ticket, deadline, init: socket, keys, extras, nest });
         Ok(())
     }
 
@@ -299,6 +303,7 @@ impl Rising {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
             Ok(received) if received.packet == [init::RAISED] => {
                 let welcome = sandbox.welcome(&self.init);
+                self.nest.take().into_iter().for_each(prepared::settle);
                 Some(welcome.map_or_else(
                     |error| Outcome::NotBuilt(not_built(&error)),
                     |()| Outcome::Built(self.extras),

@@ -2,7 +2,7 @@
 
 use base::limits::{FUNCTION_MEMORY, FUNCTION_TMP};
 
-use crate::limits::{LAYERS, NAME_BYTES};
+use crate::limits::{LAYERS, NAME_BYTES, WAITING_ARGUMENTS, WAITING_BYTES};
 use crate::spec::SandboxSpec;
 
 /// Whether a code directory may have this name: lower-case letters, digits and hyphens.
@@ -37,8 +37,19 @@ pub fn refusal(spec: &SandboxSpec, interpreters: &[&str]) -> Option<String> {
     if !(FUNCTION_TMP.0..=FUNCTION_TMP.1).contains(&spec.tmp) {
         return Some(format!("a /tmp of {} is out of range", spec.tmp));
     }
+    if spec.waiting.as_deref().is_some_and(|command| !is_command(command)) {
+        return Some("that is no command for a runtime that waits".into());
+    }
     let interpreter = spec.interpreter.as_deref()?;
     (!interpreters.contains(&interpreter)).then(|| format!("no interpreter is called {}", shown(interpreter)))
+}
+
+/// Whether a runtime may be started ahead by this command.
+fn is_command(argv: &[String]) -> bool {
+    argv.first().is_some_and(|program| program.starts_with('/'))
+        && argv.len() <= WAITING_ARGUMENTS
+        && argv.iter().map(String::len).sum::<usize>() <= WAITING_BYTES
+        && !argv.iter().any(|argument| argument.contains('\0'))
 }
 
 /// A name as an answer shows it: one that is no name may be as long as a packet, and twice that with its escapes.
@@ -63,6 +74,7 @@ mod tests {
             code: "0a1b-code".into(),
             layers: vec!["layer-1".into()],
             endpoint: true,
+            waiting: None,
         }
     }
 
@@ -89,6 +101,19 @@ mod tests {
             [SandboxSpec { code: long.clone(), ..spec() }, SandboxSpec { interpreter: Some(long), ..spec() }];
         for spec in refused {
             assert!(refusal(&spec, &[]).unwrap().len() < 200);
+        }
+    }
+
+    #[test]
+    fn a_waiting_runtime_has_a_command_that_can_be_executed() {
+        let refused = |argv: &[&str]| {
+            let waiting = Some(argv.iter().map(|text| (*text).to_owned()).collect());
+            refusal(&SandboxSpec { waiting, ..spec() }, &["python-3.11"]).is_some()
+        };
+        assert!(!refused(&["/usr/bin/python3", "-S", "/var/runtime/bootstrap.py"]));
+        let many = ["/a"; WAITING_ARGUMENTS + 1];
+        for argv in [&[][..], &["python3"], &["/a", "b\0c"], &["/a", &"x".repeat(WAITING_BYTES)], &many] {
+            assert!(refused(argv), "{argv:?}");
         }
     }
 

@@ -163,6 +163,7 @@ mod tests {
             code: "c0de".into(),
             layers: vec!["a".into(), "b".into()],
             endpoint: true,
+            waiting: None,
         };
         let mut places = Places::of(&house, &spec);
         // The id is as long as it is random.

@@ -31,7 +31,7 @@ pub(super) fn build(house: &PlainHouse, spec: &SandboxSpec, filter: &Program) ->
     let mut keys = vec![control, read, family_of(pid).doing("looking at an init")?, runtime_api];
     keys.extend(endpoint.map(|(listener, _)| listener));
     let extras = Extras { endpoint: spec.endpoint, names: false };
-    Ok(Born { pid, holding: None, socket, keys, extras })
+    Ok(Born { pid, holding: None, socket, keys, extras, nest: None })
 }
 
 fn listen() -> io::Result<(OwnedFd, SocketAddrV4)> {

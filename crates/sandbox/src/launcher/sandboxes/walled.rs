@@ -14,8 +14,9 @@ use rustix::process::Pid;
 use super::{Born, log_pipe};
 use crate::cgroups::{Group, Groups};
 use crate::identity::{CODE_OWNER_UID, ENVIRONMENT_BLOCK, FUNCTION_GID, FUNCTION_UID};
-use crate::init::{self, Around};
+use crate::init::{self, Around, Claim};
 use crate::launcher::networks::{Network, Networks};
+use crate::launcher::prepared::Nest;
 use crate::launcher::tree::{Interpreters, make_memory_view};
 use crate::limits::CGROUP_RETRIES;
 use crate::plan::groups::Limits;
@@ -94,12 +95,16 @@ impl Walled {
             interpreters.iter().find_map(|(id, mounts)| (id == wanted).then_some(mounts.as_slice()))
         });
         make_memory_view(spec.memory).doing("describing memory to a sandbox")?;
+        let nest =
+            spec.waiting.as_ref().map(|_| Ok::<_, io::Error>((log.try_clone()?, share(&group.joins)?)));
+        let nest = nest.transpose().doing("sharing a sandbox's groups")?;
         let walls = init::Walls {
             room: rooms::steps(spec, interpreter.unwrap_or_default(), &self.machine),
             processors: self.machine.choose(spec.memory, self.processors),
             network: network.namespace,
             memory: group.memory,
             joins: group.joins,
+            claim: Some(Claim { memory: spec.memory }),
         };
         let birth = init::Birth { around: Around::Walls(walls), launcher, control: server, log, filter };
         let flags = libc::CLONE_NEWPID as u64;
@@ -108,7 +113,8 @@ impl Walled {
         let mut keys = vec![control, read, group.meter, network.runtime_api];
         keys.extend(Some(network.endpoint).filter(|_| spec.endpoint));
         keys.extend(network.names.into_iter().flatten());
-        Ok(Born { pid, holding: Some(holding), socket, keys, extras })
+        let nest = nest.map(|(log, joins)| Nest { preparation: spec.preparation(), init: pid, joins, log });
+        Ok(Born { pid, holding: Some(holding), socket, keys, extras, nest })
     }
 
     /// Takes back what a sandbox had, and removes its groups.
@@ -198,6 +204,10 @@ impl Users {
     fn give_back(&mut self, user: u32) {
         self.taken.remove(&user);
     }
+}
+
+fn share(descriptors: &[OwnedFd]) -> io::Result<Vec<OwnedFd>> {
+    descriptors.iter().map(OwnedFd::try_clone).collect()
 }
 
 /// Lets the function's user open the pipe by name (`/dev/stdout`).
