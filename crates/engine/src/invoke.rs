@@ -288,6 +288,9 @@ impl Engine {
         if size > limits::SYNC_REQUEST_BYTES {
             return Err(InvokeError::TooLarge { size });
         }
+        if !self.events {
+            self.admission.request(&invocation.version, self.clock.now())?;
+        }
         let permit = self.admission.admit(&invocation.version)?;
         let (job, answered) = job(invocation, permit);
         self.pools.run(job);

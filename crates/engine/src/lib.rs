@@ -12,6 +12,8 @@ pub mod host;
 mod invoke;
 mod outcome;
 mod pool;
+#[cfg(test)]
+mod simulation;
 pub mod starter;
 #[cfg(test)]
 mod testing;
@@ -92,6 +94,9 @@ pub struct EngineSetup {
 pub struct Engine {
     admission: Admission,
     pools: Arc<Pools>,
+    clock: Clock,
+    /// Whether nobody waits for what it is asked to run.
+    events: bool,
 }
 
 impl Engine {
@@ -117,7 +122,10 @@ impl Engine {
             clock: setup.clock,
             idle_expiry: setup.idle_expiry,
         };
-        let admission = Admission::following(setup.account_concurrency, setup.catalogue.clone());
+        let mut admission = Admission::following(setup.account_concurrency, setup.catalogue.clone());
+        if setup.aws_limits {
+            admission = admission.with_rates();
+        }
         let budget = Budget::of_process().with_memory(Memory::new(setup.memory));
         let engine = Self::of(kit, admission, budget, setup.dice);
         tokio::spawn(engine.clone().follow(setup.catalogue));
@@ -131,9 +139,14 @@ impl Engine {
         let kit = Arc::new(kit);
         let spawn =
             move |newcomer| drop(tokio::spawn(Insistent::new(driver::run(Arc::clone(&kit), newcomer))));
-        let pools = Pools::new(budget, clock, dice, Box::new(spawn));
+        let pools = Pools::new(budget, admission.clone(), clock, dice, Box::new(spawn));
         tokio::spawn(Arc::clone(&pools).tend_always());
-        Self { admission, pools }
+        Self { admission, pools, clock, events: false }
+    }
+
+    /// The same for events that nobody waits for: AWS bounds how many run, and not how many come in a second.
+    pub fn for_events(&self) -> Self {
+        Self { events: true, ..self.clone() }
     }
 
     /// How many environments there are.

@@ -130,7 +130,7 @@ impl House {
         let events = Events::new(EventsSetup {
             store: store.clone(),
             catalogue: catalogue.clone(),
-            invoker: Arc::new(engine.clone()),
+            invoker: Arc::new(engine.for_events()),
             gate: gate.clone(),
             clock,
             dice: dice.clone(),

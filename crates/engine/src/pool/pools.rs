@@ -17,6 +17,7 @@ use tokio::sync::{Notify, mpsc, watch};
 
 use super::rules::{Kind, Leaving, Left, Patience};
 use super::{Command, Membership, Needed, Newcomer, Pool, PoolKey};
+use crate::admission::Admission;
 use crate::admission::budget::{Budget, Lack, Place, Pledge};
 use crate::invoke::{InvokeError, Job};
 
@@ -27,6 +28,7 @@ pub type Spawn = Box<dyn Fn(Newcomer) + Send + Sync>;
 pub struct Pools {
     pools: Mutex<HashMap<PoolKey, Arc<Pool>>>,
     budget: Budget,
+    admission: Admission,
     clock: Clock,
     dice: Dice,
     spawn: Spawn,
@@ -40,12 +42,13 @@ pub struct Pools {
 
 impl Pools {
     /// No pools yet; `spawn` runs what each new environment gets.
-    pub fn new(budget: Budget, clock: Clock, dice: Dice, spawn: Spawn) -> Arc<Self> {
+    pub fn new(budget: Budget, admission: Admission, clock: Clock, dice: Dice, spawn: Spawn) -> Arc<Self> {
         let (alive, _) = watch::channel(0);
         let draining = AtomicBool::new(false);
         Arc::new_cyclic(|this| Self {
             pools: Mutex::default(),
             budget,
+            admission,
             clock,
             dice,
             spawn,
@@ -169,6 +172,11 @@ impl Pools {
         let id = EnvironmentId::fresh(&self.dice);
         let (membership, commands) = pool.enter(id, kind);
         self.alive.send_modify(|alive| *alive += 1);
+        if kind == Kind::OnDemand
+            && let Err(reason) = self.admission.start(&pool.key().version, self.clock.now())
+        {
+            return membership.fail(reason.into());
+        }
         let arrival = Arrival { membership, commands, version, kind };
         // Nobody passes those who wait already.
         if self.is_pressed() {

@@ -18,7 +18,8 @@ use catalogue::{Busy, CatalogueError};
 use engine::InvokeError;
 use engine::admission::AdmitError;
 use flow::EventsError;
-use http::StatusCode;
+use http::header::RETRY_AFTER;
+use http::{HeaderValue, StatusCode};
 use wire::error::ServiceError;
 use wire::lambda::exception;
 
@@ -198,10 +199,7 @@ pub(crate) fn not_now(state: &str) -> ServiceError {
 impl From<InvokeError> for Failure {
     fn from(error: InvokeError) -> Self {
         Self(match &error {
-            InvokeError::Throttled { reason } => throttled(match reason {
-                AdmitError::Account { .. } => "ConcurrentInvocationLimitExceeded",
-                AdmitError::Reserved { .. } => "ReservedFunctionConcurrentInvocationLimitExceeded",
-            }),
+            InvokeError::Throttled { reason } => throttled(*reason),
             InvokeError::NoPlace { .. } | InvokeError::NoMemory { .. } => full(&error),
             InvokeError::Sandbox(start) if start.is_passing() => full(&error),
             InvokeError::TooLarge { .. } => wire::request::too_large("Invoke", limits::SYNC_REQUEST_BYTES),
@@ -234,6 +232,23 @@ fn full(error: &InvokeError) -> ServiceError {
     exception::TOO_MANY_REQUESTS.with(words).member("Reason", "ConcurrentInvocationLimitExceeded")
 }
 
-fn throttled(reason: &str) -> ServiceError {
-    exception::TOO_MANY_REQUESTS.with("Rate Exceeded.").member("Reason", reason)
+fn throttled(error: AdmitError) -> ServiceError {
+    let (reason, after) = match error {
+        AdmitError::Account { .. } => ("ConcurrentInvocationLimitExceeded", None),
+        AdmitError::Reserved { .. } => ("ReservedFunctionConcurrentInvocationLimitExceeded", None),
+        AdmitError::Requests { reserved: true, after, .. } => {
+            ("ReservedFunctionInvocationRateLimitExceeded", Some(after))
+        }
+        AdmitError::Requests { reserved: false, after, .. } => {
+            ("FunctionInvocationRateLimitExceeded", Some(after))
+        }
+        // AWS names no reason for it; what it bounds is how fast concurrency may grow.
+        AdmitError::Starts { after, .. } => ("ConcurrentInvocationLimitExceeded", Some(after)),
+    };
+    let refused = exception::TOO_MANY_REQUESTS.with("Rate Exceeded.").member("Reason", reason);
+    match after {
+        // Whole seconds. Source: the service model's `retryAfterSeconds`.
+        Some(after) => refused.header(RETRY_AFTER, HeaderValue::from(after.as_secs() + 1)),
+        None => refused,
+    }
 }
