@@ -1,7 +1,9 @@
 //! One running copy of a function: what is decided ([`rules`]) and what is done ([`driver`]).
 
 pub mod alarm;
+pub mod counted;
 pub mod driver;
+pub mod frost;
 pub mod output;
 pub mod recipe;
 pub mod rules;

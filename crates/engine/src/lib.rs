@@ -6,6 +6,7 @@
 //! nothing and frees nothing.
 
 pub mod admission;
+mod census;
 mod environment;
 mod flow;
 pub mod host;
@@ -25,13 +26,13 @@ use std::time::Duration;
 
 use access::{Gate, Vault};
 use artifact::Artifacts;
-use base::arn::{Qualifier, Scope};
+use base::arn::{FunctionName, Qualifier, Scope};
 use base::clock::Clock;
 use base::random::Dice;
 use base::task::Insistent;
 use base::units::Concurrency;
 use catalogue::{Catalogue, Event, Function, FunctionKey, State, Version};
-use record::Logs;
+use record::{Logs, Metrics};
 use sandbox::LauncherClient;
 use sandbox::interpreters::Interpreter;
 pub use sandbox::interpreters::rules::{RuntimeMatch, runtime_version};
@@ -40,6 +41,7 @@ use self::admission::Admission;
 use self::admission::budget::Budget;
 use self::admission::memory::Memory;
 pub use self::admission::memory::{Wishes as MemoryWishes, usual_reserve};
+pub use self::census::{AccountUse, Census, Environments};
 use self::environment::driver;
 use self::environment::recipe::{Kit, Pantry};
 pub use self::flow::Flow;
@@ -63,6 +65,8 @@ pub struct EngineSetup {
     pub artifacts: Artifacts,
     /// Where functions' output goes.
     pub logs: Logs,
+    /// Where what becomes of invocations is counted.
+    pub metrics: Metrics,
     /// Opens environment variables.
     pub vault: Vault,
     /// Issues the keys of environments; the one that the doors ask.
@@ -83,6 +87,8 @@ pub struct EngineSetup {
     pub memory: MemoryWishes,
     /// Whether AWS's rates hold here, too.
     pub aws_limits: bool,
+    /// Age at which an environment takes no further call.
+    pub max_age: Duration,
     /// The clock.
     pub clock: Clock,
     /// The dice.
@@ -94,6 +100,7 @@ pub struct EngineSetup {
 pub struct Engine {
     admission: Admission,
     pools: Arc<Pools>,
+    metrics: Metrics,
     clock: Clock,
     /// Whether nobody waits for what it is asked to run.
     events: bool,
@@ -121,27 +128,28 @@ impl Engine {
             names: NameServer::new(setup.dice.clone()),
             clock: setup.clock,
             idle_expiry: setup.idle_expiry,
+            max_age: setup.max_age,
         };
         let mut admission = Admission::following(setup.account_concurrency, setup.catalogue.clone());
         if setup.aws_limits {
             admission = admission.with_rates();
         }
         let budget = Budget::of_process().with_memory(Memory::new(setup.memory));
-        let engine = Self::of(kit, admission, budget, setup.dice);
+        let engine = Self::of(kit, admission, setup.metrics, budget, setup.dice);
         tokio::spawn(engine.clone().follow(setup.catalogue));
         tokio::spawn(Arc::clone(&engine.pools).watch_memory());
         engine
     }
 
     /// An engine of these parts that follows no catalogue.
-    fn of(kit: Kit, admission: Admission, budget: Budget, dice: Dice) -> Self {
+    fn of(kit: Kit, admission: Admission, metrics: Metrics, budget: Budget, dice: Dice) -> Self {
         let clock = kit.clock;
         let kit = Arc::new(kit);
         let spawn =
             move |newcomer| drop(tokio::spawn(Insistent::new(driver::run(Arc::clone(&kit), newcomer))));
         let pools = Pools::new(budget, admission.clone(), clock, dice, Box::new(spawn));
         tokio::spawn(Arc::clone(&pools).tend_always());
-        Self { admission, pools, clock, events: false }
+        Self { admission, pools, metrics, clock, events: false }
     }
 
     /// The same for events that nobody waits for: AWS bounds how many run, and not how many come in a second.
@@ -186,6 +194,7 @@ impl Engine {
         self.provision_all(&catalogue);
         while let Some(event) = changes.next().await {
             self.admission.catch_up();
+            self.forget_gone(&catalogue, &event);
             self.pools.retire(|pool| concerns(&event, pool) && is_outdated(&catalogue, pool));
             match &event {
                 Event::Changed(key) | Event::Removed(key) => {
@@ -220,6 +229,22 @@ fn wishes(function: &Function) -> BTreeMap<u64, (Arc<Version>, Wish)> {
         Some((number, (Arc::clone(version), wish(count)?)))
     });
     wanted.collect()
+}
+
+impl Engine {
+    /// Functions that are gone are counted no more. One of the same name goes on where they were, as on AWS.
+    fn forget_gone(&self, catalogue: &Catalogue, event: &Event) {
+        let exists = |scope: &Scope, name: &FunctionName| {
+            catalogue.peek(&FunctionKey::new(scope.clone(), name.clone())).is_some()
+        };
+        match event {
+            Event::Removed(key) if !exists(&key.scope, &key.name) => {
+                self.metrics.forget(&key.scope, &key.name)
+            }
+            Event::Removed(_) | Event::Changed(_) => {}
+            Event::Everything => self.metrics.retain(exists),
+        }
+    }
 }
 
 fn concerns(event: &Event, pool: &PoolKey) -> bool {

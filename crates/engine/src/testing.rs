@@ -18,9 +18,9 @@ use base::random::Dice;
 use base::units::{Concurrency, Mib};
 use bytes::Bytes;
 use catalogue::{CodeRef, Configuration, State, Version};
-use record::Logs;
 use record::level::{Format, Level, SystemLevel};
 use record::report::InitializationType;
+use record::{Logs, Metrics};
 use store::memory::MemoryStore;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
@@ -35,7 +35,7 @@ use crate::environment::recipe::{Kit, Recipe, Recipes};
 use crate::flow::Flow;
 use crate::host::dns::NameServer;
 use crate::invoke::{Invocation, InvokeError, Reply};
-use crate::starter::{Command, Control, Meter, Order, Sandbox, StartError, Starter, Told};
+use crate::starter::{Command, Control, Freezer, Meter, Order, Sandbox, StartError, Starter, Told};
 use crate::trace::TraceHeader;
 
 /// The account and region of every test.
@@ -135,6 +135,12 @@ impl Runtime {
         let (head, payload) = self.call("GET", "invocation/next", "").await;
         let id = head.lines().find_map(|line| line.strip_prefix("Lambda-Runtime-Aws-Request-Id: "));
         Task { id: id.expect("an id").to_owned(), payload }
+    }
+
+    /// Asks for work over a connection of its own, for as long as that is held, and does not listen.
+    pub async fn ask(&mut self) -> impl Sized + use<> {
+        self.send("GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: x\r\n\r\n").await;
+        self.connection.take()
     }
 
     /// Answers.
@@ -239,6 +245,7 @@ pub struct FakeStarter {
     pub broken: Arc<AtomicBool>,
     /// Time that building takes.
     pub build_time: Duration,
+    frosts: Frosts,
 }
 
 #[async_trait]
@@ -272,7 +279,24 @@ impl Starter for FakeStarter {
             endpoint: None,
             names: None,
             meter,
+            freezer: Some(Box::new(FakeFreezer(Arc::clone(&self.frosts)))),
         })
+    }
+}
+
+type Frosts = Arc<Mutex<String>>;
+
+struct FakeFreezer(Frosts);
+
+impl Freezer for FakeFreezer {
+    fn freeze(&self) -> std::io::Result<()> {
+        self.0.lock().expect("no test panics with it").push('*');
+        Ok(())
+    }
+
+    fn thaw(&self) -> std::io::Result<()> {
+        self.0.lock().expect("no test panics with it").push('~');
+        Ok(())
     }
 }
 
@@ -387,12 +411,16 @@ impl Recipes for FakeRecipes {
 pub struct House {
     /// The engine.
     pub engine: Engine,
+    /// What it counts.
+    pub metrics: Metrics,
     /// Sandboxes that were built.
     pub built: Arc<AtomicUsize>,
     /// Sandboxes that stand.
     pub standing: Arc<AtomicUsize>,
     /// Whether the next sandbox cannot be built.
     pub broken: Arc<AtomicBool>,
+    /// What the freezers were told.
+    frosts: Frosts,
     ids: Mutex<u128>,
 }
 
@@ -404,11 +432,14 @@ pub struct Plan {
     pub account: u32,
     /// Time that building a sandbox takes.
     pub build_time: Duration,
+    /// Age at which an environment takes no further call.
+    pub max_age: Duration,
 }
 
 impl Default for Plan {
     fn default() -> Self {
-        Self { budget: 100, account: 100, build_time: Duration::ZERO }
+        let max_age = Duration::from_secs(7_200);
+        Self { budget: 100, account: 100, build_time: Duration::ZERO, max_age }
     }
 }
 
@@ -425,7 +456,9 @@ impl House {
             standing: Arc::default(),
             broken: Arc::default(),
             build_time: plan.build_time,
+            frosts: Arc::default(),
         };
+        let frosts = Arc::clone(&starter.frosts);
         let starter = Arc::new(starter);
         let (built, standing) = (Arc::clone(&starter.built), Arc::clone(&starter.standing));
         let broken = Arc::clone(&starter.broken);
@@ -437,10 +470,14 @@ impl House {
             names: NameServer::new(Dice::seeded(53)),
             clock,
             idle_expiry: Duration::from_secs(300),
+            max_age: plan.max_age,
         };
-        let engine =
-            Engine::of(kit, Admission::new(Concurrency(plan.account)), Budget::new(plan.budget), dice);
-        Self { engine, built, standing, broken, ids: Mutex::new(0) }
+        let metrics = Metrics::new(clock);
+        let engine = {
+            let admission = Admission::new(Concurrency(plan.account));
+            Engine::of(kit, admission, metrics.clone(), Budget::new(plan.budget), dice)
+        };
+        Self { engine, metrics, built, standing, broken, frosts, ids: Mutex::new(0) }
     }
 
     /// Invokes a version.
@@ -467,6 +504,11 @@ impl House {
         let answer = format!("{failed}{}", String::from_utf8_lossy(&reply.payload));
         let ended = reply.end.await.expect("it ends");
         (answer, String::from_utf8_lossy(&ended.tail).replace('\t', " "))
+    }
+
+    /// What the freezers were told since the last look: `*` to freeze, `~` to thaw.
+    pub fn frosts(&self) -> String {
+        std::mem::take(&mut *self.frosts.lock().expect("no test panics with it"))
     }
 
     /// How many sandboxes were built and how many stand.

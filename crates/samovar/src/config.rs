@@ -134,6 +134,9 @@ pub struct Settings {
     /// of concurrency.
     #[arg(long, env = "SAMOVAR_AWS_LIMITS", num_args = 0..=1, default_missing_value = "true")]
     aws_limits: Option<bool>,
+    /// Seconds after which an environment is replaced, even a busy one, between two invokes [default: 7200; 0: never].
+    #[arg(long, env = "SAMOVAR_MAX_AGE", value_name = "SECONDS")]
+    max_age: Option<u64>,
     /// Concurrent executions of an account in a region [default: 1000].
     #[arg(long, env = "SAMOVAR_CONCURRENCY", value_name = "COUNT")]
     concurrency: Option<u32>,
@@ -220,6 +223,8 @@ pub struct Config {
     pub memory: MemoryWishes,
     /// Whether AWS's rates hold.
     pub aws_limits: bool,
+    /// When environments are replaced.
+    pub max_age: Duration,
     /// Concurrent executions of an account in a region.
     pub concurrency: Concurrency,
     /// Bytes that all archives of an account may have in a region.
@@ -271,6 +276,7 @@ impl Settings {
             memory_reserve: self.memory_reserve.or(lower.memory_reserve),
             memory_limit: self.memory_limit.or(lower.memory_limit),
             aws_limits: self.aws_limits.or(lower.aws_limits),
+            max_age: self.max_age.or(lower.max_age),
             concurrency: self.concurrency.or(lower.concurrency),
             code_storage: self.code_storage.or(lower.code_storage),
             cpu_quota: self.cpu_quota.or(lower.cpu_quota),
@@ -321,9 +327,10 @@ impl Settings {
             function_endpoint: self.function_endpoint != Some(Switch::Off),
             runtime_match: self.runtime_match.unwrap_or(Match::Nearest),
             sdk_dir: self.sdk_dir.or_else(installed_sdk),
-            idle_expiry: self.idle_expiry.map_or(limits::IDLE_EXPIRY, Duration::from_secs),
+            idle_expiry: self.idle_expiry.map_or(limits::IDLE_EXPIRY, seconds),
             memory: memory(self.memory_reserve.as_deref(), self.memory_limit.as_deref())?,
             aws_limits: self.aws_limits.unwrap_or(false),
+            max_age: self.max_age.map_or(limits::ENVIRONMENT_AGE, age),
             concurrency: self.concurrency.map_or(limits::ACCOUNT_CONCURRENCY, Concurrency),
             code_storage: match self.code_storage.as_deref() {
                 Some(text) => size(text).context("code_storage")?,
@@ -346,6 +353,17 @@ fn memory(reserve: Option<&str>, limit: Option<&str>) -> Result<MemoryWishes> {
         reserve: reserve.map(size).transpose().context("memory_reserve")?.unwrap_or_else(usual_reserve),
         limit: limit.map(size).transpose().context("memory_limit")?,
     })
+}
+
+/// Long enough to mean never, short enough to be added to a moment.
+const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds).min(NEVER)
+}
+
+fn age(age: u64) -> Duration {
+    if age == 0 { NEVER } else { seconds(age) }
 }
 
 fn egress(

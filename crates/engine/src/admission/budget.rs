@@ -78,6 +78,11 @@ impl Budget {
         Self::new(environments.min(ENVIRONMENTS))
     }
 
+    /// How many environments there may be.
+    pub const fn size(&self) -> usize {
+        self.size
+    }
+
     /// The same on a machine with this memory.
     pub fn with_memory(self, memory: Memory) -> Self {
         Self { memory, ..self }

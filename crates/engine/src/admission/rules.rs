@@ -119,11 +119,6 @@ impl Ledger {
         }
     }
 
-    /// The limit of every account.
-    pub const fn limit(&self) -> Concurrency {
-        self.limit
-    }
-
     /// What a function has for itself.
     pub fn shares(&self, function: &FunctionKey) -> Option<&Shares> {
         Some(&self.accounts.get(&function.scope)?.functions.get(&function.name)?.shares)
@@ -133,6 +128,17 @@ impl Ledger {
     pub fn in_use(&self, scope: &Scope) -> Concurrency {
         let running = self.accounts.get(scope).map_or(0, |account| account.running);
         Concurrency(u32::try_from(running).unwrap_or(u32::MAX))
+    }
+
+    /// What one account runs in a region on what no function has for itself.
+    pub fn unreserved(&self, scope: &Scope) -> Concurrency {
+        let pooled = self.accounts.get(scope).map_or(0, |account| account.pooled);
+        Concurrency(u32::try_from(pooled).unwrap_or(u32::MAX))
+    }
+
+    /// What each account may run in each region.
+    pub const fn limit(&self) -> Concurrency {
+        self.limit
     }
 
     fn change(&mut self, function: &FunctionKey, change: impl FnOnce(&mut Entry)) {

@@ -16,9 +16,11 @@ use http::HeaderValue;
 use tokio::sync::{mpsc, oneshot};
 
 use super::alarm::Alarm;
+use super::counted::Counted;
+use super::frost::Weather;
 use super::output::{Figures, Output};
 use super::recipe::{Kit, Recipe};
-use super::rules::{Action, Environment, Event, Limits, Refusal, RuntimeState, Status};
+use super::rules::{Action, Environment, Event, InitPhase, Limits, Refusal, RuntimeState, Status};
 use crate::flow::Sink;
 use crate::host::runtime::{Call, NextReply, Passage, Posted, RuntimeApi, Verdict, Work};
 use crate::invoke::{Ended, Invocation, Job};
@@ -36,13 +38,17 @@ const READING_AGE: Duration = Duration::from_millis(100);
 /// Runs one environment from its sandbox's building to its end.
 pub async fn run(kit: Arc<Kit>, newcomer: Newcomer) {
     let Newcomer { membership, commands, place, version, made_for } = newcomer;
+    let mut counted = Counted::building(kit.clock.now());
     let built = async {
         let recipe = kit.recipes.recipe(&version, made_for).await?;
         let order = recipe.order(membership.id(), kit.endpoint.is_some(), place);
         Ok((kit.starter.build(order).await?, recipe))
     };
     match built.await {
-        Ok((sandbox, recipe)) => live(&kit, membership, commands, version, sandbox, recipe).await,
+        Ok((sandbox, recipe)) => {
+            counted.built(kit.clock.now());
+            live(&kit, membership, commands, version, sandbox, recipe, counted).await;
+        }
         Err(error) => {
             tracing::warn!(version = %version.arn, %error, "no environment");
             membership.fail(error);
@@ -57,8 +63,9 @@ async fn live(
     version: Arc<Version>,
     sandbox: Sandbox,
     recipe: Recipe,
+    counted: Counted,
 ) {
-    let Sandbox { control, log, runtime_api, endpoint, names, meter } = sandbox;
+    let Sandbox { control, log, runtime_api, endpoint, names, meter, freezer } = sandbox;
     let endpoint = endpoint.zip(kit.endpoint.as_ref());
     let _endpoint = endpoint.map(|(listener, host)| host.serve(listener, Arc::clone(&recipe.keys.identity)));
     let names = names.map(|sockets| kit.names.serve(sockets)).transpose();
@@ -84,9 +91,13 @@ async fn live(
         alarm: Alarm::new(kit.clock),
         deadline: None,
         expiry: None,
+        born: kit.clock.now(),
+        max_age: kit.max_age,
+        weather: Weather::new(freezer),
         recipe,
         candidate: 0,
         reading: None,
+        counted,
         run: None,
         ended: None,
         asker: None,
@@ -119,11 +130,18 @@ struct Driver {
     deadline: Option<Timestamp>,
     /// The moment at which idling ends, while the environment is in the pool's idle list.
     expiry: Option<Timestamp>,
+    /// When the sandbox stood.
+    born: Timestamp,
+    /// How long it is of use.
+    max_age: Duration,
+    /// Whether it is frozen, or soon will be.
+    weather: Weather,
     recipe: Recipe,
     /// Which of the recipe's commands is being started.
     candidate: usize,
     /// When a report last read the meter, and what it said in bytes.
     reading: Option<(Timestamp, u64)>,
+    counted: Counted,
     run: Option<Run>,
     /// The lease of a run that ended, until the environment is offered again.
     ended: Option<Lease>,
@@ -216,6 +234,7 @@ impl Driver {
         self.set_alarm();
         job.span.record("environment", tracing::field::display(self.membership.id()));
         let id = job.invocation.id;
+        self.counted.assigned(self.clock.now().since(job.watch.began()));
         self.run = Some(Run { job, lease, produced: None });
         Event::Called(id)
     }
@@ -284,6 +303,10 @@ impl Driver {
     }
 
     async fn turn(&mut self, event: Event) {
+        // What a runtime says of itself thaws nothing: it was said before the frost.
+        if matches!(event, Event::Called(_) | Event::Close) {
+            self.wake();
+        }
         let rules = std::mem::replace(&mut self.rules, Environment::new(Limits::default()));
         let (rules, actions) = rules.on(self.clock.now(), event);
         self.rules = rules;
@@ -293,6 +316,10 @@ impl Driver {
         // Every call was decided on; one that fell through is answered by its dropped sender.
         self.asker = None;
         self.sink = None;
+        if self.rules.is_idle() && self.run.is_none() {
+            self.weather.rest(self.clock.now());
+            self.set_alarm();
+        }
     }
 
     async fn perform(&mut self, action: Action) {
@@ -317,6 +344,9 @@ impl Driver {
             Action::InitStart(phase) => self.output.init_start(phase),
             Action::InitReport(phase, took, status) => {
                 self.output.init_report(phase, took, &status);
+                if phase == InitPhase::Init {
+                    self.counted.initialised(took);
+                }
                 // Seen once here, an environment that crashes before its first report has a figure.
                 self.meter.max_memory();
             }
@@ -333,6 +363,7 @@ impl Driver {
             Action::Reply(answer) => {
                 if let Some(run) = &mut self.run {
                     run.produced = answer.size();
+                    self.counted.replied(&answer);
                     run.job.reply(answer);
                     run.lease.answered();
                 }
@@ -341,6 +372,7 @@ impl Driver {
             Action::Flowed => {
                 if let Some(run) = &mut self.run {
                     run.produced = self.sink.as_ref().map(Sink::taken);
+                    self.counted.flowed(self.sink.as_ref());
                     run.lease.answered();
                 }
             }
@@ -361,6 +393,7 @@ impl Driver {
             // One that was given a job meanwhile finds it among its commands.
             self.membership.withdraw().then_some(Event::Close)
         } else {
+            self.freeze(now);
             None
         };
         self.set_alarm();
@@ -368,7 +401,7 @@ impl Driver {
     }
 
     fn set_alarm(&mut self) {
-        match self.deadline.into_iter().chain(self.expiry).min() {
+        match self.deadline.into_iter().chain(self.expiry).chain(self.weather.due()).min() {
             Some(moment) => self.alarm.set(moment),
             None => self.alarm.clear(),
         }
@@ -381,9 +414,24 @@ impl Driver {
 
     /// A sandbox whose init takes no orders is lost.
     fn sandbox_says(&mut self, order: impl FnOnce(&mut dyn Control) -> std::io::Result<()>) {
+        self.wake();
         if let Err(error) = order(self.control.as_mut()) {
             tracing::error!(environment = %self.membership.id(), %error, "sandbox lost");
             self.turns.push_back(Event::SandboxLost);
+        }
+    }
+
+    /// Lets everything inside go on; a sandbox that stays frozen is lost.
+    fn wake(&mut self) {
+        if let Err(error) = self.weather.wake() {
+            tracing::error!(environment = %self.membership.id(), %error, "sandbox stays frozen");
+            self.turns.push_back(Event::SandboxLost);
+        }
+    }
+
+    fn freeze(&mut self, now: Timestamp) {
+        if let Err(error) = self.weather.pass(now) {
+            tracing::debug!(environment = %self.membership.id(), %error, "not frozen");
         }
     }
 
@@ -444,10 +492,12 @@ impl Driver {
     async fn finish(&mut self, took: Duration, init: Option<Duration>, status: &Status) {
         let Some(Run { job, lease, produced }) = self.run.take() else { return };
         self.output.drain().await;
-        let figures = Figures { took, init, status, used: self.max_memory(status), produced };
+        let used = self.max_memory(status);
+        let figures = Figures { took, init, status, used, produced };
         self.output.end(job.invocation.id, &figures);
         let tail = self.output.cut_tail();
         self.output.flush().await;
+        self.counted.finished(&job.watch, took, status, used);
         tracing::debug!(parent: &job.span, ?took, ?init, ?status, "ended");
         job.finish(Ended { tail });
         self.ended = Some(lease);
@@ -476,18 +526,26 @@ impl Driver {
         bytes
     }
 
+    /// One that has run for the last time is not offered: with its lease it goes, and who waits gets another.
     fn offer(&mut self) {
         let now = self.clock.now();
+        let end = self.born + self.max_age;
+        if end <= now && self.ended.is_some() {
+            return drop(self.ended.take());
+        }
         match self.membership.offer(now, self.ended.take()) {
             Next::Run(assignment) => {
                 let event = self.assigned(assignment);
                 self.turns.push_back(event);
             }
             Next::Rest => {
-                self.expiry = Some(now + self.idle_expiry);
+                self.expiry = Some(end.min(now + self.idle_expiry));
                 self.set_alarm();
             }
-            Next::Stay => {}
+            Next::Stay => {
+                self.expiry = Some(end);
+                self.set_alarm();
+            }
             Next::Close => self.turns.push_back(Event::Close),
         }
     }
@@ -496,6 +554,7 @@ impl Driver {
     fn abandon(&mut self) {
         if let Some(Run { job, lease, .. }) = self.run.take() {
             drop(lease);
+            self.counted.abandoned(&job.watch, self.clock.now());
             job.finish(Ended::default());
         }
     }

@@ -88,7 +88,7 @@ pub enum Offered<M, J> {
     Run(M, J),
     /// Wait, at most for the idle expiry.
     Rest,
-    /// Wait without end.
+    /// Wait for as long as it lives.
     Stay,
     /// End.
     Close,
@@ -125,6 +125,17 @@ pub enum Patience {
     For(Duration),
     /// No longer: who needs it has waited long enough, or nobody needs it.
     Over,
+}
+
+/// How many environments there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Occupancy {
+    /// All.
+    pub members: usize,
+    /// Those that wait for a job.
+    pub idle: usize,
+    /// Those that have not finished their init.
+    pub starting: usize,
 }
 
 impl<M, J> Default for Roster<M, J> {
@@ -320,6 +331,12 @@ impl<M: Clone, J> Roster<M, J> {
         self.retire();
         let all: Vec<EnvironmentId> = self.members.keys().copied().collect();
         all.into_iter().filter_map(|id| self.close(id)).collect()
+    }
+
+    /// How many environments are in which state.
+    pub fn occupancy(&self) -> Occupancy {
+        let starting = self.members.values().filter(|member| member.offered.is_none()).count();
+        Occupancy { members: self.members.len(), idle: self.idle.len() + self.ready.len(), starting }
     }
 
     /// How many environments have finished their init, so that what they hold can be measured.
