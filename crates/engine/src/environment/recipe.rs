@@ -19,11 +19,12 @@ use record::report::InitializationType;
 use sandbox::SandboxSpec;
 use sandbox::identity::{ENDPOINT_PORT, INSIDE_ADDRESS};
 use sandbox::interpreters::Interpreter;
+use sandbox::interpreters::rules::waiting::may_wait;
 use sandbox::interpreters::rules::{Choice, RuntimeMatch, choose, launch_command, runtime_version};
 use tokio::sync::Semaphore;
 
 use super::output::LogPlan;
-use super::variables::{EXEC_WRAPPER, Facts, Keys, variables};
+use super::variables::{EXEC_WRAPPER, Facts, Keys, of_extensions, variables};
 use crate::admission::budget::Place;
 use crate::host::EndpointHost;
 use crate::host::dns::NameServer;
@@ -58,6 +59,8 @@ pub struct Kit {
     pub names: NameServer,
     /// The clock.
     pub clock: Clock,
+    /// The dice.
+    pub dice: Dice,
     /// Idle time after which an environment is closed.
     pub idle_expiry: Duration,
     /// Age at which an environment takes no further call.
@@ -108,9 +111,31 @@ impl Recipe {
             code: self.code.clone(),
             layers: self.layers.clone(),
             endpoint,
-            waiting: None,
+            waiting: self.waiting(),
         };
         Order { spec, place }
+    }
+
+    /// Whether the function's packages may hold extensions.
+    pub fn may_have_extensions(&self) -> bool {
+        !self.layers.is_empty()
+    }
+
+    /// How an extension is started.
+    pub fn extension(&self, name: &str) -> Command {
+        let runtime = self.commands.first().map(|command| command.env.as_slice());
+        Command {
+            argv: vec![format!("/opt/extensions/{name}")],
+            env: of_extensions(runtime.unwrap_or_default()),
+            cwd: "/".into(),
+        }
+    }
+
+    /// The runtime that may be started before it is known for which function.
+    fn waiting(&self) -> Option<Vec<String>> {
+        let [command] = &self.commands[..] else { return None };
+        (self.interpreter.is_some() && !self.wrapped && may_wait(&command.argv, &command.env))
+            .then(|| command.argv.clone())
     }
 
     /// What it means that a command, the last one tried, could not be executed.
@@ -127,7 +152,7 @@ impl Recipe {
 }
 
 /// As Go says it, in whose words AWS's messages are.
-fn reason(errno: i32) -> String {
+pub fn reason(errno: i32) -> String {
     match errno {
         2 => "no such file or directory".into(),
         8 => "exec format error".into(),

@@ -362,7 +362,7 @@ impl World {
             id,
             key: key.clone(),
             kind,
-            rules: Environment::new(Limits::of(TIMEOUT, made_for)),
+            rules: Environment::new(Limits::of(TIMEOUT, made_for), false),
             placed: false,
             running: None,
             ended: None,

@@ -156,8 +156,14 @@ pub(crate) fn close_range(first: RawFd, last: RawFd) -> io::Result<()> {
 
 /// Makes `target` a copy of `source` that survives `execve`.
 pub(crate) fn place_fd(source: BorrowedFd<'_>, target: RawFd) -> io::Result<()> {
+    let source = source.as_raw_fd();
+    if source == target {
+        // A copy onto itself would leave it as it is.
+        // SAFETY: takes numbers.
+        return checked(unsafe { libc::fcntl(target, libc::F_SETFD, 0) }.into()).map(drop);
+    }
     // SAFETY: called in a forked child just before `execve`; whoever owned `target` never runs again.
-    checked(unsafe { libc::dup2(source.as_raw_fd(), target) }.into()).map(drop)
+    checked(unsafe { libc::dup2(source, target) }.into()).map(drop)
 }
 
 /// Sends SIGKILL to every process that this one may signal, but not to itself: as pid 1, to all in its namespace.
@@ -185,6 +191,16 @@ pub(crate) fn adopt_orphans() -> io::Result<()> {
 pub(crate) fn unshare(flags: UnshareFlags) -> io::Result<()> {
     // SAFETY: the descriptor table is not among the flags that any caller uses.
     Ok(unsafe { rustix::thread::unshare_unsafe(flags) }?)
+}
+
+/// Does `work` as another user and group where files are made, which needs the right to become anybody.
+pub(crate) fn making_files_as<T>(uid: u32, gid: u32, work: impl FnOnce() -> T) -> T {
+    // SAFETY: both take numbers, and tell the earlier ones.
+    let (user, group) = unsafe { (libc::setfsuid(uid), libc::setfsgid(gid)) };
+    let done = work();
+    // SAFETY: as above.
+    unsafe { (libc::setfsuid(user as u32), libc::setfsgid(group as u32)) };
+    done
 }
 
 /// Becomes another user and group, in all three forms, without further groups.

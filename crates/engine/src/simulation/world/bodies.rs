@@ -14,7 +14,7 @@ impl World {
 
     pub(super) fn turn(&mut self, number: u64, event: Event) {
         let Some(body) = self.environments.get_mut(&number) else { return };
-        let rules = std::mem::replace(&mut body.rules, Environment::new(Limits::default()));
+        let rules = std::mem::replace(&mut body.rules, Environment::new(Limits::default(), false));
         let (rules, actions) = rules.on(self.now, event);
         body.rules = rules;
         for action in actions {
@@ -52,7 +52,7 @@ impl World {
                 self.release(job);
             }
             Action::Offer => self.offer(number),
-            Action::Destroy => self.abandon(number),
+            Action::Abandon | Action::Destroy => self.abandon(number),
             _ => {}
         }
     }
