@@ -150,6 +150,17 @@ pub enum StartError {
     Closed,
 }
 
+impl StartError {
+    /// Whether another attempt in a moment may succeed: the machine is busy, or it was meant so.
+    pub const fn is_passing(&self) -> bool {
+        match self {
+            Self::Full { .. } | Self::Closed => true,
+            Self::NotBuilt(error) => matches!(error, BuildError::TimedOut | BuildError::Destroyed),
+            Self::NotTaken(_) => false,
+        }
+    }
+}
+
 impl From<BuildError> for StartError {
     fn from(error: BuildError) -> Self {
         match error {

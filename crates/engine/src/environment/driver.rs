@@ -40,10 +40,10 @@ const READING_AGE: Duration = Duration::from_millis(100);
 
 /// Runs one environment from its sandbox's building to its end.
 pub async fn run(kit: Arc<Kit>, newcomer: Newcomer) {
-    let Newcomer { membership, commands, place, version } = newcomer;
+    let Newcomer { membership, commands, place, version, made_for } = newcomer;
     let mut counted = Counted::building(kit.clock.now());
     let built = async {
-        let recipe = kit.recipes.recipe(&version).await?;
+        let recipe = kit.recipes.recipe(&version, made_for).await?;
         let order = recipe.order(membership.id(), kit.endpoint.is_some(), place);
         Ok((kit.starter.build(order).await?, recipe))
     };
@@ -80,7 +80,7 @@ async fn live(
         Ok(parts) => parts,
         Err(error) => return membership.fail(StartError::from(error).into()),
     };
-    let limits = Limits { timeout: version.configuration.timeout, ..Limits::default() };
+    let limits = Limits::of(version.configuration.timeout, recipe.log.made_for);
     let mut driver = Driver {
         clock: kit.clock,
         idle_expiry: kit.idle_expiry,
@@ -115,6 +115,8 @@ async fn live(
     }
     driver.output.finish().await;
     driver.output.flush().await;
+    let Driver { membership, commands, .. } = driver;
+    membership.give_back(commands);
 }
 
 struct Driver {
@@ -550,6 +552,7 @@ impl Driver {
         }
         let bytes = self.meter.max_memory();
         self.reading = Some((now, bytes));
+        self.membership.held(bytes);
         bytes
     }
 
@@ -567,6 +570,10 @@ impl Driver {
             }
             Next::Rest => {
                 self.expiry = Some(end.min(now + self.idle_expiry));
+                self.set_alarm();
+            }
+            Next::Stay => {
+                self.expiry = Some(end);
                 self.set_alarm();
             }
             Next::Close => self.turns.push_back(Event::Close),
