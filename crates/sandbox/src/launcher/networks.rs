@@ -63,10 +63,20 @@ impl Networks {
         self.egress.is_some()
     }
 
+    /// Fails when sandboxes would not get out although they shall.
+    pub(super) fn check(&self) -> Result<(), StepError> {
+        self.egress.as_ref().map_or(Ok(()), Egress::check)
+    }
+
+    /// One that is ready, for a sandbox that nobody waits for.
+    pub(super) fn spare(&mut self) -> Option<Network> {
+        self.ready.pop_front()
+    }
+
     /// One that is ready, or else a new one; more are kept ready after that.
     pub(super) fn take(&mut self, now: Timestamp) -> Result<Network, StepError> {
         self.taken = Some(now);
-        self.egress.as_ref().map_or(Ok(()), Egress::check)?;
+        self.check()?;
         if let Some(network) = self.ready.pop_front() {
             return Ok(network);
         }
@@ -76,9 +86,13 @@ impl Networks {
 
     /// Makes one in advance, if that is due.
     pub(super) fn refill(&mut self, now: Timestamp) {
-        if !self.wants_more(now) {
-            return;
+        if self.wants_more(now) {
+            self.add(now);
         }
+    }
+
+    /// Makes one in advance.
+    pub(super) fn add(&mut self, now: Timestamp) {
         match self.make() {
             Ok(network) => self.ready.push_back(network),
             Err(StepError { step, source }) => {

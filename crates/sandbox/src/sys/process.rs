@@ -236,11 +236,11 @@ pub(crate) fn hold_capabilities(keep: CapabilitySet) -> io::Result<()> {
     Ok(rustix::thread::set_capabilities(None, sets)?)
 }
 
-/// Runs on these processors alone, and so do the children that are made from now on.
-pub(crate) fn run_on(processors: &[usize]) -> io::Result<()> {
+/// Has a thread, or this one, run on these processors alone, and so do the children that it makes from now on.
+pub(crate) fn run_on(thread: Option<Pid>, processors: &[usize]) -> io::Result<()> {
     let mut set = CpuSet::new();
     processors.iter().for_each(|processor| set.set(*processor));
-    Ok(rustix::thread::sched_setaffinity(None, &set)?)
+    Ok(rustix::thread::sched_setaffinity(thread, &set)?)
 }
 
 /// Numbers of the processors that this process may run on.
