@@ -91,7 +91,7 @@ def test_an_extension_that_ends_in_an_init_fails_it(lam, logs, name, plan, kind)
     function(lam, name, plan={"one": plan})
     answer = invoke(lam, name, {})
     assert answer["payload"]["errorType"] == kind and answer["payload"]["errorMessage"].endswith("Error: exit status 3")
-    reports = lines(logs, name, "INIT_REPORT")
+    reports = until(lambda: len(found := lines(logs, name, "INIT_REPORT")) >= 2 and found)
     assert [f"\tPhase: {phase}\tStatus: error\tError Type: {kind}\n" in report for phase, report in zip(("init", "invoke"), reports)] == [True, True]
 
 
@@ -99,13 +99,13 @@ def test_files_that_cannot_run_are_launch_errors(lam, logs, name):
     function(lam, name, files={"plain": "no program"}, modes={"plain": 0o644})
     answer = invoke(lam, name, {})
     assert answer["payload"]["errorType"] == "Extension.LaunchError"
-    assert lines(logs, name, "EXTENSION")[0] == "EXTENSION\tName: plain\tState: LaunchError\tEvents: []\tError Type: PermissionDenied\n"
+    assert until(lambda: lines(logs, name, "EXTENSION"))[0] == "EXTENSION\tName: plain\tState: LaunchError\tEvents: []\tError Type: PermissionDenied\n"
 
 
 def test_eleven_extensions_are_too_many(lam, logs, name):
     function(lam, name, names=[f"e{number:02}" for number in range(11)])
     assert invoke(lam, name, {})["payload"]["errorType"] == "Extension.LaunchError"
-    assert "EXTENSION\tName: e10\tState: LaunchError\tEvents: []\tError Type: TooManyExtensions\n" in lines(logs, name, "EXTENSION")
+    until(lambda: "EXTENSION\tName: e10\tState: LaunchError\tEvents: []\tError Type: TooManyExtensions\n" in lines(logs, name, "EXTENSION"))
 
 
 def test_ten_extensions_are_none_too_many(lam, logs, name):
@@ -171,7 +171,7 @@ def test_an_internal_extension_and_refusals(lam, logs, name):
 def test_json_logs_tell_of_extensions(lam, logs, name):
     function(lam, name, LoggingConfig={"LogFormat": "JSON"})
     invoke(lam, name, {})
-    [line] = [json.loads(line) for line in messages(logs, name) if '"platform.extension"' in line]
+    [line] = until(lambda: [json.loads(line) for line in messages(logs, name) if '"platform.extension"' in line])
     assert line["record"] == {"name": "one", "state": "Ready", "events": ["INVOKE", "SHUTDOWN"]}
 
 

@@ -2,6 +2,8 @@
 //!
 //! Sources: recorded log streams; Lambda Developer Guide, "Telemetry API event schema reference".
 
+mod extensions;
+
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +16,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use self::extensions::JsonSpan;
 use crate::level::Format;
 
 /// One thing that the platform tells.
@@ -518,71 +521,6 @@ impl Report {
             status: self.ending.status(),
             error_type: self.ending.error_type(),
             spans: self.spans.iter().map(JsonSpan::of).collect(),
-        })
-    }
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct JsonSpan {
-    name: &'static str,
-    start: String,
-    duration_ms: f64,
-}
-
-impl JsonSpan {
-    fn of(span: &Span) -> Self {
-        Self { name: span.name, start: span.start.iso_millis(), duration_ms: three_decimals(span.duration) }
-    }
-}
-
-impl Subscription {
-    /// Source: recorded lines.
-    fn text(&self) -> String {
-        let api = if self.is_logs_api { "LOGS" } else { "TELEMETRY" };
-        format!("{api}\tName: {}\tState: {}\tTypes: [{}]\n", self.name, self.state, self.types.join(", "))
-    }
-
-    fn json(&self) -> Box<RawValue> {
-        let types: Vec<_> = self.types.iter().map(|name| name.to_lowercase()).collect();
-        #[derive(Serialize)]
-        struct Json<'a> {
-            name: &'a str,
-            state: &'a str,
-            types: &'a [String],
-        }
-        raw(&Json { name: &self.name, state: self.state, types: &types })
-    }
-}
-
-impl Extension {
-    /// Source: recorded lines of 2026, with a blank after each comma.
-    fn text(&self) -> String {
-        let error = self.error_type.as_ref().map(|kind| format!("\tError Type: {kind}"));
-        format!(
-            "EXTENSION\tName: {}\tState: {}\tEvents: [{}]{}\n",
-            self.name,
-            self.state,
-            self.events.join(", "),
-            error.unwrap_or_default()
-        )
-    }
-
-    fn json(&self) -> Box<RawValue> {
-        #[derive(Serialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Json<'a> {
-            name: &'a str,
-            state: &'a str,
-            events: &'a [&'static str],
-            #[serde(skip_serializing_if = "Option::is_none")]
-            error_type: Option<&'a str>,
-        }
-        raw(&Json {
-            name: &self.name,
-            state: &self.state,
-            events: &self.events,
-            error_type: self.error_type.as_deref(),
         })
     }
 }

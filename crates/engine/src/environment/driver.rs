@@ -4,6 +4,7 @@
 //! permit and lease. It ends only when the environment does.
 
 mod extensions;
+mod finish;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -12,7 +13,6 @@ use std::time::Duration;
 
 use base::clock::{Clock, Timestamp};
 use base::id::RequestId;
-use base::units::Mib;
 use catalogue::Version;
 use http::HeaderValue;
 use tokio::sync::{mpsc, oneshot};
@@ -21,9 +21,9 @@ use self::extensions::Extensions;
 use super::alarm::Alarm;
 use super::counted::Counted;
 use super::frost::Weather;
-use super::output::{Figures, Output, Produced};
+use super::output::{Output, Produced};
 use super::recipe::{Kit, Recipe};
-use super::rules::{Action, Environment, Event, InitPhase, Limits, Refusal, RuntimeState, Spent, Status};
+use super::rules::{Action, Environment, Event, InitPhase, Limits, Refusal, RuntimeState};
 use crate::flow::Sink;
 use crate::host::runtime::{Call, NextReply, Passage, Posted, RuntimeApi, Verdict, Work};
 use crate::host::telemetry::delivery::Dial;
@@ -538,43 +538,6 @@ impl Driver {
         if let Some(Asker::Post(asker)) = self.asker.take() {
             let _ = asker.send(verdict);
         }
-    }
-
-    async fn finish(&mut self, spent: Spent) {
-        let Some(Run { job, lease, .. }) = self.run.take() else { return };
-        let Spent { took, init, status, extensions } = &spent;
-        self.output.drain().await;
-        let used = self.max_memory(status);
-        self.output.end(job.invocation.id, &Figures { spent: &spent, used });
-        let tail = self.output.cut_tail();
-        self.output.flush().await;
-        self.counted.finished(&job.watch, &spent, used);
-        tracing::debug!(parent: &job.span, ?took, ?init, ?status, ?extensions, "ended");
-        job.finish(Ended { tail });
-        self.ended = Some(lease);
-    }
-
-    /// The process that filled its memory is gone before anybody can measure it.
-    fn max_memory(&mut self, status: &Status) -> Mib {
-        let memory = self.recipe.memory;
-        let full = Fault::Exit(Exit::OutOfMemory).error_type();
-        match status {
-            Status::Error(kind) if kind == full => memory,
-            _ => Mib::holding(self.reading()).min(memory),
-        }
-    }
-
-    fn reading(&mut self) -> u64 {
-        let now = self.clock.now();
-        if let Some((when, bytes)) = self.reading
-            && now.since(when) < READING_AGE
-        {
-            return bytes;
-        }
-        let bytes = self.meter.max_memory();
-        self.reading = Some((now, bytes));
-        self.membership.held(bytes);
-        bytes
     }
 
     /// One that has run for the last time is not offered: with its lease it goes, and who waits gets another.

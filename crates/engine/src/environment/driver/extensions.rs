@@ -10,7 +10,6 @@ use catalogue::Version;
 use serde::Serialize;
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
-use uuid::Uuid;
 
 use super::Driver;
 use crate::environment::recipe::reason;
