@@ -135,6 +135,37 @@ def test_an_init_that_fails_is_an_error_of_the_invocation(lam, server, name):
     settled(server, name, invocations=1, errors=1, cold_starts=1)
 
 
+def test_what_is_kept_ready_counts_apart_and_starts_cold_for_nobody(lam, server, name):
+    create(lam, name, WORK, Timeout=30)
+    lam.publish_version(FunctionName=name)
+    of_version = dict(FunctionName=name, Qualifier="1")
+    lam.put_provisioned_concurrency_config(**of_version, ProvisionedConcurrentExecutions=2)
+    until(lambda: lam.get_provisioned_concurrency_config(**of_version)["Status"] == "READY")
+
+    def kept(running):
+        figures = Figures(server)
+        found = [
+            figures.function(name, f"provisioned_{figure}")
+            for figure in ("concurrency", "concurrent_executions", "concurrency_utilization")
+        ]
+        return found == [2, running, running / 2]
+
+    until(lambda: kept(0))
+    settled(server, name)
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        first = pool.submit(invoke, lam, name, {"seconds": 3}, Qualifier="1")
+        until(lambda: kept(1))
+        rest = [pool.submit(invoke, lam, name, {"seconds": 3}, Qualifier="1") for _ in range(2)]
+        until(lambda: kept(2))
+        assert {run.result()["payload"] for run in [first, *rest]} == {"done"}
+    settled(
+        server, name, invocations=3, cold_starts=1, provisioned_concurrency_invocations=2,
+        provisioned_concurrency_spillover_invocations=1,
+    )
+    lam.delete_provisioned_concurrency_config(**of_version)
+    until(lambda: Figures(server).function(name, "provisioned_concurrency") is None)
+
+
 def test_throttles_are_no_invocations(lam, server, name):
     create(lam, name, WORK, Timeout=30)
     lam.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=1)

@@ -4,7 +4,7 @@ import pytest
 
 from botocore.exceptions import ClientError
 from recorded import ECHO, FUNCTIONS, invalid, not_found, user, value, violated
-from samovar import create, wait_active
+from samovar import create, until, wait_active
 from steps import GONE, ok, play
 from test_concurrency import reserve, throttled
 
@@ -175,8 +175,17 @@ WORDS = [
 ]
 
 
-def test_provisioned_concurrency_is_said_as_recorded(raw, published):
-    play(raw, WORDS, {"F": published})
+def test_provisioned_concurrency_is_said_as_recorded(raw, lam, published):
+    for row in WORDS:
+        play(raw, [row], {"F": published})
+        _, _, _, (status, _, _) = row
+        if status == 202:
+            until(lambda: all_ready(lam, published))
+
+
+def all_ready(lam, name):
+    configs = lam.list_provisioned_concurrency_configs(FunctionName=name)["ProvisionedConcurrencyConfigs"]
+    return all(config["Status"] == "READY" for config in configs)
 
 
 def test_weights_and_provisioned_concurrency_do_not_go_together(raw, lam, published):

@@ -146,9 +146,13 @@ pub enum InvokeError {
 }
 
 impl InvokeError {
-    /// Whether there was no place, so that AWS answers 429.
+    /// Whether there is no place for it now, which AWS answers with 429.
     pub const fn is_throttle(&self) -> bool {
-        matches!(self, Self::Throttled { .. } | Self::NoPlace { .. } | Self::Sandbox(StartError::Full { .. }))
+        match self {
+            Self::Throttled { .. } | Self::NoPlace { .. } | Self::NoMemory { .. } => true,
+            Self::Sandbox(start) => start.is_passing(),
+            _ => false,
+        }
     }
 }
 

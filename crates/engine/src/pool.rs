@@ -15,6 +15,7 @@ use record::report::InitializationType;
 use tokio::sync::mpsc;
 
 use self::pools::Pools;
+pub use self::rules::Footing;
 use self::rules::{Kind, Leaving, Offered, Patience, Roster, Standing, Submitted};
 use crate::admission::budget::{Place, Pledge};
 use crate::invoke::{InvokeError, Job};
@@ -50,6 +51,8 @@ pub enum Command {
 pub struct Assignment {
     /// What to run.
     pub job: Box<Job>,
+    /// How provisioned concurrency counts it.
+    pub footing: Footing,
     /// Where. Dropped before its run ended, it destroys the environment.
     pub lease: Lease,
 }
@@ -74,9 +77,9 @@ impl Lease {
 
     /// Moves the lease with its job into the environment's own task; gives the job back when there is none
     /// any more.
-    fn start(self, job: Box<Job>) -> Result<(), Box<Job>> {
+    fn start(self, job: Box<Job>, footing: Footing) -> Result<(), Box<Job>> {
         let commands = self.handle.clone();
-        let assignment = Assignment { job, lease: self };
+        let assignment = Assignment { job, footing, lease: self };
         commands.send(Command::Run(assignment)).map_err(|refused| match refused.0 {
             Command::Run(assignment) => assignment.job,
             Command::Close => unreachable!("a run was sent"),
@@ -176,14 +179,14 @@ impl Pool {
     fn submit(self: &Arc<Self>, mut job: Box<Job>, now: Timestamp) -> Result<Needed, Box<Job>> {
         loop {
             let submitted = self.lock().submit(job, now);
-            let (handle, taken) = match submitted {
-                Submitted::Run(_, handle, job) => (handle, job),
+            let (handle, taken, footing) = match submitted {
+                Submitted::Run(_, handle, job, footing) => (handle, job, footing),
                 Submitted::Wait => return Ok(Needed::Nothing),
                 Submitted::Start => return Ok(Needed::Start),
                 Submitted::Watch => return Ok(Needed::Watch),
                 Submitted::Forgotten(job) => return Err(job),
             };
-            match Lease::on(Arc::clone(self), handle).start(taken) {
+            match Lease::on(Arc::clone(self), handle).start(taken, footing) {
                 Ok(()) => return Ok(Needed::Nothing),
                 Err(returned) => job = returned,
             }
@@ -277,9 +280,9 @@ impl Membership {
             }
         }
         match offered {
-            Offered::Run(handle, job) => {
+            Offered::Run(handle, job, footing) => {
                 let lease = Lease::on(Arc::clone(&self.pool), handle);
-                Next::Run(Assignment { job, lease })
+                Next::Run(Assignment { job, footing, lease })
             }
             Offered::Rest => Next::Rest,
             Offered::Stay => Next::Stay,

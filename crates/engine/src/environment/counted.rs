@@ -5,10 +5,12 @@ use std::time::Duration;
 use base::clock::Timestamp;
 use base::units::Mib;
 use record::metrics::{ColdStart, Running};
+use record::report::InitializationType;
 
 use super::rules::{Spent, Status};
 use crate::flow::Sink;
 use crate::outcome::{Answer, Fault};
+use crate::pool::Footing;
 
 /// Follows one environment from the beginning of its building.
 #[derive(Debug)]
@@ -17,6 +19,8 @@ pub struct Counted {
     /// How long the phases took so far; the first invocation takes them.
     start: Option<ColdStart>,
     told: Told,
+    /// How provisioned concurrency counts the current invocation.
+    footing: Footing,
 }
 
 /// What the caller of the current invocation has been told.
@@ -32,9 +36,10 @@ enum Told {
 }
 
 impl Counted {
-    /// The building begins.
-    pub fn building(now: Timestamp) -> Self {
-        Self { building: now, start: Some(ColdStart::default()), told: Told::Nothing }
+    /// The building begins. Nobody waits for what is kept ready, so its start is no cold one.
+    pub fn building(now: Timestamp, made_for: InitializationType) -> Self {
+        let start = (made_for != InitializationType::ProvisionedConcurrency).then(ColdStart::default);
+        Self { building: now, start, told: Told::Nothing, footing: Footing::Ordinary }
     }
 
     /// The sandbox stands.
@@ -52,8 +57,9 @@ impl Counted {
     }
 
     /// An invocation came, after this time since it was admitted.
-    pub fn assigned(&mut self, waited: Duration) {
+    pub fn assigned(&mut self, waited: Duration, footing: Footing) {
         self.told = Told::Nothing;
+        self.footing = footing;
         if let Some(start) = &mut self.start {
             // Who came when the environment was under way waited for less than all of it.
             start.queue = waited.saturating_sub(start.sandbox + start.init);
@@ -79,6 +85,11 @@ impl Counted {
     pub fn finished(&mut self, watch: &Running, spent: &Spent, used: Mib) {
         if self.told == Told::Broken {
             return watch.failed();
+        }
+        match self.footing {
+            Footing::Provisioned => watch.provisioned(),
+            Footing::Spilled => watch.spilled(),
+            Footing::Ordinary => {}
         }
         let Spent { took, status, extensions, .. } = spent;
         watch.invoked(*took, self.told != Told::Result || *status != Status::Success, used);

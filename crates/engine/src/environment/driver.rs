@@ -42,7 +42,7 @@ const READING_AGE: Duration = Duration::from_millis(100);
 /// Runs one environment from its sandbox's building to its end.
 pub async fn run(kit: Arc<Kit>, newcomer: Newcomer) {
     let Newcomer { membership, commands, place, version, made_for } = newcomer;
-    let mut counted = Counted::building(kit.clock.now());
+    let mut counted = Counted::building(kit.clock.now(), made_for);
     let built = async {
         let recipe = kit.recipes.recipe(&version, made_for).await?;
         let order = recipe.order(membership.id(), kit.endpoint.is_some(), place);
@@ -241,12 +241,12 @@ impl Driver {
     }
 
     fn assigned(&mut self, assignment: Assignment) -> Event {
-        let Assignment { job, lease } = assignment;
+        let Assignment { job, footing, lease } = assignment;
         self.expiry = None;
         self.set_alarm();
         job.span.record("environment", tracing::field::display(self.membership.id()));
         let id = job.invocation.id;
-        self.counted.assigned(self.clock.now().since(job.watch.began()));
+        self.counted.assigned(self.clock.now().since(job.watch.began()), footing);
         self.run = Some(Run { job, lease, produced: Produced::default() });
         Event::Called(id)
     }

@@ -14,7 +14,7 @@ use base::id::EnvironmentId;
 use base::limits::{LEASE_PATIENCE, PLACE_PATIENCE};
 
 use self::kept::Kept;
-pub use self::kept::{Standing, Tended, WarmFailure, Wish};
+pub use self::kept::{Footing, Standing, Tended, WarmFailure, Wish};
 
 /// What an environment is there for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +70,7 @@ struct Member<M> {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Submitted<M, J> {
     /// It runs there.
-    Run(EnvironmentId, M, J),
+    Run(EnvironmentId, M, J, Footing),
     /// It waits, and what it waits for is under way.
     Wait,
     /// It waits, and a new environment is to be started and entered.
@@ -85,7 +85,7 @@ pub enum Submitted<M, J> {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Offered<M, J> {
     /// Run this.
-    Run(M, J),
+    Run(M, J, Footing),
     /// Wait, at most for the idle expiry.
     Rest,
     /// Wait for as long as it lives.
@@ -162,12 +162,10 @@ impl<M: Clone, J> Roster<M, J> {
             return Submitted::Forgotten(job);
         }
         if let Some(Idle { id, handle, .. }) = self.ready.pop_back() {
-            self.kept.count(Kind::Provisioned);
-            return Submitted::Run(id, handle, job);
+            return Submitted::Run(id, handle, job, self.kept.count(Kind::Provisioned));
         }
         if let Some(Idle { id, handle, .. }) = self.idle.pop_back() {
-            self.kept.count(Kind::OnDemand);
-            return Submitted::Run(id, handle, job);
+            return Submitted::Run(id, handle, job, self.kept.count(Kind::OnDemand));
         }
         self.waiting.push_back((job, now));
         self.demand()
@@ -238,8 +236,7 @@ impl<M: Clone, J> Roster<M, J> {
             }
         }
         if let Some((job, _)) = self.waiting.pop_front() {
-            self.kept.count(kind);
-            return Offered::Run(handle, job);
+            return Offered::Run(handle, job, self.kept.count(kind));
         }
         let surplus = kind == Kind::Provisioned && (self.kept.live > self.kept.wish.count || closing);
         if self.retired || surplus || (kind == Kind::OnDemand && pressed) {

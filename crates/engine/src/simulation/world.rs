@@ -232,7 +232,7 @@ impl World {
     fn submit(&mut self, key: Key, job: u64) {
         let now = self.now;
         match self.pools.entry(key.clone()).or_default().submit(job, now) {
-            Submitted::Run(_, body, job) => self.send(body, job),
+            Submitted::Run(_, body, job, _) => self.send(body, job),
             Submitted::Wait => {}
             Submitted::Start => self.start(&key, Kind::OnDemand),
             Submitted::Watch => self.at(now + LEASE_PATIENCE, Happening::Impatient(key)),

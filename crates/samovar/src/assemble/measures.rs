@@ -1,9 +1,10 @@
 //! What is measured, as one page: functions and accounts, environments, and the server's own processes.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::sync::Arc;
 
-use base::arn::{FunctionName, Scope};
+use base::arn::{FunctionArn, FunctionName, Scope};
 use base::clock::{Clock, Timestamp};
 use catalogue::{Catalogue, FunctionKey};
 use doors::Measures;
@@ -44,6 +45,7 @@ impl Measured {
         let mut page = Page::default();
         text::write(&mut page, &self.metrics);
         self.environments(&mut page);
+        self.provisioned(&mut page);
         self.accounts(&mut page);
         gauge(
             &mut page,
@@ -85,6 +87,42 @@ impl Measured {
         gauge(page, "samovar_environments_limit", help, &[], census.places);
         let help = "Versions that have environments, or requests that wait for one.";
         gauge(page, "samovar_pools", help, &[], census.pools);
+    }
+
+    /// Versions are summed up; functions without provisioned concurrency are left out. What an account may run at once
+    /// bounds how many have some.
+    fn provisioned(&self, page: &mut Page) {
+        let mut functions: BTreeMap<(Scope, FunctionName), (usize, usize)> = BTreeMap::new();
+        for one in self.engine.provisioned() {
+            let FunctionArn { scope, name, .. } = one.version;
+            let (wanted, running) = functions.entry((scope, name)).or_default();
+            *wanted += one.standing.wanted;
+            *running += one.standing.in_use;
+        }
+        let mut family = |name: &str, help: &str, value: &dyn Fn(usize, usize) -> Option<f64>| {
+            page.family(name, Kind::Gauge, help);
+            for ((scope, function), (wanted, running)) in &functions {
+                let [account, region] = scope_labels(scope);
+                if let Some(value) = value(*wanted, *running) {
+                    page.sample(name, &[account, region, ("function", function.as_str())], value);
+                }
+            }
+        };
+        family(
+            "samovar_function_provisioned_concurrency",
+            "Environments that are to be kept ready.",
+            &|wanted, _| Some(wanted as f64),
+        );
+        family(
+            "samovar_function_provisioned_concurrent_executions",
+            "Requests that run on provisioned environments.",
+            &|_, running| Some(running as f64),
+        );
+        family(
+            "samovar_function_provisioned_concurrency_utilization",
+            "What of the provisioned concurrency is used, from 0 to 1.",
+            &|wanted, running| (wanted > 0).then(|| running as f64 / wanted as f64),
+        );
     }
 
     fn accounts(&self, page: &mut Page) {

@@ -10,6 +10,7 @@ use crate::invoke::InvokeError;
 use crate::testing::{House, Plan, scope, script, version};
 
 const MILLI: Duration = Duration::from_millis(1);
+const ON_DEMAND: InitializationType = InitializationType::OnDemand;
 
 /// What a caller is told, and how the invocation ends.
 struct Run {
@@ -53,8 +54,8 @@ async fn what_the_caller_was_told_and_how_it_ended_tell_what_counts() {
     ] {
         let metrics = Metrics::new(clock);
         let watch = metrics.watch(&scope(), &"f".parse().expect("a name")).begin(clock);
-        let mut counted = Counted::building(clock.now());
-        counted.assigned(Duration::ZERO);
+        let mut counted = Counted::building(clock.now(), ON_DEMAND);
+        counted.assigned(Duration::ZERO, Footing::Ordinary);
         if let Some(answer) = &run.told {
             counted.replied(answer);
         }
@@ -68,12 +69,12 @@ async fn only_the_first_invocation_is_a_cold_start_and_queues_for_what_was_not_b
     let clock = Clock::starting_at(Timestamp::from_millis(1_700_000_000_000));
     let metrics = Metrics::new(clock);
     let watch = || metrics.watch(&scope(), &"f".parse().expect("a name")).begin(clock);
-    let mut counted = Counted::building(clock.now());
+    let mut counted = Counted::building(clock.now(), ON_DEMAND);
     clock.sleep(20 * MILLI).await;
     counted.built(clock.now());
     counted.initialised(100 * MILLI);
     for waited in [150 * MILLI, 500 * MILLI] {
-        counted.assigned(waited);
+        counted.assigned(waited, Footing::Ordinary);
         counted.replied(&response().expect("one"));
         counted.finished(&watch(), &spent(7 * MILLI, Status::Success, Some(2 * MILLI)), Mib(1));
     }
@@ -86,17 +87,68 @@ async fn only_the_first_invocation_is_a_cold_start_and_queues_for_what_was_not_b
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_kept_ready_starts_cold_for_nobody_and_counts_what_runs_there() {
+    let clock = Clock::starting_at(Timestamp::from_millis(1_700_000_000_000));
+    let metrics = Metrics::new(clock);
+    for (made_for, footing) in [
+        (InitializationType::ProvisionedConcurrency, Footing::Provisioned),
+        (InitializationType::ProvisionedConcurrency, Footing::Provisioned),
+        (ON_DEMAND, Footing::Spilled),
+        (ON_DEMAND, Footing::Ordinary),
+    ] {
+        let watch = metrics.watch(&scope(), &"f".parse().expect("a name")).begin(clock);
+        let mut counted = Counted::building(clock.now(), made_for);
+        counted.assigned(Duration::ZERO, footing);
+        counted.replied(&response().expect("one"));
+        counted.finished(&watch, &spent(MILLI, Status::Success, None), Mib(1));
+    }
+    let series = &metrics.functions()[0].series;
+    assert_eq!(shown(series), [4, 0, 0, 2]);
+    let [there, spilled] =
+        [Count::ProvisionedConcurrencyInvocations, Count::ProvisionedConcurrencySpilloverInvocations]
+            .map(|count| series.count(count));
+    assert_eq!((there, spilled), (2, 1));
+}
+
+#[test]
+fn what_finds_no_place_is_throttled_and_what_cannot_be_built_failed() {
+    use crate::starter::StartError;
+    use sandbox::BuildError;
+    let throttles = [
+        InvokeError::NoPlace { budget: 1 },
+        InvokeError::NoMemory { needed: 1 },
+        StartError::Full { limit: 1 }.into(),
+        StartError::Closed.into(),
+        StartError::NotBuilt(BuildError::TimedOut).into(),
+        StartError::NotBuilt(BuildError::Destroyed).into(),
+    ];
+    for error in throttles {
+        assert!(error.is_throttle(), "{error}");
+    }
+    let failures = [
+        InvokeError::ShuttingDown,
+        InvokeError::Code("gone".into()),
+        StartError::NotTaken("out of clay".into()).into(),
+        StartError::NotBuilt(BuildError::Refused("x".into())).into(),
+        StartError::NotBuilt(BuildError::Gone).into(),
+    ];
+    for error in failures {
+        assert!(!error.is_throttle(), "{error}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stream_that_the_runtime_says_failed_is_an_error() {
     let clock = Clock::starting_at(Timestamp::from_millis(1_700_000_000_000));
     let metrics = Metrics::new(clock);
     for fails in [false, true] {
         let watch = metrics.watch(&scope(), &"f".parse().expect("a name")).begin(clock);
-        let mut counted = Counted::building(clock.now());
+        let mut counted = Counted::building(clock.now(), ON_DEMAND);
         let (mut sink, _flow) = crate::flow::flow(HeaderValue::from_static("text/tea"));
         if fails {
             sink.fail();
         }
-        counted.assigned(Duration::ZERO);
+        counted.assigned(Duration::ZERO, Footing::Ordinary);
         counted.flowed(Some(&sink));
         counted.finished(&watch, &spent(MILLI, Status::Success, None), Mib(1));
     }

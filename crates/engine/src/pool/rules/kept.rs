@@ -49,6 +49,17 @@ pub struct Standing {
     pub spilled: u64,
 }
 
+/// How provisioned concurrency counts a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Footing {
+    /// It runs on what was kept ready.
+    Provisioned,
+    /// It runs on demand, because nothing that is kept ready was free.
+    Spilled,
+    /// It runs on demand, and nothing is kept ready.
+    Ordinary,
+}
+
 /// What is to be done for provisioned concurrency.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Tended<M> {
@@ -91,11 +102,17 @@ impl Default for Kept {
 
 impl Kept {
     /// Counts a job by where it runs.
-    pub(super) const fn count(&mut self, kind: Kind) {
+    pub(super) const fn count(&mut self, kind: Kind) -> Footing {
         match kind {
-            Kind::Provisioned => self.served += 1,
-            Kind::OnDemand if self.wish.count > 0 => self.spilled += 1,
-            Kind::OnDemand => {}
+            Kind::Provisioned => {
+                self.served += 1;
+                Footing::Provisioned
+            }
+            Kind::OnDemand if self.wish.count > 0 => {
+                self.spilled += 1;
+                Footing::Spilled
+            }
+            Kind::OnDemand => Footing::Ordinary,
         }
     }
 

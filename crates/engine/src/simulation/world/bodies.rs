@@ -74,7 +74,7 @@ impl World {
         }
         let kind = body.kind;
         match roster.offer(body.id, now, pressed) {
-            Offered::Run(_, job) => self.call(number, job),
+            Offered::Run(_, job, _) => self.call(number, job),
             Offered::Rest => {
                 body.resting += 1;
                 let resting = body.resting;

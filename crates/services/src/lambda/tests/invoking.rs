@@ -203,10 +203,18 @@ async fn what_keeps_the_engine_from_running_is_told_in_aws_codes() {
         (
             InvokeError::Sandbox(StartError::Full { limit: 3 }),
             "429\ncontent-type: application/json\nx-amzn-errortype: TooManyRequestsException\n{\"Reason\":\
-             \"ConcurrentInvocationLimitExceeded\",\"Type\":\"User\",\"message\":\"Rate Exceeded.\"}",
+             \"ConcurrentInvocationLimitExceeded\",\"Type\":\"User\",\"message\":\"Rate Exceeded. This machine is \
+             full: this machine's budget of 3 sandboxes is used up; raise the limit on open files or run less at \
+             once.\"}",
         ),
         (
             InvokeError::Sandbox(StartError::Closed),
+            "429\ncontent-type: application/json\nx-amzn-errortype: TooManyRequestsException\n{\"Reason\":\
+             \"ConcurrentInvocationLimitExceeded\",\"Type\":\"User\",\"message\":\"Rate Exceeded. This machine is \
+             full: the sandbox was closed while it started.\"}",
+        ),
+        (
+            InvokeError::Sandbox(StartError::NotTaken("out of clay".into())),
             "500\ncontent-type: application/json\nx-amzn-errortype: ServiceException\n{\"Type\":\"User\",\"Message\":\
              \"An internal error occurred; the server's log says more.\"}",
         ),
