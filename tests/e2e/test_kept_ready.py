@@ -8,7 +8,8 @@ import signal
 import pytest
 
 from botocore.exceptions import ClientError
-from samovar import PYTHON, create, invoke, messages, until, wait_active
+from samovar import create, invoke, messages, until, wait_active
+from test_metrics import Figures
 
 KIND = """import os, time
 STARTED = time.time()
@@ -146,6 +147,7 @@ def test_a_machine_without_memory_closes_what_idles_and_then_refuses(fresh):
     assert error["ResponseMetadata"]["HTTPStatusCode"] == 429
     assert error["Reason"] == "ConcurrentInvocationLimitExceeded"
     assert "This machine is full" in error["Error"]["Message"]
+    assert Figures(server).counts("f")["throttles"] == 1
 
 
 def test_aws_rates_hold_where_they_are_asked_for(fresh):

@@ -151,7 +151,6 @@ def test_what_is_kept_ready_counts_apart_and_starts_cold_for_nobody(lam, server,
         return found == [2, running, running / 2]
 
     until(lambda: kept(0))
-    settled(server, name)
     with concurrent.futures.ThreadPoolExecutor(3) as pool:
         first = pool.submit(invoke, lam, name, {"seconds": 3}, Qualifier="1")
         until(lambda: kept(1))
