@@ -56,6 +56,20 @@ pub const ENVIRONMENT_BYTES: usize = 4096;
 /// Source: Lambda Developer Guide, "Lambda execution environment lifecycle".
 pub const INIT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Least and most time that the init of a version with SnapStart may take; between them it is the function's timeout.
+///
+/// Source: Lambda Developer Guide, "Lambda SnapStart runtime hooks".
+pub const SNAPSHOT_INIT_TIMEOUT: (Duration, Duration) = (Duration::from_secs(130), Duration::from_secs(900));
+
+/// Time in which a restored runtime must have run its hooks and asked for work.
+///
+/// Source: Lambda Developer Guide, "Lambda SnapStart runtime hooks".
+pub const RESTORE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Time for which an environment that is initialised and never ran waits for its first call. Ours: its next use is as
+/// likely as that of the version, and it saves a whole init.
+pub const STANDBY_EXPIRY: Duration = Duration::from_secs(60 * 60);
+
 /// Bytes of log that `LogType: Tail` returns. Source: Lambda API reference, Invoke.
 pub const LOG_TAIL_BYTES: usize = 4096;
 

@@ -4,5 +4,6 @@ pub mod alarm;
 pub mod driver;
 pub mod output;
 pub mod recipe;
+mod restore;
 pub mod rules;
 pub mod variables;

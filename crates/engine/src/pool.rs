@@ -9,10 +9,12 @@ use base::arn::FunctionArn;
 use base::clock::Timestamp;
 use base::id::EnvironmentId;
 use base::limits::LEASE_PATIENCE;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use self::pools::Pools;
 use crate::admission::budget::Place;
+use crate::environment::rules::restore::RestoreError;
+use crate::initialize::InitError;
 use crate::invoke::{InvokeError, Job};
 use crate::starter::StartError;
 
@@ -129,11 +131,16 @@ struct State {
     ending: usize,
     /// Whether somebody will look at the queue again after [`LEASE_PATIENCE`].
     watched: bool,
+    /// Those that are made though nobody waits for them, until they are offered.
+    preparing: HashMap<EnvironmentId, Herald>,
     /// Set when the generation was replaced: nothing idles here any more.
     retired: bool,
     /// Set when the pool was forgotten: jobs must look for another.
     forgotten: bool,
 }
+
+/// Tells who asked for an environment that nobody waits for what became of its init.
+type Herald = oneshot::Sender<Result<(), InitError>>;
 
 /// One environment's membership in its pool, held by its task. It ends when dropped.
 #[derive(Debug)]
@@ -207,23 +214,49 @@ impl Pool {
     }
 
     /// Enters an environment that [`Pool::submit`] asked for.
-    fn enter(self: &Arc<Self>, id: EnvironmentId) -> (Membership, mpsc::UnboundedReceiver<Command>) {
+    fn enter(
+        self: &Arc<Self>,
+        id: EnvironmentId,
+        herald: Option<Herald>,
+    ) -> (Membership, mpsc::UnboundedReceiver<Command>) {
         let (commands, receiver) = mpsc::unbounded_channel();
-        self.lock().members.insert(id, Member { id, commands });
+        let mut state = self.lock();
+        state.members.insert(id, Member { id, commands });
+        if let Some(herald) = herald {
+            state.preparing.insert(id, herald);
+        }
+        drop(state);
         let pool = Arc::clone(self);
         (Membership { pool, id, offered: false, failure: None }, receiver)
     }
 
-    /// Lets nothing idle any more and closes what does. What runs ends as if nothing had happened.
+    /// Lets nothing idle any more and closes what does, and what would. What runs ends as if nothing had happened.
     fn retire(&self) {
-        let idle = {
+        let closed = {
             let mut state = self.lock();
             state.retired = true;
-            std::mem::take(&mut state.idle)
+            let alone = state.waiting.is_empty();
+            let preparing = state.preparing.keys().filter(|_| alone);
+            let preparing: Vec<Member> =
+                preparing.filter_map(|id| state.members.get(id)).cloned().collect();
+            std::mem::take(&mut state.idle).into_iter().map(|(member, _)| member).chain(preparing)
         };
-        for (member, _) in idle {
+        for member in closed {
             let _ = member.commands.send(Command::Close);
         }
+    }
+
+    /// Makes room for an environment that nobody waits for.
+    fn prepare(&self) {
+        self.lock().starting += 1;
+    }
+
+    /// Whether one should be made for calls to come: none is free or about to be. Makes room for it.
+    fn stands_empty(&self) -> bool {
+        let mut state = self.lock();
+        let empty = state.idle.is_empty() && state.starting == 0 && !state.retired;
+        state.starting += usize::from(empty);
+        empty
     }
 
     /// Closes everything at once; jobs under way are lost.
@@ -254,6 +287,7 @@ impl Pool {
         let (refused, empty) = {
             let mut state = self.lock();
             state.members.remove(&id);
+            state.preparing.remove(&id);
             state.idle.retain(|(member, _)| member.id != id);
             state.starting -= usize::from(!offered);
             // Each waiting job has a starting environment of its own; now the youngest has none and is told.
@@ -320,6 +354,10 @@ impl Membership {
             lease.ended = true;
         }
         state.starting -= usize::from(!std::mem::replace(&mut self.offered, true));
+        if let Some(herald) = state.preparing.remove(&self.id) {
+            // Who asked may be gone.
+            let _ = herald.send(Ok(()));
+        }
         let Some(member) = state.members.get(&self.id).cloned() else { return Next::Close };
         if let Some((job, _)) = state.waiting.pop_front() {
             let lease = Lease::on(Arc::clone(&self.pool), member);
@@ -340,9 +378,32 @@ impl Membership {
         state.idle.len() < before
     }
 
-    /// Ends the membership of an environment that could not be started, and tells the job that waits for it.
+    /// Ends the membership of an environment that could not be started, and tells who waits for it.
     pub fn fail(mut self, error: InvokeError) {
+        self.tell(Err(InitError::Hindered(error.clone())));
         self.failure = Some(error);
+    }
+
+    /// Notes that the environment will end because its init failed: who waits for it will be told.
+    pub fn init_failed(&mut self, error: InitError) {
+        self.tell(Err(error));
+        self.failure = Some(RestoreError::Failed.into());
+    }
+
+    /// Has an environment made for the next call, if none is free or about to be.
+    pub fn replace(&self, version: &Arc<catalogue::Version>) {
+        if let Some(pools) = self.pool.pools.upgrade()
+            && self.pool.stands_empty()
+        {
+            pools.stand_by(&self.pool, Arc::clone(version));
+        }
+    }
+
+    fn tell(&self, news: Result<(), InitError>) {
+        let herald = self.pool.lock().preparing.remove(&self.id);
+        if let Some(herald) = herald {
+            let _ = herald.send(news);
+        }
     }
 }
 

@@ -19,7 +19,9 @@ use base::units::{Concurrency, Mib};
 use bytes::Bytes;
 use catalogue::{CodeRef, Configuration, State, Version};
 use record::Logs;
+use record::logs::EventQuery;
 use record::level::{Format, Level, SystemLevel};
+use record::report::InitializationType;
 use store::memory::MemoryStore;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
@@ -30,7 +32,7 @@ use crate::Engine;
 use crate::admission::Admission;
 use crate::admission::budget::{Budget, Place};
 use crate::environment::output::LogPlan;
-use crate::environment::recipe::{Kit, Recipe, Recipes};
+use crate::environment::recipe::{Kit, Recipe, Recipes, SnapStart};
 use crate::flow::Flow;
 use crate::host::dns::NameServer;
 use crate::invoke::{Invocation, InvokeError, Reply};
@@ -60,6 +62,14 @@ pub fn version(name: &str, generation: u64) -> Arc<Version> {
         last_modified: Timestamp::from_millis(0),
         generation,
     })
+}
+
+/// A published version of the function `name` that is restored for its calls.
+pub fn snap_starting(name: &str, generation: u64) -> Arc<Version> {
+    let mut version = Arc::unwrap_or_clone(version(name, generation));
+    version.qualifier = Qualifier::Version(7);
+    Arc::make_mut(&mut version.configuration).snap_start = catalogue::SnapStart::PublishedVersions;
+    Arc::new(version)
 }
 
 /// One invocation.
@@ -165,6 +175,16 @@ impl Runtime {
     pub async fn end(&mut self, trailers: &str) -> String {
         self.send(&format!("0\r\n{trailers}\r\n")).await;
         self.hear().await.0
+    }
+
+    /// Is initialised, and waits to be restored.
+    pub async fn restore(&mut self) {
+        self.call("GET", "restore/next", "").await;
+    }
+
+    /// Reports that it could not be restored.
+    pub async fn restore_error(&mut self) {
+        self.call("POST", "restore/error", "{}").await;
     }
 
     /// Reports that it cannot initialise.
@@ -368,6 +388,10 @@ impl Recipes for FakeRecipes {
             log: LogPlan {
                 writer: self.logs.writer(&version.arn.scope, &logging.group, &stream),
                 stream: stream.as_str().into(),
+                initialization: match version.snap_starts() {
+                    true => InitializationType::SnapStart,
+                    false => InitializationType::OnDemand,
+                },
                 format: Format::Text,
                 application: Level::Trace,
                 system: SystemLevel::Debug,
@@ -377,6 +401,14 @@ impl Recipes for FakeRecipes {
                 runtime: Some(("fake:1.v1".into(), "arn:fake".into())),
                 notice: None,
             },
+            snap_start: version.snap_starts().then(|| {
+                let stream = format!("restored-{}", self.dice.hex::<4>());
+                SnapStart {
+                    writer: self.logs.writer(&version.arn.scope, &logging.group, &stream),
+                    stream: stream.into(),
+                    authorization: "sesame".into(),
+                }
+            }),
         })
     }
 }
@@ -391,6 +423,7 @@ pub struct House {
     pub standing: Arc<AtomicUsize>,
     /// Whether the next sandbox cannot be built.
     pub broken: Arc<AtomicBool>,
+    logs: Logs,
     ids: Mutex<u128>,
 }
 
@@ -429,7 +462,7 @@ impl House {
         let broken = Arc::clone(&starter.broken);
         let kit = Kit {
             starter,
-            recipes: Arc::new(FakeRecipes { logs, dice: dice.clone() }),
+            recipes: Arc::new(FakeRecipes { logs: logs.clone(), dice: dice.clone() }),
             connections: crate::host::runtime::further_connections(),
             endpoint: None,
             names: NameServer::new(Dice::seeded(53)),
@@ -438,7 +471,7 @@ impl House {
         };
         let engine =
             Engine::of(kit, Admission::new(Concurrency(plan.account)), Budget::new(plan.budget), dice);
-        Self { engine, built, standing, broken, ids: Mutex::new(0) }
+        Self { engine, built, standing, broken, logs, ids: Mutex::new(0) }
     }
 
     /// Invokes a version.
@@ -465,6 +498,17 @@ impl House {
         let answer = format!("{failed}{}", String::from_utf8_lossy(&reply.payload));
         let ended = reply.end.await.expect("it ends");
         (answer, String::from_utf8_lossy(&ended.tail).replace('\t', " "))
+    }
+
+    /// What a group holds, each line after its stream's name.
+    pub async fn log(&self, group: &str) -> String {
+        let query = EventQuery { limit: 1000, ..EventQuery::default() };
+        let events = self.logs.filter_events(&scope(), group, &query).await.expect("a group").events;
+        let line = |event: record::logs::FoundEvent| {
+            let message = String::from_utf8_lossy(&event.message).replace('\t', " ");
+            format!("{}: {}\n", event.stream, message.trim_end())
+        };
+        events.into_iter().map(line).collect()
     }
 
     /// How many sandboxes were built and how many stand.

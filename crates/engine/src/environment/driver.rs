@@ -11,11 +11,14 @@ use std::time::Duration;
 use base::clock::{Clock, Timestamp};
 use base::id::RequestId;
 use base::units::Mib;
+use base::limits::STANDBY_EXPIRY;
 use catalogue::Version;
 use http::HeaderValue;
+use record::report::Restored;
 use tokio::sync::{mpsc, oneshot};
 
 use super::alarm::Alarm;
+use super::restore::{Restore, credentials};
 use super::output::{Figures, Output};
 use super::recipe::{Kit, Recipe};
 use super::rules::{Action, Environment, Event, Limits, Refusal, RuntimeState, Status};
@@ -70,7 +73,11 @@ async fn live(
         Ok(parts) => parts,
         Err(error) => return membership.fail(StartError::from(error).into()),
     };
-    let limits = Limits { timeout: version.configuration.timeout, ..Limits::default() };
+    let limits = Limits::of(&version.configuration, recipe.snap_start.is_some());
+    let api = match &recipe.snap_start {
+        Some(snap_start) => api.restoring(credentials(&recipe.keys, snap_start, kit.clock)),
+        None => api,
+    };
     let mut driver = Driver {
         clock: kit.clock,
         idle_expiry: kit.idle_expiry,
@@ -92,6 +99,7 @@ async fn live(
         asker: None,
         sink: None,
         parked: None,
+        restore: Restore::of(version),
         turns: VecDeque::from([Event::Built]),
     };
     while !driver.rules.is_closed() {
@@ -102,49 +110,52 @@ async fn live(
     driver.output.flush().await;
 }
 
-struct Driver {
-    clock: Clock,
+pub(super) struct Driver {
+    pub(super) clock: Clock,
     idle_expiry: Duration,
-    rules: Environment,
-    membership: Membership,
+    pub(super) rules: Environment,
+    pub(super) membership: Membership,
     commands: mpsc::UnboundedReceiver<Command>,
     control: Box<dyn Control>,
     meter: Box<dyn Meter>,
     api: RuntimeApi,
-    output: Output,
+    pub(super) output: Output,
     alarm: Alarm,
     /// The moment that the rules asked for.
     deadline: Option<Timestamp>,
     /// The moment at which idling ends, while the environment is in the pool's idle list.
     expiry: Option<Timestamp>,
-    recipe: Recipe,
+    pub(super) recipe: Recipe,
     /// Which of the recipe's commands is being started.
     candidate: usize,
     /// When a report last read the meter, and what it said in bytes.
     reading: Option<(Timestamp, u64)>,
-    run: Option<Run>,
+    pub(super) run: Option<Run>,
     /// The lease of a run that ended, until the environment is offered again.
     ended: Option<Lease>,
     /// The call of the runtime that is being decided on.
-    asker: Option<Asker>,
+    pub(super) asker: Option<Asker>,
     /// What took the response that has just ended. The caller learns of the end when it is dropped.
     sink: Option<Sink>,
     /// The runtime's `/next`, while there is no work.
     parked: Option<oneshot::Sender<NextReply>>,
+    /// What a restored environment has besides.
+    pub(super) restore: Restore,
     /// Events that actions raised.
-    turns: VecDeque<Event>,
+    pub(super) turns: VecDeque<Event>,
 }
 
 /// What runs now.
-struct Run {
-    job: Box<Job>,
+pub(super) struct Run {
+    pub(super) job: Box<Job>,
     lease: Lease,
     /// Size of the runtime's answer.
     produced: Option<u64>,
 }
 
-enum Asker {
+pub(super) enum Asker {
     Next(oneshot::Sender<NextReply>),
+    Restore(oneshot::Sender<Verdict>),
     Stream(Option<HeaderValue>, oneshot::Sender<Passage>),
     Post(oneshot::Sender<Verdict>),
 }
@@ -198,6 +209,10 @@ impl Driver {
                 self.asker = Some(Asker::Next(asker));
                 Some(Event::Next)
             }
+            Happened::Call(Call::RestoreNext(asker)) => {
+                self.asker = Some(Asker::Restore(asker));
+                Some(Event::RestoreNext)
+            }
             Happened::Call(Call::Stream(id, content_type, asker)) => self.streams(id, content_type, asker),
             Happened::Call(Call::Post(posted, asker)) => {
                 self.asker = Some(Asker::Post(asker));
@@ -248,6 +263,7 @@ impl Driver {
                 None
             }
             Posted::InitError(answer) => Some(Event::InitFailed(answer)),
+            Posted::RestoreError(answer) => Some(Event::RestoreFailed(answer)),
         }
     }
 
@@ -260,6 +276,7 @@ impl Driver {
             Told::OutOfMemory => Some(Event::Exited(Exit::OutOfMemory)),
             Told::ResetDone => {
                 self.parked = None;
+                self.restore.forget();
                 self.api.forget().await;
                 self.output.finish().await;
                 Some(Event::ResetDone)
@@ -315,9 +332,18 @@ impl Driver {
             Action::InitStart(phase) => self.output.init_start(phase),
             Action::InitReport(phase, took, status) => {
                 self.output.init_report(phase, took, &status);
+                self.note_init(&status);
                 // Seen once here, an environment that crashes before its first report has a figure.
                 self.meter.max_memory();
             }
+            Action::ParkRestore => self.park_restore(),
+            Action::Restore => self.restore(),
+            Action::RestoreStart => self.restore_start().await,
+            Action::RestoreReport { took, billed, status } => {
+                self.output.restore_report(Restored { duration: took, own: billed }, &status);
+            }
+            Action::RefuseCall(error) => self.refuse_call(error),
+            Action::Withdraw => self.withdraw(),
             Action::StartLine => {
                 if let Some(run) = &self.run {
                     self.output.start(&run.job.invocation);
@@ -356,8 +382,7 @@ impl Driver {
         let event = if self.deadline.take_if(|moment| *moment <= now).is_some() {
             Some(Event::TimeUp)
         } else if self.expiry.take_if(|moment| *moment <= now).is_some() {
-            // One that was given a job meanwhile finds it among its commands.
-            self.membership.withdraw().then_some(Event::Close)
+            self.withdrawn()
         } else {
             None
         };
@@ -428,7 +453,7 @@ impl Driver {
         match self.asker.take() {
             Some(Asker::Next(asker)) => drop(asker.send(NextReply::Refused(refusal))),
             Some(Asker::Stream(_, asker)) => drop(asker.send(Passage::Refused(refusal))),
-            Some(Asker::Post(asker)) => drop(asker.send(Err(refusal))),
+            Some(Asker::Restore(asker) | Asker::Post(asker)) => drop(asker.send(Err(refusal))),
             None => {}
         }
     }
@@ -481,7 +506,8 @@ impl Driver {
                 self.turns.push_back(event);
             }
             Next::Rest => {
-                self.expiry = Some(now + self.idle_expiry);
+                let patience = if self.rests() { self.idle_expiry.max(STANDBY_EXPIRY) } else { self.idle_expiry };
+                self.expiry = Some(now + patience);
                 self.set_alarm();
             }
             Next::Close => self.turns.push_back(Event::Close),

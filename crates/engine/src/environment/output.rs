@@ -21,8 +21,8 @@ use bytes::Bytes;
 use record::level::{Format, Level, SystemLevel, application_passes, system_passes};
 use record::lines::{Event, Splitter};
 use record::report::{
-    Ending, InitReport, InitRuntimeDone, InitStart, InitializationType, Phase, Record, Report, RuntimeDone,
-    Start, crash_line,
+    Ending, InitReport, InitRuntimeDone, InitStart, InitializationType, Phase, Record, Report, RestoreReport,
+    RestoreStart, Restored, RuntimeDone, Start, crash_line,
 };
 use record::tail::Tail;
 use record::{LogEvent, LogWriter};
@@ -49,6 +49,8 @@ pub struct LogPlan {
     pub writer: LogWriter,
     /// The stream's name.
     pub stream: Arc<str>,
+    /// What the environment is made for.
+    pub initialization: InitializationType,
     /// Text or JSON.
     pub format: Format,
     /// Threshold for the function's own lines; JSON only.
@@ -92,6 +94,8 @@ pub struct Output {
     plan: LogPlan,
     clock: Clock,
     tail: Tail,
+    /// The restore that the next report tells of.
+    restored: Option<Restored>,
     /// Whether somebody may want the tail.
     tailing: bool,
     queue: Vec<LogEvent>,
@@ -109,6 +113,7 @@ impl Output {
             splitter: Splitter::new(),
             tail: Tail::new(plan.format),
             tailing: true,
+            restored: None,
             plan,
             clock,
             queue: Vec::new(),
@@ -169,7 +174,7 @@ impl Output {
         self.catch_up();
         let (runtime_version, runtime_version_arn) = self.plan.runtime.clone().unzip();
         self.record(&Record::InitStart(InitStart {
-            initialization_type: InitializationType::OnDemand,
+            initialization_type: self.plan.initialization,
             phase: phase_of(phase),
             runtime_version,
             runtime_version_arn,
@@ -188,10 +193,35 @@ impl Output {
     pub fn init_report(&mut self, phase: InitPhase, duration: Duration, status: &Status) {
         self.catch_up();
         let (phase, ending) = (phase_of(phase), ending_of(status));
-        let initialization_type = InitializationType::OnDemand;
+        let initialization_type = self.plan.initialization;
         let done = InitRuntimeDone { initialization_type, phase, ending: ending.clone() };
         self.record(&Record::InitRuntimeDone(done));
         self.record(&Record::InitReport(InitReport { initialization_type, phase, ending, duration }));
+    }
+
+    /// A restore begins: from here on the environment writes to another stream.
+    pub async fn restore_start(&mut self, writer: LogWriter, stream: Arc<str>) {
+        self.finish().await;
+        self.flush().await;
+        (self.plan.writer, self.plan.stream) = (writer, stream);
+        let (runtime_version, runtime_version_arn) = self.plan.runtime.clone().unzip();
+        self.record(&Record::RestoreStart(RestoreStart {
+            runtime_version,
+            runtime_version_arn,
+            function: self.plan.function.clone(),
+            version: self.plan.version.clone(),
+            stream: Arc::clone(&self.plan.stream),
+            memory: self.plan.memory,
+        }));
+    }
+
+    /// A restore ended; the next report tells what it took.
+    pub fn restore_report(&mut self, restored: Restored, status: &Status) {
+        self.catch_up();
+        let (ending, duration) = (ending_of(status), restored.duration);
+        self.record(&Record::RestoreRuntimeDone(ending.clone()));
+        self.record(&Record::RestoreReport(RestoreReport { ending, duration }));
+        self.restored = Some(restored);
     }
 
     /// An invocation begins.
@@ -225,7 +255,8 @@ impl Output {
         self.record(&Record::RuntimeDone(done));
         self.record(&Record::End(request));
         let memory = self.plan.memory;
-        self.record(&Record::Report(Report { request, ending, duration: took, init, memory, used }));
+        let restore = self.restored.take();
+        self.record(&Record::Report(Report { request, ending, duration: took, init, restore, memory, used }));
     }
 
     /// The end of the log since the last cut, when the invocation asked for it.

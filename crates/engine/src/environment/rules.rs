@@ -7,15 +7,18 @@
 //! transitions are those of AWS's published runtime interface emulator.
 
 mod refusal;
+pub mod restore;
 
 use std::time::Duration;
 
 use base::clock::Timestamp;
 use base::id::RequestId;
 use base::limits::{INIT_ERROR_GRACE, INIT_TIMEOUT, RESET_TIME};
+use catalogue::Configuration;
 
 pub use self::refusal::{Refusal, RuntimeState};
-use self::refusal::{leads_to, misplaced, refuse, verdict_on, without_runtime};
+use self::refusal::{leads_to, misplaced, refuse, unasked, verdict_on, without_runtime};
+use self::restore::{Asked, Restore, RestoreError, initialised};
 use crate::outcome::{Answer, Exit, Fault};
 
 /// Time limits of one version's environments.
@@ -25,6 +28,8 @@ pub struct Limits {
     pub timeout: Duration,
     /// How long the first init may take before it is made again inside an invoke.
     pub init: Duration,
+    /// Whether an environment is initialised before it is called, and restored for its first call.
+    pub restored: bool,
 }
 
 /// Whether an init runs on its own or inside an invoke ("suppressed").
@@ -69,6 +74,12 @@ pub enum Event {
     StartFailed(Fault),
     /// The runtime asks for work.
     Next,
+    /// The runtime is initialised and asks to be restored.
+    RestoreNext,
+    /// The runtime could not be restored.
+    RestoreFailed(Answer),
+    /// The pool has no work yet for an environment that it was offered.
+    Rested,
     /// The runtime answered this request.
     Answered(RequestId, Answer),
     /// The runtime begins to stream its response to this request, to a caller that takes it so.
@@ -104,6 +115,10 @@ pub enum Action {
     NoTimer,
     /// Keep the runtime's `/next` waiting.
     Park,
+    /// Keep the runtime's `/restore/next` waiting.
+    ParkRestore,
+    /// Answer the runtime's `/restore/next`.
+    Restore,
     /// Answer the runtime's `/next` with the current call.
     Deliver,
     /// Answer the runtime's post with 202.
@@ -114,6 +129,21 @@ pub enum Action {
     InitStart(InitPhase),
     /// Write how an init ended.
     InitReport(InitPhase, Duration, Status),
+    /// Write that the restore begins, where a restored environment writes.
+    RestoreStart,
+    /// Write how a restore ended.
+    RestoreReport {
+        /// How long the call waited for it.
+        took: Duration,
+        /// How much of that was the function's own doing.
+        billed: Duration,
+        /// How it ended.
+        status: Status,
+    },
+    /// Tell the caller that the function did not run.
+    RefuseCall(RestoreError),
+    /// Take the environment out of the pool's idle list, and raise [`Event::Close`] if it was there.
+    Withdraw,
     /// Write that the invoke begins.
     StartLine,
     /// Write the fault that ended the runtime.
@@ -145,6 +175,8 @@ enum State {
     Building,
     /// The runtime starts; nobody or one call waits for it.
     Init(Init),
+    /// It is initialised, and waits for its first call or is restored for it.
+    Restore(Restore),
     /// The runtime waits in `/next`.
     Idle { init: Option<Duration> },
     /// No runtime: the next call starts one.
@@ -212,6 +244,11 @@ impl Environment {
         matches!(self.state, State::Init(_))
     }
 
+    /// Whether it is initialised and waits for its first call.
+    pub const fn awaits_restore(&self) -> bool {
+        matches!(self.state, State::Restore(Restore::Ready(_)))
+    }
+
     /// The call that a runtime has or is started for.
     pub const fn call(&self) -> Option<&Call> {
         match &self.state {
@@ -231,6 +268,7 @@ impl Environment {
             (State::Building, Event::Built) => begin_init(limits, now, None),
             (State::Building, _) => (State::Building, vec![]),
             (State::Init(init), event) => during_init(limits, now, init, event),
+            (State::Restore(restore), event) => restore::on(limits, now, restore, event),
             (State::Idle { init }, event) => while_idle(limits, now, init, event),
             (State::Stopped, Event::Called(id)) => {
                 let call = begin_call(limits, now, id, None);
@@ -263,7 +301,12 @@ fn during_init(limits: Limits, now: Timestamp, init: Init, event: Event) -> (Sta
             let refusal = refuse(RuntimeState::InitError, RuntimeState::Ready);
             (State::Init(init), vec![refusal])
         }
-        Event::Next => init_done(now, init),
+        Event::Next => init_done(limits, now, init),
+        Event::RestoreNext if init.error.is_none() && limits.restored => match init.call {
+            None => initialised(now, init.began, Asked::Restore),
+            // Inside an invoke the init goes on to its end.
+            Some(_) => (State::Init(init), vec![Action::ParkRestore, Action::Restore]),
+        },
         Event::InitFailed(_) if init.error.is_some() => {
             let refusal = refuse(RuntimeState::InitError, RuntimeState::InitError);
             (State::Init(init), vec![refusal])
@@ -273,7 +316,7 @@ fn during_init(limits: Limits, now: Timestamp, init: Init, event: Event) -> (Sta
             let until = deadline.unwrap_or(init.began + limits.init).min(now + INIT_ERROR_GRACE);
             (State::Init(Init { error: Some(error), ..init }), vec![Action::Accept, Action::Timer(until)])
         }
-        Event::Answered(..) | Event::Begun(_) => {
+        Event::Answered(..) | Event::Begun(_) | Event::RestoreNext | Event::RestoreFailed(_) => {
             let from = if init.error.is_some() { RuntimeState::InitError } else { RuntimeState::Started };
             (State::Init(init), vec![refuse(from, leads_to(&event))])
         }
@@ -284,10 +327,11 @@ fn during_init(limits: Limits, now: Timestamp, init: Init, event: Event) -> (Sta
     }
 }
 
-fn init_done(now: Timestamp, init: Init) -> (State, Vec<Action>) {
+fn init_done(limits: Limits, now: Timestamp, init: Init) -> (State, Vec<Action>) {
     let took = now.since(init.began);
     let report = Action::InitReport(init.phase(), took, Status::Success);
     match init.call {
+        None if limits.restored => initialised(now, init.began, Asked::Work),
         None => {
             let actions = vec![Action::Park, Action::NoTimer, report, Action::Offer];
             (State::Idle { init: Some(took) }, actions)
@@ -325,16 +369,13 @@ fn while_idle(limits: Limits, now: Timestamp, init: Option<Duration>, event: Eve
         }
         Event::Next => (State::Idle { init }, vec![Action::Park]),
         Event::Exited(_) => {
-            let actions = vec![Action::Reset, Action::Timer(now + RESET_TIME)];
+            let mut actions = vec![Action::Reset, Action::Timer(now + RESET_TIME)];
+            if limits.restored {
+                actions.push(Action::Withdraw);
+            }
             (State::Resetting(Then::Rest(None)), actions)
         }
-        Event::Answered(..) | Event::Begun(_) => {
-            (State::Idle { init }, vec![Action::Refuse(Refusal::RequestId)])
-        }
-        Event::InitFailed(_) => {
-            (State::Idle { init }, vec![refuse(RuntimeState::Ready, RuntimeState::InitError)])
-        }
-        _ => (State::Idle { init }, vec![]),
+        event => (State::Idle { init }, unasked(RuntimeState::Ready, &event)),
     }
 }
 
@@ -351,8 +392,9 @@ fn while_running(limits: Limits, now: Timestamp, call: Call, event: Event) -> (S
         }
         // A runtime whose connection broke asks again and gets the same call again.
         Event::Next => (State::Running(call), vec![Action::Deliver]),
-        Event::InitFailed(_) => {
-            (State::Running(call), vec![refuse(RuntimeState::Running, RuntimeState::InitError)])
+        Event::InitFailed(_) | Event::RestoreNext | Event::RestoreFailed(_) => {
+            let refusal = unasked(RuntimeState::Running, &event);
+            (State::Running(call), refusal)
         }
         Event::Exited(exit) => fail(limits, now, call, Some(Fault::Exit(exit)), Told::Nothing),
         Event::TimeUp => fail(limits, now, call, None, Told::Nothing),
@@ -449,7 +491,7 @@ fn after_reset(limits: Limits, now: Timestamp, then: Then) -> (State, Vec<Action
         return begin_init(limits, now, Some(call));
     }
     let (mut actions, reusable) = reports(now, then);
-    if reusable {
+    if reusable && !limits.restored {
         actions.extend([Action::NoTimer, Action::Offer]);
         (State::Stopped, actions)
     } else {
@@ -496,6 +538,7 @@ fn lost(now: Timestamp, state: State) -> (State, Vec<Action>) {
         State::Responded(call, _) => broken(now, call, Told::All),
         State::Init(Init { call, .. }) => reports(now, Then::Rest(call)).0,
         State::Resetting(then) => reports(now, then).0,
+        State::Restore(restore) => restore::lost(now, &restore),
         _ => vec![],
     };
     actions.push(Action::Destroy);
@@ -530,9 +573,17 @@ fn failed(fault: &Fault) -> Status {
     Status::Error(fault.error_type().to_owned())
 }
 
+impl Limits {
+    /// Of a version's environments, which are `restored` for their first calls or begin with an init.
+    pub fn of(configuration: &Configuration, restored: bool) -> Self {
+        let timeout = configuration.timeout;
+        Self { timeout, init: if restored { restore::init_limit(timeout) } else { INIT_TIMEOUT }, restored }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
-        Self { timeout: Duration::from_secs(3), init: INIT_TIMEOUT }
+        Self { timeout: Duration::from_secs(3), init: INIT_TIMEOUT, restored: false }
     }
 }
 

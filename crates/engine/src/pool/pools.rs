@@ -10,10 +10,11 @@ use base::id::EnvironmentId;
 use base::limits::{LEASE_PATIENCE, TEARDOWN_TIME};
 use base::random::Dice;
 use catalogue::Version;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
-use super::{Newcomer, Pool, PoolKey, Submitted};
+use super::{Herald, Newcomer, Pool, PoolKey, Submitted};
 use crate::admission::budget::Budget;
+use crate::initialize::InitError;
 use crate::invoke::{InvokeError, Job};
 
 /// Starts the task of a new environment.
@@ -59,12 +60,30 @@ impl Pools {
             let pool = self.pool_of(&version);
             match pool.submit(job, self.clock.now()) {
                 Ok(Submitted::Done) => return,
-                Ok(Submitted::Start) => return self.start(&pool, version),
+                Ok(Submitted::Start) => return self.start(&pool, version, None),
                 Ok(Submitted::Watch) => return self.watch(pool, version),
                 // It was forgotten between the two; the next look makes a new one.
                 Err(returned) => job = returned,
             }
         }
+    }
+
+    /// Starts an environment that nobody waits for, and tells what becomes of its init.
+    pub fn prepare(&self, version: Arc<Version>) -> oneshot::Receiver<Result<(), InitError>> {
+        let (herald, told) = oneshot::channel();
+        if self.draining.load(Ordering::Acquire) {
+            let _ = herald.send(Err(InvokeError::ShuttingDown.into()));
+            return told;
+        }
+        let pool = self.pool_of(&version);
+        pool.prepare();
+        self.start(&pool, version, Some(herald));
+        told
+    }
+
+    /// Starts an environment that nobody waits for in the room that was made for it.
+    pub(super) fn stand_by(&self, pool: &Arc<Pool>, version: Arc<Version>) {
+        self.start(pool, version, Some(oneshot::channel().0));
     }
 
     /// How many environments there are.
@@ -146,9 +165,9 @@ impl Pools {
     }
 
     /// Starts one environment; where the machine is full, in the place of the one that idles longest.
-    fn start(&self, pool: &Arc<Pool>, version: Arc<Version>) {
+    fn start(&self, pool: &Arc<Pool>, version: Arc<Version>, herald: Option<Herald>) {
         let id = EnvironmentId::fresh(&self.dice);
-        let (membership, commands) = pool.enter(id);
+        let (membership, commands) = pool.enter(id, herald);
         self.alive.send_modify(|alive| *alive += 1);
         let budget = self.budget.clone();
         if let Some(place) = budget.try_take() {
@@ -172,7 +191,7 @@ impl Pools {
                 this.clock.sleep(LEASE_PATIENCE).await;
                 let (more, again) = pool.impatient(this.clock.now());
                 for _ in 0..more {
-                    this.start(&pool, Arc::clone(&version));
+                    this.start(&pool, Arc::clone(&version), None);
                 }
                 if !again {
                     return;

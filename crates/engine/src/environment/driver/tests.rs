@@ -1,5 +1,6 @@
 //! Environments with scripted runtimes: what callers get, and what stands in the log.
 
+mod restoring;
 mod streaming;
 
 use std::time::Duration;

@@ -24,6 +24,7 @@ async fn bench(format: Format, application: Level, system: SystemLevel) -> Bench
     let (pipe, stdout) = rustix::pipe::pipe().expect("a pipe");
     let plan = LogPlan {
         writer: logs.writer(&scope(), "group", "stream"),
+        initialization: InitializationType::OnDemand,
         stream: "stream".into(),
         format,
         application,

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::*;
 
-const LIMITS: Limits = Limits { timeout: Duration::from_secs(3), init: INIT_TIMEOUT };
+const LIMITS: Limits = Limits { timeout: Duration::from_secs(3), init: INIT_TIMEOUT, restored: false };
 
 fn id(number: u128) -> RequestId {
     RequestId(Uuid::from_u128(number))
@@ -34,6 +34,9 @@ fn event(words: &[&str]) -> Event {
             Event::Answered(id(number.parse().expect("a number")), Answer::Fault(Fault::ResponseTooLarge))
         }
         ["init-error"] => Event::InitFailed(error("Runtime.ImportModuleError")),
+        ["restore"] => Event::RestoreNext,
+        ["restore-error"] => Event::RestoreFailed(error("Runtime.AfterRestoreError")),
+        ["rested"] => Event::Rested,
         ["exit", status] => Event::Exited(Exit::Status(status.parse().expect("a number"))),
         ["signal", signal] => Event::Exited(Exit::Signal(signal.parse().expect("a number"))),
         ["oom"] => Event::Exited(Exit::OutOfMemory),
@@ -52,6 +55,9 @@ fn shown(action: &Action) -> String {
         Action::InitReport(phase, took, status) => {
             format!("init-report({phase:?} {} {status:?})", took.as_millis())
         }
+        Action::RestoreReport { took, billed, status } => {
+            format!("restore-report({} {} {status:?})", took.as_millis(), billed.as_millis())
+        }
         Action::FaultLine(fault) => format!("fault-line({})", fault.cause()),
         Action::Reply(Answer::Response { .. }) => "reply(result)".into(),
         Action::Reply(Answer::Error { kind, .. }) => format!("reply(error {kind})"),
@@ -66,7 +72,11 @@ fn shown(action: &Action) -> String {
 }
 
 fn check(script: &str, expected: &Expect) {
-    let mut environment = Environment::new(LIMITS);
+    check_within(LIMITS, script, expected);
+}
+
+pub(super) fn check_within(limits: Limits, script: &str, expected: &Expect) {
+    let mut environment = Environment::new(limits);
     let mut lines = String::new();
     for step in script.split(';') {
         let words: Vec<&str> = step.split_whitespace().collect();
