@@ -151,6 +151,17 @@ class Connection:
             self._send(self._next)
             return self._event()
 
+    def restore_next(self):
+        """Waits until the platform has a first call for what is initialised."""
+        request = b"GET " + _API + b"restore/next HTTP/1.1\r\n" + self._host + b"\r\n"
+        try:
+            self._send(request)
+            self._event()
+        except OSError:
+            self._drop()
+            self._send(request)
+            self._event()
+
     def answer_and_next(self, path, headers, body):
         """Posts the end of an invocation and asks for the next one, in one write where that pays."""
         request = self._post(path, headers, body)
@@ -270,6 +281,10 @@ class Runtime:
 
             _samovar_faults.init_failed(self, error)
             raise SystemExit(1)
+        if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
+            import _samovar_snapshot
+
+            _samovar_snapshot.continue_restored(self)
         headers, body = self.connection.next()
         while True:
             headers, body = self._invoke(handler, headers, body)
