@@ -5,8 +5,10 @@
 const net = require('net');
 
 const API = '/2018-06-01/runtime/';
-// Larger answers go alone: a refusal may end the connection while they are still being written.
+// Larger answers are not copied behind their head.
 const WRITE_TOGETHER = 256 * 1024;
+// Asks Samovar to reply to an answer with the next event. Elsewhere the reply is the usual 202.
+const AND_NEXT = 'samovar-and-next: 1\r\n';
 
 class Connection {
   constructor(address) {
@@ -30,17 +32,26 @@ class Connection {
     });
   }
 
-  /** Posts the end of an invocation and asks for the next event, in one write where that pays. */
+  /** Posts the end of an invocation and waits for the next event, in one request where the platform can. */
   answerAndNext(path, headers, body) {
-    const head = this.postHead(path, headers, body.length);
-    if (body.length > WRITE_TOGETHER) {
-      // A lost or refused answer is the platform's to report; this environment goes on.
-      return this.exchange(head, body).then(() => this.next(), () => this.next());
-    }
+    const head = this.postHead(path, headers + AND_NEXT, body.length);
     return new Promise((resolve, reject) => {
-      this.write(Buffer.concat([Buffer.from(head), body, Buffer.from(this.nextRequest)]));
-      this.expect(() => {});
-      this.awaitEvent(resolve, reject, true);
+      if (body.length <= WRITE_TOGETHER) {
+        this.write(Buffer.concat([Buffer.from(head), body]));
+      } else {
+        this.write(head);
+        this.write(body);
+      }
+      this.asking = true;
+      this.expect((error, reply) => {
+        this.asking = false;
+        if (!error && reply.status === 200) {
+          resolve(reply);
+        } else {
+          // A lost or refused answer is the platform's to report; this environment goes on.
+          this.next().then(resolve, reject);
+        }
+      });
     });
   }
 

@@ -9,7 +9,8 @@ require 'stringio'
 
 module SamovarRuntime
   API = '/2018-06-01/runtime/'
-  WRITE_TOGETHER = 256 * 1024
+  # Asks Samovar to reply to an answer with the next event. Elsewhere the reply is the usual 202.
+  AND_NEXT = 'samovar-and-next'
   # A trace with a deep stack must not burst the head of the request.
   CAUSE_LIMIT = 16 * 1024
   STACK_LINES = 100
@@ -88,16 +89,12 @@ module SamovarRuntime
       event
     end
 
-    # Posts the end of an invocation and asks for the next one, in one write where that pays.
+    # Posts the end of an invocation and waits for the next event, in one request where the platform can.
     def answer_and_next(path, headers, body)
       begin
-        if body.bytesize <= WRITE_TOGETHER
-          send(request(path, headers, body) + @next)
-          receive
-          return event
-        end
-        send(request(path, headers, body))
-        receive
+        send(request(path, headers.merge(AND_NEXT => '1'), body))
+        status, *event = receive
+        return event if status == 200
       rescue EOFError, SystemCallError
         # A refused answer may end the connection; the platform has told the caller why.
         @socket = nil

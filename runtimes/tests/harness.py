@@ -67,7 +67,8 @@ class Call:
 class FakeApi:
     """A Runtime API that serves a list of events and writes down what comes back."""
 
-    def __init__(self, events, refuse=None):
+    def __init__(self, events, refuse=None, together=True):
+        """`together`: an answer may be replied to with the next event, as Samovar does and others do not."""
         self.events = list(events)
         self.calls = []
         self.asked = queue.Queue()
@@ -81,6 +82,9 @@ class FakeApi:
             disable_nagle_algorithm = True
 
             def do_GET(self):
+                self.hand_out()
+
+            def hand_out(self):
                 api.asked.put(time.perf_counter())
                 event = api.take()
                 if event is None:
@@ -103,6 +107,8 @@ class FakeApi:
                 call = Call("POST", self.path, self.headers, body, trailers)
                 api.calls.append(call)
                 status = api.refuse.get(call.kind, 202)
+                if together and status == 202 and self.headers["Samovar-And-Next"]:
+                    return self.hand_out()
                 self.reply(status, {"Content-Type": "application/json"}, b'{"status":"OK"}\n')
 
             def read_body(self):
@@ -185,13 +191,13 @@ def records(output):
         at = end + 1
 
 
-def run(argv, folder, files, handler, events=(), env=None, runtime="python3.11", framed=True, refuse=None):
+def run(argv, folder, files, handler, events=(), env=None, runtime="python3.11", framed=True, refuse=None, together=True):
     """Writes `files` to a package, starts `argv` for it and lets it serve `events`."""
     for name, text in files.items():
         path = Path(folder) / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    api = FakeApi(events, refuse)
+    api = FakeApi(events, refuse, together)
     variables = {
         "PATH": "/usr/bin:/bin",
         "LANG": "en_US.UTF-8",

@@ -411,3 +411,8 @@ def test_esm_imports_fall_back_to_directories_above(node):
 def test_the_sources_parse():
     for file in (RUNTIMES / "node").glob("*.js"):
         subprocess.run([NODE, "--check", str(file)], check=True)
+
+
+def test_a_platform_that_hands_out_events_only_when_asked_is_asked(node):
+    out = node("exports.handler = async (event) => event.n", [Event({"n": n}) for n in (1, 2)], together=False)
+    assert [call.body for call in out.calls] == [b"1", b"2"]

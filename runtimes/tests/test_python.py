@@ -351,3 +351,8 @@ def handler(event, context):
     out = python(code)
     assert len(out.frames) == 800 and all(text.endswith("t" * 50 + "\n") for _, text in out.frames)
     assert out.lines == ["child"]
+
+
+def test_a_platform_that_hands_out_events_only_when_asked_is_asked(python):
+    out = python("def handler(e, c):\n    return e['n']", [Event({"n": n}) for n in (1, 2)], together=False)
+    assert [call.body for call in out.calls] == [b"1", b"2"]

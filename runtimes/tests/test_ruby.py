@@ -132,3 +132,8 @@ end
 def test_a_refused_answer_ends_nothing(ruby):
     out = ruby("def handler(event:, context:)\n  event['n'] == 2 ? 'x' * 300_000 : event['n']\nend", [Event({"n": n}) for n in (1, 2, 3)], refuse={"response": 413})
     assert [call.body[:1] for call in out.calls] == [b"1", b'"', b"3"]
+
+
+def test_a_platform_that_hands_out_events_only_when_asked_is_asked(ruby):
+    out = ruby("def handler(event:, context:)\n  event['n']\nend", [Event({"n": n}) for n in (1, 2)], together=False)
+    assert [call.body for call in out.calls] == [b"1", b"2"]

@@ -288,6 +288,7 @@ impl Starter for FakeStarter {
             control: Box::new(control),
             log,
             runtime_api: listener,
+            loopback: None,
             endpoint: None,
             names: None,
             meter,

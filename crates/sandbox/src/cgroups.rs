@@ -1,7 +1,7 @@
 //! Control groups: one directory for each function in each hierarchy, below one of this data directory.
 
 use std::fs;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
@@ -254,11 +254,17 @@ fn write_file(directory: BorrowedFd<'_>, name: &str, value: &str) -> io::Result<
     fs::File::from(file).write_all(value.as_bytes())
 }
 
-/// Reads a small file of a group.
+/// Bytes that most files of the kernel's fit in.
+const SMALL_FILE: usize = 4096;
+
+/// Reads a small file of a group, or of a process.
 pub(crate) fn read_file(directory: BorrowedFd<'_>, name: &str) -> io::Result<String> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC;
     let file = rustix::fs::openat(directory, name, flags, Mode::empty())?;
-    let mut text = String::new();
-    fs::File::from(file).read_to_string(&mut text)?;
-    Ok(text)
+    let mut text = Vec::with_capacity(SMALL_FILE);
+    // Asked for its size first, as the standard library does, such a file has none.
+    while rustix::io::read(&file, rustix::buffer::spare_capacity(&mut text))? > 0 {
+        text.reserve(SMALL_FILE);
+    }
+    String::from_utf8(text).map_err(io::Error::other)
 }

@@ -1,8 +1,9 @@
 //! What a function uses, read from outside.
 
-use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use rustix::fs::CWD;
 
 use crate::cgroups::read_file;
 use crate::sys::family;
@@ -68,7 +69,7 @@ impl Meter {
 }
 
 fn own_memory(pid: &str) -> Option<u64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let status = read_file(CWD, &format!("/proc/{pid}/status")).ok()?;
     Some(own_memory_of(&status))
 }
 

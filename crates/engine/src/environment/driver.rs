@@ -34,7 +34,7 @@ const ABSENT: [i32; 2] = [2, 13];
 
 /// Age up to which the meter's last reading stands for a report. Ours: a reading takes longer than all else that a
 /// warm invocation does here, and what it misses in this time the next report tells.
-const READING_AGE: Duration = Duration::from_millis(20);
+const READING_AGE: Duration = Duration::from_millis(100);
 
 /// Runs one environment from its sandbox's building to its end.
 pub async fn run(kit: Arc<Kit>, newcomer: Newcomer) {
@@ -61,12 +61,16 @@ async fn live(
     sandbox: Sandbox,
     recipe: Recipe,
 ) {
-    let Sandbox { control, log, runtime_api, endpoint, names, meter } = sandbox;
+    let Sandbox { control, log, runtime_api, loopback, endpoint, names, meter } = sandbox;
     let endpoint = endpoint.zip(kit.endpoint.as_ref());
     let _endpoint = endpoint.map(|(listener, host)| host.serve(listener, Arc::clone(&recipe.keys.identity)));
     let names = names.map(|sockets| kit.names.serve(sockets)).transpose();
     let parts = names.and_then(|names| {
         let api = RuntimeApi::new(runtime_api, Arc::clone(&kit.connections))?;
+        let api = match &recipe.snap_start {
+            Some(snap_start) => api.restoring(credentials(&recipe.keys, snap_start, kit.clock), loopback)?,
+            None => api,
+        };
         Ok((names, api, Output::new(log, recipe.log.clone(), kit.clock)?))
     });
     let (_names, api, output) = match parts {
@@ -74,10 +78,6 @@ async fn live(
         Err(error) => return membership.fail(StartError::from(error).into()),
     };
     let limits = Limits::of(&version.configuration, recipe.snap_start.is_some());
-    let api = match &recipe.snap_start {
-        Some(snap_start) => api.restoring(credentials(&recipe.keys, snap_start, kit.clock)),
-        None => api,
-    };
     let mut driver = Driver {
         clock: kit.clock,
         idle_expiry: kit.idle_expiry,

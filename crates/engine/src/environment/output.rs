@@ -204,6 +204,8 @@ impl Output {
         self.finish().await;
         self.flush().await;
         (self.plan.writer, self.plan.stream) = (writer, stream);
+        // What the init wrote is no call's.
+        self.tail = Tail::new(self.plan.format);
         let (runtime_version, runtime_version_arn) = self.plan.runtime.clone().unzip();
         self.record(&Record::RestoreStart(RestoreStart {
             runtime_version,
@@ -267,12 +269,15 @@ impl Output {
 
     /// Reads what is there at once, so that it stands before the next line of the platform.
     fn catch_up(&mut self) {
-        let mut left = self.capacity();
-        while left > 0 && self.queued < OUTPUT_QUEUE_BYTES {
+        let mut read = 0;
+        // Mostly there is nothing, and then nobody needs to know how much there could be.
+        let mut capacity = None;
+        while self.queued < OUTPUT_QUEUE_BYTES && capacity.is_none_or(|capacity| read < capacity) {
             match self.read() {
                 0 => return,
-                read => left = left.saturating_sub(read),
+                more => read += more,
             }
+            capacity = capacity.or_else(|| Some(self.capacity()));
         }
     }
 

@@ -119,6 +119,7 @@ impl Recipe {
             code: self.code.clone(),
             layers: self.layers.clone(),
             endpoint,
+            loopback: self.snap_start.is_some(),
             waiting: None,
         };
         Order { spec, place }

@@ -29,7 +29,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue, Method, Request, Response};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -134,6 +134,8 @@ type Connection = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// The server side of one environment's Runtime API. Poll it with [`RuntimeApi::poll_call`].
 pub struct RuntimeApi {
     listener: TcpListener,
+    /// At the loopback address of a sandbox, which nobody else reaches.
+    loopback: Option<TcpListener>,
     connections: FuturesUnordered<Connection>,
     /// Connections that this environment need not share.
     own: Arc<Semaphore>,
@@ -169,14 +171,22 @@ impl RuntimeApi {
         let listener = TcpListener::from_std(listener)?;
         let (shared, calls) = Shared::fresh(None);
         let own = Arc::new(Semaphore::new(RUNTIME_API_OWN_CONNECTIONS));
-        Ok(Self { listener, connections: FuturesUnordered::new(), own, further, pause: None, calls, shared })
+        Ok(Self { listener, loopback: None, connections: FuturesUnordered::new(), own, further, pause: None, calls, shared })
     }
 
-    /// The same with the calls of a runtime that is restored, and with keys for it.
-    #[must_use]
-    pub fn restoring(mut self, credentials: Credentials) -> Self {
+    /// The same with the calls of a runtime that is restored, and with keys for it. It is heard at one more listener
+    /// inside the sandbox, if there is one.
+    pub fn restoring(
+        mut self,
+        credentials: Credentials,
+        loopback: Option<std::net::TcpListener>,
+    ) -> std::io::Result<Self> {
         (self.shared, self.calls) = Shared::fresh(Some(Arc::new(credentials)));
-        self
+        if let Some(loopback) = loopback {
+            loopback.set_nonblocking(true)?;
+            self.loopback = Some(TcpListener::from_std(loopback)?);
+        }
+        Ok(self)
     }
 
     /// The next call of the runtime; never ends.
@@ -197,10 +207,9 @@ impl RuntimeApi {
                 self.pause = Some(Box::pin(tokio::time::sleep(ACCEPT_RETRY)));
                 continue;
             };
-            match ready!(self.listener.poll_accept(cx)) {
-                // Without walls every user of the machine reaches the listener.
-                Ok((stream, _)) if !peer::is_ours(&stream) => {}
-                Ok((stream, _)) => {
+            match ready!(self.poll_accept(cx)) {
+                Ok(None) => {}
+                Ok(Some(stream)) => {
                     let served = serve(stream, Arc::clone(&self.shared));
                     self.connections.push(Box::pin(async move {
                         let _slot = slot;
@@ -211,6 +220,16 @@ impl RuntimeApi {
                 Err(_) => self.pause = Some(Box::pin(tokio::time::sleep(ACCEPT_RETRY))),
             }
         }
+    }
+
+    /// A connection from inside, if the next one is.
+    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<std::io::Result<Option<TcpStream>>> {
+        if let Some(Poll::Ready(accepted)) = self.loopback.as_ref().map(|it| it.poll_accept(cx)) {
+            return Poll::Ready(accepted.map(|(stream, _)| Some(stream)));
+        }
+        let (stream, _) = ready!(self.listener.poll_accept(cx))?;
+        // Without walls every user of the machine reaches the listener.
+        Poll::Ready(Ok(peer::is_ours(&stream).then_some(stream)))
     }
 
     /// The right to one more connection, given back when it is dropped.
@@ -226,7 +245,9 @@ impl RuntimeApi {
         (self.shared, self.calls) = Shared::fresh(self.shared.credentials.clone());
         // Asks the kernel, and not tokio, which learns of connections later and hands out a few in a turn. Nobody is
         // left to make more of them.
-        while rustix::net::accept(&self.listener).is_ok() {}
+        for listener in std::iter::once(&self.listener).chain(&self.loopback) {
+            while rustix::net::accept(listener).is_ok() {}
+        }
     }
 }
 
@@ -256,6 +277,10 @@ async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin, shared: Arc<Share
         tracing::debug!(%error, "runtime connection ended");
     }
 }
+
+/// With this header a runtime client that posts an answer waits for the next event in the same request, which saves
+/// both sides a request for each invocation. Ours; who does not know it answers 202 as ever, and is then asked.
+const AND_NEXT: &str = "samovar-and-next";
 
 /// What a request is for.
 #[derive(Debug, PartialEq, Eq)]
@@ -299,10 +324,14 @@ impl Shared {
         match route(&head.method, head.uri.path(), self.credentials.is_some()) {
             Route::Ping => answers::pong(),
             Route::Next => self.next().await,
-            Route::Response(id) => self.response(id.parse().ok().map(RequestId), &head.headers, body).await,
+            Route::Response(id) => {
+                let reply = self.response(id.parse().ok().map(RequestId), &head.headers, body).await;
+                self.and_next(reply, &head.headers).await
+            }
             Route::Error(id) => {
                 let answer = self.error(&head.headers, body).await;
-                self.post(Posted::Answer(id.parse().ok().map(RequestId), answer)).await
+                let reply = self.post(Posted::Answer(id.parse().ok().map(RequestId), answer)).await;
+                self.and_next(reply, &head.headers).await
             }
             Route::InitError => {
                 let answer = self.error(&head.headers, body).await;
@@ -351,6 +380,12 @@ impl Shared {
             Some(keys) => answers::credentials(keys),
             None => answers::no_credentials(),
         }
+    }
+
+    /// The next event in the place of the word that an answer was taken, for a client that asks for it.
+    async fn and_next(&self, reply: Response<Full<Bytes>>, headers: &HeaderMap) -> Response<Full<Bytes>> {
+        let asked = reply.status() == StatusCode::ACCEPTED && headers.contains_key(AND_NEXT);
+        if asked { self.next().await } else { reply }
     }
 
     async fn post(&self, posted: Posted) -> Response<Full<Bytes>> {

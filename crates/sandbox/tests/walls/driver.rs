@@ -206,6 +206,7 @@ pub fn spec() -> SandboxSpec {
         code: CODE.into(),
         layers: Vec::new(),
         endpoint: false,
+        loopback: false,
         waiting: None,
     }
 }

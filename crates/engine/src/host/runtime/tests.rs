@@ -380,3 +380,21 @@ async fn an_environment_is_heard_when_others_hold_all_that_is_shared() {
     greedy.forget().await;
     assert_eq!(further.available_permits(), 3, "what was forgotten is shared again");
 }
+
+#[tokio::test]
+async fn an_answer_is_replied_to_with_the_next_event_where_that_was_asked_for() {
+    let post = |id: &str| {
+        format!(
+            "POST /2018-06-01/runtime/invocation/{id}/response HTTP/1.1\r\nHost: h\r\nsamovar-and-next: 1\r\n\
+             Content-Length: 1\r\n\r\n1"
+        )
+    };
+    let (address, _task) = api(willing).await;
+    let taken = exchange(address, post(ID).as_bytes()).await;
+    assert!(
+        taken.starts_with("HTTP/1.1 200 OK\n") && taken.contains(&format!("Request-Id: {ID}\n")),
+        "{taken}"
+    );
+    let refused = exchange(address, post("none").as_bytes()).await;
+    assert!(refused.starts_with("HTTP/1.1 400 ") && refused.contains("InvalidRequestID"), "{refused}");
+}

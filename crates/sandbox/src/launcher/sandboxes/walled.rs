@@ -98,6 +98,7 @@ impl Walled {
         let nest =
             spec.waiting.as_ref().map(|_| Ok::<_, io::Error>((log.try_clone()?, share(&group.joins)?)));
         let nest = nest.transpose().doing("sharing a sandbox's groups")?;
+        let loopback = spec.loopback.then(|| self.networks.listen_in(&network.namespace)).transpose()?;
         let walls = init::Walls {
             room: rooms::steps(spec, interpreter.unwrap_or_default(), &self.machine),
             processors: self.machine.choose(spec.memory, self.processors),
@@ -109,8 +110,10 @@ impl Walled {
         let birth = init::Birth { around: Around::Walls(walls), launcher, control: server, log, filter };
         let flags = libc::CLONE_NEWPID as u64;
         let pid = process::spawn(flags, move || init::run(birth)).doing("forking an init")?;
-        let extras = Extras { endpoint: spec.endpoint, names: network.names.is_some() };
+        let extras =
+            Extras { loopback: loopback.is_some(), endpoint: spec.endpoint, names: network.names.is_some() };
         let mut keys = vec![control, read, group.meter, network.runtime_api];
+        keys.extend(loopback);
         keys.extend(Some(network.endpoint).filter(|_| spec.endpoint));
         keys.extend(network.names.into_iter().flatten());
         let nest = nest.map(|(log, joins)| Nest { preparation: spec.preparation(), init: pid, joins, log });

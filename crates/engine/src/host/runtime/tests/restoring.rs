@@ -14,7 +14,7 @@ async fn restoring(request: &str, expected: Expect) {
         clock: Clock::starting_at(Timestamp::from_millis(1_700_000_000_000)),
     };
     let api = RuntimeApi::new(listener, further_connections()).expect("a listener");
-    let mut api = api.restoring(credentials);
+    let mut api = api.restoring(credentials, None).expect("a listener");
     let _task = tokio::spawn(async move {
         loop {
             willing(std::future::poll_fn(|cx| api.poll_call(cx)).await);
