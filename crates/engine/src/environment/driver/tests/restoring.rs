@@ -43,7 +43,6 @@ async fn the_first_call_continues_from_the_init_that_was_made() {
     }
     expect![[r#"
         > 1: "1 1"
-        init 1
         hook
         START RequestId: 000000000001 Version: 7
         END RequestId: 000000000001
