@@ -237,8 +237,7 @@ impl Pool {
             state.retired = true;
             let alone = state.waiting.is_empty();
             let preparing = state.preparing.keys().filter(|_| alone);
-            let preparing: Vec<Member> =
-                preparing.filter_map(|id| state.members.get(id)).cloned().collect();
+            let preparing: Vec<Member> = preparing.filter_map(|id| state.members.get(id)).cloned().collect();
             std::mem::take(&mut state.idle).into_iter().map(|(member, _)| member).chain(preparing)
         };
         for member in closed {

@@ -10,17 +10,17 @@ use std::time::Duration;
 
 use base::clock::{Clock, Timestamp};
 use base::id::RequestId;
-use base::units::Mib;
 use base::limits::STANDBY_EXPIRY;
+use base::units::Mib;
 use catalogue::Version;
 use http::HeaderValue;
 use record::report::Restored;
 use tokio::sync::{mpsc, oneshot};
 
 use super::alarm::Alarm;
-use super::restore::{Restore, credentials};
 use super::output::{Figures, Output};
 use super::recipe::{Kit, Recipe};
+use super::restore::{Restore, credentials};
 use super::rules::{Action, Environment, Event, Limits, Refusal, RuntimeState, Status};
 use crate::flow::Sink;
 use crate::host::runtime::{Call, NextReply, Passage, Posted, RuntimeApi, Verdict, Work};
@@ -506,7 +506,8 @@ impl Driver {
                 self.turns.push_back(event);
             }
             Next::Rest => {
-                let patience = if self.rests() { self.idle_expiry.max(STANDBY_EXPIRY) } else { self.idle_expiry };
+                let patience =
+                    if self.rests() { self.idle_expiry.max(STANDBY_EXPIRY) } else { self.idle_expiry };
                 self.expiry = Some(now + patience);
                 self.set_alarm();
             }

@@ -171,7 +171,16 @@ impl RuntimeApi {
         let listener = TcpListener::from_std(listener)?;
         let (shared, calls) = Shared::fresh(None);
         let own = Arc::new(Semaphore::new(RUNTIME_API_OWN_CONNECTIONS));
-        Ok(Self { listener, loopback: None, connections: FuturesUnordered::new(), own, further, pause: None, calls, shared })
+        Ok(Self {
+            listener,
+            loopback: None,
+            connections: FuturesUnordered::new(),
+            own,
+            further,
+            pause: None,
+            calls,
+            shared,
+        })
     }
 
     /// The same with the calls of a runtime that is restored, and with keys for it. It is heard at one more listener

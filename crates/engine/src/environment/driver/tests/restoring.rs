@@ -126,7 +126,8 @@ async fn a_hook_that_fails_is_told_to_the_caller_and_the_log() {
         stream-52c84d5a: INIT_START Runtime Version: fake:1.v1 Runtime Version ARN: arn:fake
         stream-52c84d5a: INIT_REPORT Init Duration: 0.00 ms
         restored-afec5127: RESTORE_REPORT Restore Duration: 0.00 ms Status: error Error Type: Function.Boom
-    "#]].assert_eq(&house.log("/aws/lambda/f").await);
+    "#]]
+    .assert_eq(&house.log("/aws/lambda/f").await);
 }
 
 #[tokio::test(start_paused = true)]

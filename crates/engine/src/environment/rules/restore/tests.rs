@@ -27,37 +27,46 @@ fn what_was_made_before_its_call_is_restored_for_it() {
 
 #[test]
 fn who_waits_for_an_init_waits_that_long_for_the_restore() {
-    check("0 built; 900 restore; 901 call 1; 920 next; 1000 response 1; 1010 next", &expect![[r#"
+    check(
+        "0 built; 900 restore; 901 call 1; 920 next; 1000 response 1; 1010 next",
+        &expect![[r#"
         0 built: initstart(init), start, timer@130000
         900 restore: parkrestore, notimer, init-report(Init 900 Success), offer
         901 call 1: restorestart, restore, timer@10901
         920 next: restore-report(920 19 Success), startline, deliver, timer@3920
         1000 response 1: reply(result), accept
         1010 next: park, notimer, finish(90 Success), offer
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_runtime_without_hooks_asks_for_work_at_once() {
-    check("0 built; 900 next; 901 rested; 910 next; 5000 call 1; 5100 response 1", &expect![[r#"
+    check(
+        "0 built; 900 next; 901 rested; 910 next; 5000 call 1; 5100 response 1",
+        &expect![[r#"
         0 built: initstart(init), start, timer@130000
         900 next: park, notimer, init-report(Init 900 Success), offer
         901 rested: 
         910 next: park
         5000 call 1: restorestart, restore-report(0 0 Success), startline, deliver, timer@8000
         5100 response 1: reply(result), accept
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn hooks_have_ten_seconds() {
-    check("0 built; 900 restore; 901 rested; 5000 call 1; 15000 time", &expect![[r#"
+    check(
+        "0 built; 900 restore; 901 rested; 5000 call 1; 15000 time",
+        &expect![[r#"
         0 built: initstart(init), start, timer@130000
         900 restore: parkrestore, notimer, init-report(Init 900 Success), offer
         901 rested: 
         5000 call 1: restorestart, restore, timer@15000
         15000 time: restore-report(10000 10000 Timeout), refusecall(timedout), destroy
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -80,52 +89,70 @@ fn a_posted_error_is_told_when_the_runtime_has_ended() {
 
 #[test]
 fn a_posted_error_is_told_of_a_runtime_that_stays() {
-    check("0 built; 900 restore; 901 call 1; 910 restore-error; 1910 time", &expect![[r#"
+    check(
+        "0 built; 900 restore; 901 call 1; 910 restore-error; 1910 time",
+        &expect![[r#"
         0 built: initstart(init), start, timer@130000
         900 restore: parkrestore, notimer, init-report(Init 900 Success), offer
         901 call 1: restorestart, restore, timer@10901
         910 restore-error: accept, timer@1910
         1910 time: restore-report(1910 1009 Error("Runtime.AfterRestoreError")), refusecall(failed), destroy
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_runtime_that_ends_while_it_waits_runs_nothing() {
-    check("0 built; 900 restore; 901 rested; 950 signal 11; 950 close", &expect![[r#"
+    check(
+        "0 built; 900 restore; 901 rested; 950 signal 11; 950 close",
+        &expect![[r#"
         0 built: initstart(init), start, timer@130000
         900 restore: parkrestore, notimer, init-report(Init 900 Success), offer
         901 rested: 
         950 signal 11: withdraw
         950 close: destroy
-    "#]]);
-    check("0 built; 900 restore; 901 rested; 950 signal 11; 951 call 1", &expect![[r#"
+    "#]],
+    );
+    check(
+        "0 built; 900 restore; 901 rested; 950 signal 11; 951 call 1",
+        &expect![[r#"
         0 built: initstart(init), start, timer@130000
         900 restore: parkrestore, notimer, init-report(Init 900 Success), offer
         901 rested: 
         950 signal 11: withdraw
         951 call 1: restorestart, restore-report(0 0 Error("Runtime.ExitError")), refusecall(failed), destroy
-    "#]]);
-    check("0 built; 900 restore; 901 call 1; 910 exit 1", &expect![[r#"
+    "#]],
+    );
+    check(
+        "0 built; 900 restore; 901 call 1; 910 exit 1",
+        &expect![[r#"
         0 built: initstart(init), start, timer@130000
         900 restore: parkrestore, notimer, init-report(Init 900 Success), offer
         901 call 1: restorestart, restore, timer@10901
         910 exit 1: restore-report(910 9 Error("Runtime.ExitError")), refusecall(failed), destroy
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn an_init_that_fails_ends_its_environment() {
-    check("0 built; 900 init-error; 901 exit 64; 902 reset", &expect![[r#"
+    check(
+        "0 built; 900 init-error; 901 exit 64; 902 reset",
+        &expect![[r#"
         0 built: initstart(init), start, timer@130000
         900 init-error: accept, timer@1900
         901 exit 64: reset, timer@5901
         902 reset: init-report(Init 901 Error("Runtime.ImportModuleError")), destroy
-    "#]]);
-    check("0 built; 130000 time; 130001 reset", &expect![[r#"
+    "#]],
+    );
+    check(
+        "0 built; 130000 time; 130001 reset",
+        &expect![[r#"
         0 built: initstart(init), start, timer@130000
         130000 time: reset, timer@135000
         130001 reset: init-report(Init 130000 Timeout), destroy
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -141,7 +168,9 @@ fn an_environment_that_failed_is_not_used_again() {
             3920 reset: finish(3000 Timeout), destroy
         "#]],
     );
-    check("0 built; 900 next; 901 call 1; 910 response 1; 911 next; 920 exit 1; 920 close", &expect![[r#"
+    check(
+        "0 built; 900 next; 901 call 1; 910 response 1; 911 next; 920 exit 1; 920 close",
+        &expect![[r#"
         0 built: initstart(init), start, timer@130000
         900 next: park, notimer, init-report(Init 900 Success), offer
         901 call 1: restorestart, restore-report(901 0 Success), startline, deliver, timer@3901
@@ -149,7 +178,8 @@ fn an_environment_that_failed_is_not_used_again() {
         911 next: park, notimer, finish(10 Success), offer
         920 exit 1: reset, timer@5920, withdraw
         920 close: destroy
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -181,18 +211,24 @@ fn calls_without_a_place_are_refused_by_the_names_of_states() {
 
 #[test]
 fn a_lost_sandbox_is_told_to_who_waits() {
-    check("0 built; 900 restore; 901 rested; 950 lost", &expect![[r#"
+    check(
+        "0 built; 900 restore; 901 rested; 950 lost",
+        &expect![[r#"
         0 built: initstart(init), start, timer@130000
         900 restore: parkrestore, notimer, init-report(Init 900 Success), offer
         901 rested: 
         950 lost: destroy
-    "#]]);
-    check("0 built; 900 restore; 901 call 1; 950 lost", &expect![[r#"
+    "#]],
+    );
+    check(
+        "0 built; 900 restore; 901 call 1; 950 lost",
+        &expect![[r#"
         0 built: initstart(init), start, timer@130000
         900 restore: parkrestore, notimer, init-report(Init 900 Success), offer
         901 call 1: restorestart, restore, timer@10901
         950 lost: restore-report(950 49 Error("Sandbox.Failure")), refusecall(failed), destroy
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
