@@ -31,7 +31,8 @@ usage: cargo xtask <task>
   fuzz [TARGET] [--seconds N]  drive what reads strangers' bytes with libFuzzer
   fuzz api [--requests N] [--seed S] [--only NUMBER]
                             send generated requests over all operations to the real binary, or one of them again
-  bench [TOPIC]             measure, with floors from the same run; TOPIC: invokes, scale, catalogue or logs
+  bench [TOPIC]             measure, with floors from the same run; TOPIC: invokes, bursts, imports,
+                            scale, catalogue or logs
   codegen [--check]         generate the wire types from models/
   tidy                      check the invariants of ARCHITECTURE.md";
 

@@ -11,10 +11,15 @@ use crate::server::Server;
 use crate::setup;
 use crate::shell::{cache, quiet, step};
 
+mod bursts;
 mod catalogue;
 mod client;
+mod cores;
+mod echo;
 mod floor;
+mod imports;
 mod invokes;
+mod load;
 mod logs;
 mod scale;
 mod search;
@@ -25,7 +30,7 @@ use client::Client;
 use table::Table;
 
 /// What is measured apart from the rest; each is a word of the command line.
-pub const TOPICS: [&str; 4] = ["invokes", "scale", "catalogue", "logs"];
+pub const TOPICS: [&str; 6] = ["invokes", "bursts", "imports", "scale", "catalogue", "logs"];
 /// A binary to measure instead of the release build that is made here: to try a benchmark itself.
 const BINARY_VARIABLE: &str = "SAMOVAR_BENCH_BINARY";
 
@@ -41,7 +46,9 @@ pub fn run(only: Option<&str>) -> Result<()> {
     let mut table = Table::default();
     for topic in TOPICS.into_iter().filter(|topic| only.is_none_or(|only| only == *topic)) {
         match topic {
-            "invokes" => invokes::run(&Server::start(&binary, "bench", None, &[])?, &mut table)?,
+            "invokes" => invokes::run(&binary, &mut table)?,
+            "bursts" => bursts::run(&binary, &mut table)?,
+            "imports" => imports::run(&binary, &mut table)?,
             "scale" => scale::run(&binary, &mut table)?,
             "catalogue" => catalogue::run(&binary, &mut table)?,
             _ => {

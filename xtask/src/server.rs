@@ -103,34 +103,31 @@ impl Server {
 
     /// Memory of the server's own process.
     pub fn memory(&self) -> Result<Memory> {
-        let path = format!("/proc/{}/smaps_rollup", self.process()?);
-        let rollup = std::fs::read_to_string(path)?;
-        let kib = |name: &str| -> Result<u64> {
-            let line = rollup.lines().find_map(|line| line.strip_prefix(name)).context("a memory size")?;
-            Ok(line.trim().trim_end_matches(" kB").parse()?)
+        memory_of(self.process()?)
+    }
+
+    /// What stands of sandboxes, made ahead or in use.
+    pub fn sandboxes(&self) -> Result<Sandboxes> {
+        let family = family()?;
+        let below =
+            |parent: u32| family.iter().filter(move |process| process.parent == parent).map(|it| it.pid);
+        let named = |pid: &u32| {
+            std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim() == INIT)
         };
-        Ok(Memory { rss_kib: kib("Rss:")?, pss_kib: kib("Pss:")? })
+        let inits: Vec<u32> = below(self.child.id()).filter(named).collect();
+        let inside = inits.iter().flat_map(|init| below(*init).chain([*init]));
+        // One that ended meanwhile holds nothing.
+        let pss_kib = inside.filter_map(|pid| memory_of(pid).ok()).map(|memory| memory.pss_kib).sum();
+        Ok(Sandboxes { count: inits.len(), pss_kib })
     }
 
     /// The server's process: the launcher's first child.
     fn process(&self) -> Result<u32> {
-        let launcher = self.child.id().to_string();
-        let mut children = Vec::new();
-        for process in std::fs::read_dir("/proc")? {
-            let path = process?.path();
-            let pid = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
-            let stat = std::fs::read_to_string(path.join("stat")).unwrap_or_default();
-            // After the name: the parent is the second, the time of its start the twentieth. Process ids wrap.
-            let fields: Vec<&str> =
-                stat.rsplit_once(')').map(|(_, rest)| rest.split_whitespace().collect()).unwrap_or_default();
-            if let (Some(pid), [_, parent, ..], Some(Ok(start))) =
-                (pid, &fields[..], fields.get(19).map(|start| start.parse::<u64>()))
-                && *parent == launcher
-            {
-                children.push((start, pid));
-            }
-        }
-        children.into_iter().min().map(|(_, pid)| pid).context("the launcher has a child")
+        let launcher = self.child.id();
+        let mut children: Vec<Process> = family()?.into_iter().filter(|it| it.parent == launcher).collect();
+        // Process ids wrap.
+        children.sort_unstable_by_key(|process| process.start);
+        children.first().map(|process| process.pid).context("the launcher has a child")
     }
 
     /// What it has said so far.
@@ -143,6 +140,53 @@ impl Server {
         self.child.wait()?;
         Ok(())
     }
+}
+
+/// The name of each sandbox's first process.
+const INIT: &str = "samovar-init";
+
+/// Sandboxes and what they hold.
+#[derive(Debug, Clone, Copy)]
+pub struct Sandboxes {
+    /// How many there are.
+    pub count: usize,
+    /// Memory of their processes, shared pages counted in parts.
+    pub pss_kib: u64,
+}
+
+/// One process of the machine.
+struct Process {
+    pid: u32,
+    parent: u32,
+    /// Ticks from the machine's start to its own.
+    start: u64,
+}
+
+/// Every process.
+fn family() -> Result<Vec<Process>> {
+    let mut all = Vec::new();
+    for process in std::fs::read_dir("/proc")? {
+        let path = process?.path();
+        let Some(pid) = path.file_name().and_then(|name| name.to_str()?.parse().ok()) else { continue };
+        let stat = std::fs::read_to_string(path.join("stat")).unwrap_or_default();
+        // After the name: the parent is the second, the time of its start the twentieth.
+        let Some((_, rest)) = stat.rsplit_once(')') else { continue };
+        let fields: Vec<&str> = rest.split_whitespace().collect();
+        let number = |index: usize| fields.get(index).and_then(|field| field.parse::<u64>().ok());
+        if let (Some(parent), Some(start)) = (number(1), number(19)) {
+            all.push(Process { pid, parent: u32::try_from(parent)?, start });
+        }
+    }
+    Ok(all)
+}
+
+fn memory_of(process: u32) -> Result<Memory> {
+    let rollup = std::fs::read_to_string(format!("/proc/{process}/smaps_rollup"))?;
+    let kib = |name: &str| -> Result<u64> {
+        let line = rollup.lines().find_map(|line| line.strip_prefix(name)).context("a memory size")?;
+        Ok(line.trim().trim_end_matches(" kB").parse()?)
+    };
+    Ok(Memory { rss_kib: kib("Rss:")?, pss_kib: kib("Pss:")? })
 }
 
 /// What a process holds.

@@ -8,8 +8,9 @@ use anyhow::{Context, Result, bail};
 
 use crate::shell::{cache, cargo, on_path, quiet, root, show, step};
 
-/// The unmodified clients that people use, and what runs the tests.
-const PYTHON_CLIENTS: &[&str] = &["boto3==1.44.5", "awscli==1.46.2", "pytest==8.4.2"];
+/// The unmodified clients that people use, Prometheus' parser among them, and what runs the tests.
+const PYTHON_CLIENTS: &[&str] =
+    &["boto3==1.44.5", "awscli==1.46.2", "prometheus_client==0.26.0", "pytest==8.4.2"];
 /// The AWS SDK for JavaScript v3: what the tests call with.
 const NODE_CLIENTS: &[&str] =
     &["@aws-sdk/client-lambda@3.1162.0", "@aws-sdk/client-cloudwatch-logs@3.1162.0"];
@@ -21,6 +22,9 @@ const PYTHON_RIC: &str = "awslambdaric==4.2.2";
 const NODE_RIC: &str = "aws-lambda-ric@3.3.0";
 /// The part of the Node client that a function needs once it is built.
 const NODE_RIC_PARTS: &[&str] = &["package.json", "bin", "dist"];
+
+/// Large libraries.
+const SCIENCE: &[&str] = &["numpy==2.2.6", "pandas==2.2.3"];
 
 /// Where everything is after set-up.
 pub struct Clients {
@@ -40,11 +44,11 @@ pub fn binary() -> Result<PathBuf> {
     Ok(root().join("target/release/samovar"))
 }
 
-/// boto3, the AWS CLI and pytest in a virtual environment.
+/// boto3, the AWS CLI, Prometheus' client and pytest in a virtual environment.
 pub fn clients() -> Result<Clients> {
     apt(&[("/usr/bin/python3", "python3"), ("/usr/share/doc/python3-venv", "python3-venv")])?;
     let venv = cache().join("venv");
-    once(&venv, &PYTHON_CLIENTS.join("\n"), "installing boto3, the AWS CLI and pytest", |dir| {
+    once(&venv, &PYTHON_CLIENTS.join("\n"), "installing boto3, the AWS CLI, Prometheus' client and pytest", |dir| {
         quiet(Command::new("/usr/bin/python3").args(["-m", "venv"]).arg(dir))?;
         quiet(pip(&dir.join("bin/python")).args(PYTHON_CLIENTS))?;
         Ok(())
@@ -65,6 +69,21 @@ pub fn probers() -> Result<()> {
 /// What functions need to reach a network, and what the tests build one from.
 pub fn network_tools() -> Result<()> {
     apt(&[("/usr/sbin/nft", "nftables"), ("/usr/sbin/ip", "iproute2"), ("/usr/bin/ps", "procps")])
+}
+
+/// Libraries that people package: what the benchmark imports.
+pub fn science() -> Result<PathBuf> {
+    apt(&[("/usr/bin/pip3", "python3-pip")])?;
+    let dir = cache().join("science");
+    once(&dir, &SCIENCE.join("\n"), "installing numpy and pandas", |dir| {
+        quiet(pip(Path::new("/usr/bin/python3")).arg("--target").arg(dir).args(SCIENCE)).map(drop)
+    })?;
+    Ok(dir)
+}
+
+/// The client that loads servers in benchmarks.
+pub fn wrk() -> Result<()> {
+    apt(&[("/usr/bin/wrk", "wrk")])
 }
 
 /// Version 2 of the AWS CLI.

@@ -2,6 +2,7 @@
 
 mod code;
 mod layers;
+mod metrics;
 mod surface;
 
 use std::future::Future;
@@ -41,6 +42,9 @@ pub type Reset = Arc<dyn Fn() -> ResetFuture + Send + Sync>;
 /// The end of a reset; a person reads why it failed.
 pub type ResetFuture = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
 
+/// Writes what is measured, in Prometheus' text form.
+pub type Measures = Arc<dyn Fn() -> String + Send + Sync>;
+
 /// Where what is Samovar's own begins.
 const SURFACE: &str = "/_samovar";
 
@@ -60,6 +64,8 @@ pub struct EndpointSetup<L, G> {
     pub vault: Vault,
     /// Empties the server; none when that is not allowed.
     pub reset: Option<Reset>,
+    /// Writes what is measured.
+    pub measures: Measures,
     /// The clock.
     pub clock: Clock,
     /// The dice.
@@ -116,6 +122,9 @@ where
 
     async fn respond(&self, parts: Parts, body: Incoming, peer: SocketAddr, id: RequestId) -> Response {
         let surface = parts.uri.path() == SURFACE || parts.uri.path().starts_with("/_samovar/");
+        if metrics::is_asked(&parts) {
+            return self.measures(&parts, body, peer, id).await;
+        }
         let guarded = self.setup.gate.is_open() || surface::changes(parts.uri.path());
         if guarded && let Err(reason) = self.admits(&parts) {
             return refused(surface, reason, id);

@@ -15,7 +15,7 @@ mod serve;
 mod tests;
 
 pub use api::Apis;
-pub use endpoint::{Endpoint, EndpointSetup, Reset, ResetFuture};
+pub use endpoint::{Endpoint, EndpointSetup, Measures, Reset, ResetFuture};
 pub use entry::rules::HostList;
 pub use function_endpoint::FunctionEndpoints;
 pub use serve::Door;

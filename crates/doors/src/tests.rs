@@ -3,6 +3,7 @@
 mod admission;
 mod layers;
 mod limits;
+mod metrics;
 mod streaming;
 mod surface;
 
@@ -307,6 +308,7 @@ impl Bench {
             layers: desk.clone(),
             vault: vault.clone(),
             reset: kind.reset.then_some(reset),
+            measures: Arc::new(|| "samovar_pools 0\n".to_owned()),
             clock,
             dice,
         };

@@ -11,6 +11,7 @@ use catalogue::{Catalogue, Event, FunctionKey, Subscription, Version};
 
 pub use self::rules::AdmitError;
 use self::rules::Ledger;
+use crate::census::AccountUse;
 
 /// Grants concurrency. Cheap to clone; clones share one ledger.
 #[derive(Debug, Clone)]
@@ -62,6 +63,13 @@ impl Admission {
     /// What an account uses now in a region.
     pub fn in_use(&self, scope: &Scope) -> Concurrency {
         lock(&self.books).ledger.in_use(scope)
+    }
+
+    /// What an account uses now in a region, and what it may.
+    pub fn account_use(&self, scope: &Scope) -> AccountUse {
+        let ledger = &lock(&self.books).ledger;
+        let (running, unreserved) = (ledger.in_use(scope), ledger.unreserved(scope));
+        AccountUse { running, unreserved, limit: ledger.limit() }
     }
 }
 

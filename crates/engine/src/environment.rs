@@ -1,6 +1,7 @@
 //! One running copy of a function: what is decided ([`rules`]) and what is done ([`driver`]).
 
 pub mod alarm;
+pub mod counted;
 pub mod driver;
 pub mod output;
 pub mod recipe;

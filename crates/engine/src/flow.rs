@@ -32,12 +32,13 @@ pub struct Sink {
     taken: u64,
     /// Bytes that may still reach the caller.
     left: usize,
+    failed: bool,
 }
 
 /// The two sides of one response.
 pub fn flow(content_type: HeaderValue) -> (Sink, Flow) {
     let (pieces, written) = mpsc::channel(STREAM_PIECES);
-    let sink = Sink { pieces: Some(pieces), taken: 0, left: STREAM_RESPONSE_BYTES };
+    let sink = Sink { pieces: Some(pieces), taken: 0, left: STREAM_RESPONSE_BYTES, failed: false };
     (sink, Flow { content_type, source: Source::Written(written) })
 }
 
@@ -71,6 +72,16 @@ impl Sink {
         {
             self.pieces = None;
         }
+    }
+
+    /// The runtime says that the function failed; the caller does not learn of it.
+    pub const fn fail(&mut self) {
+        self.failed = true;
+    }
+
+    /// Whether the runtime said so.
+    pub const fn has_failed(&self) -> bool {
+        self.failed
     }
 
     /// Bytes that the runtime has sent.

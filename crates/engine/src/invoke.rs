@@ -9,6 +9,7 @@ use base::limits;
 use bytes::Bytes;
 use catalogue::Version;
 use http::HeaderValue;
+use record::metrics::{Count, Running};
 use tokio::sync::oneshot;
 use tracing::Span;
 
@@ -139,6 +140,13 @@ pub enum InvokeError {
     ShuttingDown,
 }
 
+impl InvokeError {
+    /// Whether there was no place, so that AWS answers 429.
+    pub const fn is_throttle(&self) -> bool {
+        matches!(self, Self::Throttled { .. } | Self::NoPlace { .. } | Self::Sandbox(StartError::Full { .. }))
+    }
+}
+
 impl From<AdmitError> for InvokeError {
     fn from(reason: AdmitError) -> Self {
         Self::Throttled { reason }
@@ -153,6 +161,8 @@ pub struct Job {
     pub invocation: Invocation,
     /// The invocation's span.
     pub span: Span,
+    /// Where what becomes of it is counted.
+    pub watch: Running,
     permit: Permit,
     caller: Option<Caller>,
     end: Option<oneshot::Sender<Ended>>,
@@ -174,18 +184,18 @@ pub type Answered<P = Bytes> = oneshot::Receiver<Result<Reply<P>, InvokeError>>;
 
 impl Job {
     /// An admitted invocation and the place where its caller waits.
-    pub fn new(invocation: Invocation, permit: Permit) -> (Box<Self>, Answered) {
+    pub fn new(invocation: Invocation, permit: Permit, watch: Running) -> (Box<Self>, Answered) {
         let (sender, answered) = oneshot::channel();
-        (Self::of(invocation, permit, Caller::Whole(sender)), answered)
+        (Self::of(invocation, permit, watch, Caller::Whole(sender)), answered)
     }
 
     /// The same for a caller that takes the response as it comes.
-    pub fn streaming(invocation: Invocation, permit: Permit) -> (Box<Self>, Answered<Flow>) {
+    pub fn streaming(invocation: Invocation, permit: Permit, watch: Running) -> (Box<Self>, Answered<Flow>) {
         let (sender, answered) = oneshot::channel();
-        (Self::of(invocation, permit, Caller::Flowing(sender)), answered)
+        (Self::of(invocation, permit, watch, Caller::Flowing(sender)), answered)
     }
 
-    fn of(invocation: Invocation, permit: Permit, caller: Caller) -> Box<Self> {
+    fn of(invocation: Invocation, permit: Permit, watch: Running, caller: Caller) -> Box<Self> {
         let span = tracing::debug_span!(
             "invoke",
             request_id = %invocation.id,
@@ -193,7 +203,7 @@ impl Job {
             version = %invocation.version.qualifier,
             environment = tracing::field::Empty,
         );
-        Box::new(Self { invocation, span, permit, caller: Some(caller), end: None })
+        Box::new(Self { invocation, span, watch, permit, caller: Some(caller), end: None })
     }
 
     /// Whether the caller waits for a whole response.
@@ -203,6 +213,11 @@ impl Job {
 
     /// Tells the caller that the function will not run.
     pub fn refuse(mut self: Box<Self>, error: InvokeError) {
+        match error.is_throttle() {
+            true => self.watch.throttled(),
+            false if error == InvokeError::ShuttingDown => {}
+            false => self.watch.failed(),
+        }
         // A caller that went away needs no answer.
         match self.caller.take() {
             Some(Caller::Whole(asked)) => drop(asked.send(Err(error))),
@@ -250,8 +265,8 @@ impl Job {
     pub fn finish(mut self: Box<Self>, ended: Ended) {
         // Whatever led here, a caller that still waits is told that its function did not answer.
         self.reply(Answer::Fault(Fault::Sandbox));
-        let Self { permit, end, .. } = *self;
-        drop(permit);
+        let Self { permit, end, watch, .. } = *self;
+        drop((permit, watch));
         if let Some(end) = end {
             let _ = end.send(ended);
         }
@@ -276,15 +291,23 @@ impl Engine {
     async fn run<P>(
         &self,
         invocation: Authorized<Invocation>,
-        job: impl FnOnce(Invocation, Permit) -> (Box<Job>, Answered<P>),
+        job: impl FnOnce(Invocation, Permit, Running) -> (Box<Job>, Answered<P>),
     ) -> Result<Reply<P>, InvokeError> {
         let invocation = invocation.into_inner();
         let size = invocation.payload.len();
         if size > limits::SYNC_REQUEST_BYTES {
             return Err(InvokeError::TooLarge { size });
         }
-        let permit = self.admission.admit(&invocation.version)?;
-        let (job, answered) = job(invocation, permit);
+        let FunctionArn { scope, name, .. } = &invocation.version.arn;
+        let watch = self.metrics.watch(scope, name);
+        let permit = match self.admission.admit(&invocation.version) {
+            Ok(permit) => permit,
+            Err(reason) => {
+                watch.add(self.clock.now(), Count::Throttles);
+                return Err(reason.into());
+            }
+        };
+        let (job, answered) = job(invocation, permit, watch.begin(self.clock));
         self.pools.run(job);
         // The pool drops a job without an answer only when its environment was torn down.
         answered.await.unwrap_or(Err(InvokeError::ShuttingDown))

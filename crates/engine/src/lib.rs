@@ -6,6 +6,7 @@
 //! nothing and frees nothing.
 
 pub mod admission;
+mod census;
 mod environment;
 mod flow;
 pub mod host;
@@ -23,19 +24,20 @@ use std::time::Duration;
 
 use access::{Gate, Vault};
 use artifact::Artifacts;
-use base::arn::{Qualifier, Scope};
+use base::arn::{FunctionName, Qualifier, Scope};
 use base::clock::Clock;
 use base::random::Dice;
 use base::task::Insistent;
 use base::units::Concurrency;
 use catalogue::{Catalogue, Event, FunctionKey};
-use record::Logs;
+use record::{Logs, Metrics};
 use sandbox::LauncherClient;
 use sandbox::interpreters::Interpreter;
 pub use sandbox::interpreters::rules::{RuntimeMatch, runtime_version};
 
 use self::admission::Admission;
 use self::admission::budget::Budget;
+pub use self::census::{AccountUse, Census, Environments};
 use self::environment::driver;
 use self::environment::recipe::{Kit, Pantry};
 pub use self::environment::rules::restore::RestoreError;
@@ -58,6 +60,8 @@ pub struct EngineSetup {
     pub artifacts: Artifacts,
     /// Where functions' output goes.
     pub logs: Logs,
+    /// Where what becomes of invocations is counted.
+    pub metrics: Metrics,
     /// Opens environment variables.
     pub vault: Vault,
     /// Issues the keys of environments; the one that the doors ask.
@@ -85,6 +89,8 @@ pub struct EngineSetup {
 pub struct Engine {
     admission: Admission,
     pools: Arc<Pools>,
+    metrics: Metrics,
+    clock: Clock,
 }
 
 impl Engine {
@@ -111,19 +117,19 @@ impl Engine {
             idle_expiry: setup.idle_expiry,
         };
         let admission = Admission::following(setup.account_concurrency, setup.catalogue.clone());
-        let engine = Self::of(kit, admission, Budget::of_process(), setup.dice);
+        let engine = Self::of(kit, admission, setup.metrics, Budget::of_process(), setup.dice);
         tokio::spawn(engine.clone().follow(setup.catalogue));
         engine
     }
 
     /// An engine of these parts that follows no catalogue.
-    fn of(kit: Kit, admission: Admission, budget: Budget, dice: Dice) -> Self {
+    fn of(kit: Kit, admission: Admission, metrics: Metrics, budget: Budget, dice: Dice) -> Self {
         let clock = kit.clock;
         let kit = Arc::new(kit);
         let spawn =
             move |newcomer| drop(tokio::spawn(Insistent::new(driver::run(Arc::clone(&kit), newcomer))));
         let pools = Pools::new(budget, clock, dice, Box::new(spawn));
-        Self { admission, pools }
+        Self { admission, pools, metrics, clock }
     }
 
     /// How many environments there are.
@@ -152,7 +158,24 @@ impl Engine {
         let mut changes = catalogue.subscribe();
         while let Some(event) = changes.next().await {
             self.admission.catch_up();
+            self.forget_gone(&catalogue, &event);
             self.pools.retire(|pool| concerns(&event, pool) && is_outdated(&catalogue, pool));
+        }
+    }
+}
+
+impl Engine {
+    /// Functions that are gone are counted no more. One of the same name goes on where they were, as on AWS.
+    fn forget_gone(&self, catalogue: &Catalogue, event: &Event) {
+        let exists = |scope: &Scope, name: &FunctionName| {
+            catalogue.peek(&FunctionKey::new(scope.clone(), name.clone())).is_some()
+        };
+        match event {
+            Event::Removed(key) if !exists(&key.scope, &key.name) => {
+                self.metrics.forget(&key.scope, &key.name)
+            }
+            Event::Removed(_) | Event::Changed(_) => {}
+            Event::Everything => self.metrics.retain(exists),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Where an invocation runs: the environments of each version, idle ones first.
 
+pub mod census;
 pub mod pools;
 
 use std::collections::{HashMap, VecDeque};

@@ -18,10 +18,10 @@ use base::random::Dice;
 use base::units::{Concurrency, Mib};
 use bytes::Bytes;
 use catalogue::{CodeRef, Configuration, State, Version};
-use record::Logs;
 use record::level::{Format, Level, SystemLevel};
 use record::logs::EventQuery;
 use record::report::InitializationType;
+use record::{Logs, Metrics};
 use store::memory::MemoryStore;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
@@ -418,6 +418,8 @@ impl Recipes for FakeRecipes {
 pub struct House {
     /// The engine.
     pub engine: Engine,
+    /// What it counts.
+    pub metrics: Metrics,
     /// Sandboxes that were built.
     pub built: Arc<AtomicUsize>,
     /// Sandboxes that stand.
@@ -470,9 +472,12 @@ impl House {
             clock,
             idle_expiry: Duration::from_secs(300),
         };
-        let engine =
-            Engine::of(kit, Admission::new(Concurrency(plan.account)), Budget::new(plan.budget), dice);
-        Self { engine, built, standing, broken, logs, ids: Mutex::new(0) }
+        let metrics = Metrics::new(clock);
+        let engine = {
+            let admission = Admission::new(Concurrency(plan.account));
+            Engine::of(kit, admission, metrics.clone(), Budget::new(plan.budget), dice)
+        };
+        Self { engine, metrics, built, standing, broken, logs, ids: Mutex::new(0) }
     }
 
     /// Invokes a version.

@@ -21,8 +21,10 @@ use access::{Authorized, Gate};
 use async_trait::async_trait;
 use base::clock::Clock;
 use base::random::Dice;
-use catalogue::Catalogue;
+use catalogue::{Catalogue, FunctionKey};
 use engine::{Engine, Invocation, InvokeError, Reply};
+use record::Metrics;
+use record::metrics::{Count, Watch};
 use store::{Commit, Enqueue, Store, StoreError};
 
 use self::lines::Lines;
@@ -53,10 +55,27 @@ pub struct EventsSetup {
     pub invoker: Arc<dyn Invoker>,
     /// Who may do what.
     pub gate: Gate,
+    /// Where what becomes of events is counted.
+    pub metrics: Metrics,
     /// The clock.
     pub clock: Clock,
     /// The dice.
     pub dice: Dice,
+}
+
+impl EventsSetup {
+    /// Where a function's events are counted. One that is gone gets no figures again.
+    fn watch(&self, function: &FunctionKey) -> Watch {
+        match self.catalogue.peek(function) {
+            Some(_) => self.metrics.watch(&function.scope, &function.name),
+            None => self.metrics.of_gone(&function.scope),
+        }
+    }
+
+    /// An event is in its queue.
+    fn received(&self, event: &Event) {
+        self.watch(&event.function()).add(event.progress.accepted, Count::AsyncEventsReceived);
+    }
 }
 
 /// Why an event was not taken, or is not known to be.
@@ -106,6 +125,7 @@ impl Events {
         let stored = tokio::spawn(async move {
             let enqueue = vec![enqueued(&event)];
             lines.house().store.commit(Commit { enqueue, ..Commit::default() }).await?;
+            lines.house().received(&event);
             lines.stir(&event.function());
             Ok(())
         });

@@ -6,13 +6,17 @@
 //!
 //! The path back: [`Logs`] finds pages of events, scans a range of time, or follows what is written; [`pattern`] picks
 //! events by CloudWatch's filter patterns, and [`insights`] answers its query language over them.
+//!
+//! [`metrics`] count and time the same invocations.
 
 pub mod insights;
 pub mod level;
 pub mod lines;
 pub mod logs;
+pub mod metrics;
 pub mod pattern;
 pub mod report;
 pub mod tail;
 
 pub use logs::{LogEvent, LogWriter, Logs};
+pub use metrics::Metrics;

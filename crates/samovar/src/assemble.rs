@@ -1,6 +1,7 @@
 //! Puts the rooms together and serves until told to stop.
 
 mod inside;
+mod measures;
 mod reset;
 mod unpacker;
 
@@ -20,7 +21,7 @@ use catalogue::Catalogue;
 use doors::{Apis, Door, Endpoint, EndpointSetup, FunctionEndpoints, HostList};
 use engine::{Engine, EngineSetup, RuntimeMatch};
 use flow::{Events, EventsSetup};
-use record::Logs;
+use record::{Logs, Metrics};
 use sandbox::ServerSide;
 use sandbox::interpreters::Interpreter;
 use services::lambda::{Lambda, LambdaSetup};
@@ -30,6 +31,7 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::inside::LateEndpoints;
+use self::measures::Measured;
 use self::reset::Resettable;
 use self::unpacker::ConfinedUnpacker;
 use crate::config::{Config, Match};
@@ -84,6 +86,7 @@ struct House {
     vault: Vault,
     gate: Gate,
     engine: Engine,
+    metrics: Metrics,
     events: Events,
     lambda: Lambda,
     clock: Clock,
@@ -107,10 +110,12 @@ impl House {
         let gate = gate(config, &catalogue);
         let logs = Logs::open_within(store.clone(), clock, dice.clone(), config.log_limits).await?;
         let inside = Arc::new(LateEndpoints::default());
+        let metrics = Metrics::new(clock);
         let engine = Engine::new(EngineSetup {
             catalogue: catalogue.clone(),
             artifacts: artifacts.clone(),
             logs: logs.clone(),
+            metrics: metrics.clone(),
             vault: vault.clone(),
             gate: gate.clone(),
             launcher: side.client,
@@ -130,6 +135,7 @@ impl House {
             catalogue: catalogue.clone(),
             invoker: Arc::new(engine.clone()),
             gate: gate.clone(),
+            metrics: metrics.clone(),
             clock,
             dice: dice.clone(),
         });
@@ -152,6 +158,7 @@ impl House {
             vault,
             gate,
             engine,
+            metrics,
             events,
             lambda,
             clock,
@@ -175,6 +182,12 @@ impl House {
             logs: self.logs.clone(),
             artifacts: self.artifacts.clone(),
         };
+        let measured = Measured {
+            metrics: self.metrics.clone(),
+            engine: self.engine.clone(),
+            catalogue: self.catalogue.clone(),
+            clock: self.clock,
+        };
         Endpoint::open(
             listener,
             EndpointSetup {
@@ -185,6 +198,7 @@ impl House {
                 layers: Arc::new(self.lambda.clone()),
                 vault: self.vault.clone(),
                 reset: config.allow_reset.then(|| resettable.into_callback()),
+                measures: measured.into_callback(),
                 clock: self.clock,
                 dice: self.dice.clone(),
             },

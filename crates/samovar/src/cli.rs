@@ -17,8 +17,10 @@ pub mod keys;
 pub mod layers;
 pub mod logs;
 pub mod runtimes;
+pub mod top;
 
 use logs::when::When;
+use top::table::Sort;
 
 /// AWS Lambda on your own machines.
 #[derive(Debug, Parser)]
@@ -81,6 +83,16 @@ Examples:
   samovar logs my-function --request-id 79104eff-c5f1-41a8-8dd6-8e4d4b9a8a32
   samovar logs --all --follow --json")]
     Logs(Box<LogsArgs>),
+    /// Show what functions do now: rates, errors, throttles, durations, cold starts, environments.
+    #[command(after_help = "\
+Examples:
+  samovar top                         live; / filters, letters sort, q ends
+  samovar top --sort errors --filter checkout
+  samovar top --once                  totals since the server started, for scripts
+
+P50 and P99 are of the last 10 seconds (with --once, of everything), as exact as /metrics' buckets. QUEUE, SANDBOX,
+INIT, HANDLER and EXT are what a cold start took on average, phase by phase.")]
+    Top(TopArgs),
     /// Show the keys that environment variables are sealed under, or make a new one.
     #[command(after_help = "\
 Examples:
@@ -240,6 +252,32 @@ pub struct LogsArgs {
     /// Where the server is.
     #[command(flatten)]
     pub endpoint: Endpoint,
+}
+
+/// What `samovar top` takes.
+#[derive(Debug, Args)]
+pub struct TopArgs {
+    /// Print one table and end.
+    #[arg(long)]
+    pub once: bool,
+    /// Only functions whose name holds this.
+    #[arg(long, value_name = "TEXT")]
+    pub filter: Option<String>,
+    /// The order of the functions.
+    #[arg(long, default_value = "invocations", value_name = "COLUMN")]
+    pub sort: Sort,
+    /// Seconds between two looks.
+    #[arg(long, default_value = "1", value_name = "SECONDS", value_parser = interval)]
+    pub interval: f64,
+    /// Where the server is.
+    #[command(flatten)]
+    pub endpoint: Endpoint,
+}
+
+/// From a tenth of a second to an hour.
+fn interval(text: &str) -> Result<f64, String> {
+    let seconds = text.parse::<f64>().ok().filter(|seconds| (0.1..=3600.0).contains(seconds));
+    seconds.ok_or_else(|| "takes 0.1 to 3600 seconds".to_owned())
 }
 
 /// How much a line of a log tells.

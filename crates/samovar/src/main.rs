@@ -34,6 +34,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Functions(endpoint) => block_on(cli::functions::run(&endpoint)).map(|()| ExitCode::SUCCESS),
         Command::Invoke(args) => block_on(cli::invoke::run(&args)),
         Command::Layers(args) => block_on(cli::layers::run(&args)).map(|()| ExitCode::SUCCESS),
+        Command::Top(args) => block_on(cli::top::run(&args)).map(|()| ExitCode::SUCCESS),
         Command::Logs(args) => block_on(cli::logs::run(&args)).map(|()| ExitCode::SUCCESS),
     }
 }

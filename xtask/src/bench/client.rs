@@ -45,6 +45,17 @@ impl Function {
         })
     }
 
+    /// `index.py` beside what lies in a directory of packages.
+    pub fn python_beside(packages: &Path, source: &str) -> Result<Self> {
+        std::fs::write(packages.join("index.py"), source)?;
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(packages)? {
+            names.push(entry?.file_name().to_string_lossy().into_owned());
+        }
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        Ok(Self { zip: zip(packages, &names)?, ..Self::python(source)? })
+    }
+
     /// `index.js` under the Node that is here.
     pub fn node(source: &str) -> Result<Self> {
         let major = quiet(Command::new("node").args(["-p", "process.versions.node.split('.')[0]"]))?;

@@ -1,5 +1,6 @@
 //! What the same work costs without Samovar, measured beside it.
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -29,6 +30,13 @@ pub fn spawn(mut command: Command) -> Result<Times> {
 pub fn python() -> Result<Times> {
     let mut command = Command::new("/usr/bin/python3");
     command.args(PYTHON_LEAST);
+    spawn(command)
+}
+
+/// A Python that imports this, with these directories to find it in.
+pub fn imports(imports: &str, directories: &[&Path]) -> Result<Times> {
+    let mut command = Command::new("/usr/bin/python3");
+    command.args(["-S", "-c", imports]).env("PYTHONPATH", std::env::join_paths(directories)?);
     spawn(command)
 }
 

@@ -1,54 +1,60 @@
-//! What an invocation takes: the first, the next, and many at once.
+//! What an invocation takes: the first, and the next.
 
+use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Result;
 
 use super::client::{Client, Function};
+use super::load::Wrk;
 use super::table::{Table, Times};
-use super::{floor, together};
+use super::{cores, echo, floor};
 use crate::server::Server;
 use crate::setup;
 use crate::shell::step;
 
 /// Functions whose first invocation is timed, for each runtime.
-const FIRST_INVOKES: usize = 21;
-/// Invocations at once without any environment.
-const BURST: usize = 500;
-/// How long each of them is held, so that none is answered before the last has started; not part of its time.
-const BURST_HOLD: Duration = Duration::from_secs(20);
-/// Warm invocations a connection makes.
-const WARM_ROUNDS: usize = 400;
+const FIRST_INVOKES: usize = 41;
+/// Warm invocations of one connection, and of those before that are not counted.
+const WARM_ROUNDS: usize = 4_000;
+const WARMING: usize = 400;
 /// Invocations in flight.
 const IN_FLIGHT: [usize; 3] = [1, 8, 64];
 
+const NAME: &str = "bench";
+const ON_ONE_CORE: &str = "bench-core";
 const PYTHON_ECHO: &str = "def handler(event, context):\n    return event\n";
 const NODE_ECHO: &str = "exports.handler = async (event) => event\n";
 
-/// Runs all of them on one server.
-pub fn run(server: &Server, table: &mut Table) -> Result<()> {
-    let official = setup::official_clients()?;
-    let rust = official.join("rust/bootstrap");
+/// Runs all of them.
+pub fn run(binary: &Path, table: &mut Table) -> Result<()> {
+    let rust = setup::official_clients()?.join("rust/bootstrap");
     let python = Function::python(PYTHON_ECHO)?;
+    let provided = Function::provided(&rust)?;
+    let server = Server::start(binary, NAME, None, &[])?;
     let kinds = [
         ("Python", python.clone(), floor::python()?),
         ("Node", Function::node(NODE_ECHO)?, floor::node()?),
-        ("static Rust", Function::provided(&rust)?, floor::spawn(Command::new("/bin/true"))?),
+        ("static Rust", provided.clone(), floor::spawn(Command::new("/bin/true"))?),
     ];
     for (name, function, floor) in kinds {
         step(&format!("first invoke, {name}"));
-        first_invokes(server, name, &function, floor, table)?;
+        first_invokes(&server, name, &function, floor, table)?;
     }
-    step("warm invokes");
-    for flight in IN_FLIGHT {
-        warm(server, &python, flight, table)?;
+    let wrk = Wrk::new()?;
+    for (name, function) in [("Python", &python), ("provided (lambda_runtime)", &provided)] {
+        step(&format!("warm invokes, {name}"));
+        throughput(&server, &wrk, name, function, table)?;
     }
-    step(&format!("{BURST} invokes at once"));
-    burst(server, table)?;
-    let held = server.memory()?;
-    table.note("the server after all of this", &held.to_string());
-    Ok(())
+    table.note("the server after all of this", &server.memory()?.to_string());
+    drop(server);
+    step("one warm invoke at a time, all on one core");
+    cores::on_the_first(|| {
+        let server = Server::start(binary, ON_ONE_CORE, None, &[])?;
+        one_at_a_time(&server, "Python", &python, table)?;
+        one_at_a_time(&server, "provided (lambda_runtime)", &provided, table)
+    })
 }
 
 /// HTTP to HTTP, a function never invoked before.
@@ -70,35 +76,35 @@ fn first_invokes(
     Ok(())
 }
 
-/// The same function over and over on `flight` connections; the floor is the health answer of the same server.
-fn warm(server: &Server, function: &Function, flight: usize, table: &mut Table) -> Result<()> {
-    let name = "warm";
-    Client::connect(&server.address)?.create(name, function)?;
-    together(server, flight, |client| client.timed_invoke(name).map(|time| vec![time]))?;
-    let (started, cpu) = (Instant::now(), server.cpu()?);
-    let times =
-        together(server, flight, |client| (0..WARM_ROUNDS).map(|_| client.timed_invoke(name)).collect())?;
-    let rate = times.len() as f64 / started.elapsed().as_secs_f64();
-    let cpu = (server.cpu()? - cpu).as_secs_f64() * 1e6 / times.len() as f64;
-    let floor = together(server, flight, |client| (0..WARM_ROUNDS).map(|_| client.timed_health()).collect())?;
-    let row = format!("warm, {flight} in flight ({rate:.0}/s, server {cpu:.0} us CPU)");
-    table.row(&row, &Times::of(times), &Times::of(floor), "GET /_samovar/health");
+/// The same function over and over on as many connections as it gets environments; the floor is the cheapest answer
+/// of the same server to the same client.
+fn throughput(server: &Server, wrk: &Wrk, name: &str, function: &Function, table: &mut Table) -> Result<()> {
+    let function_name = format!("warm-{}", &name[..4]);
+    Client::connect(&server.address)?.create(&function_name, function)?;
+    for flight in IN_FLIGHT {
+        let before = server.cpu()?;
+        let load = wrk.invoke(&server.address, &function_name, flight)?;
+        let cpu = (server.cpu()? - before).as_secs_f64();
+        let floor = wrk.health(&server.address, flight)?;
+        let what = format!("warm, {name}, {flight} in flight (p50 {}, p99 {})", load.p50, load.p99);
+        table.rate(&what, load.rate, floor.rate, "/s", "GET /_samovar/health");
+        table.note("", &format!("server {:.0} us CPU each", cpu * 1e6 / (load.rate * Wrk::COUNTED)));
+    }
     Ok(())
 }
 
-/// All at once, no environment there, each held until all have started: as many environments as invocations.
-///
-/// The floor is as many interpreters spawned by as many threads as cores.
-fn burst(server: &Server, table: &mut Table) -> Result<()> {
-    let hold = BURST_HOLD.as_secs();
-    let function = Function::python(&format!(
-        "import time\ndef handler(event, context):\n    time.sleep({hold})\n    return event\n"
-    ))?;
-    Client::connect(&server.address)?.create("burst", &function)?;
-    let times = together(server, BURST, |client| client.timed_invoke("burst").map(|time| vec![time]))?;
-    let times = Times::of(times.into_iter().map(|time| time.saturating_sub(BURST_HOLD)).collect());
-    let floor = floor::many_pythons(BURST)?;
-    let row = format!("{BURST} at once, {BURST} environments, last {:.0} ms", times.percentile(100));
-    table.row(&row, &times, &Times::of(vec![floor]), "spawn as many interpreters alone");
+/// One connection beside an echo on the same core: what is left is work, and no wake-up of another core.
+fn one_at_a_time(server: &Server, name: &str, function: &Function, table: &mut Table) -> Result<()> {
+    let function_name = format!("one-{}", &name[..4]);
+    let mut client = Client::connect(&server.address)?;
+    client.create(&function_name, function)?;
+    let mut bare = Client::connect(&echo::start()?)?;
+    let timed = |work: &mut dyn FnMut() -> Result<Duration>| -> Result<Times> {
+        (0..WARMING).try_for_each(|_| work().map(drop))?;
+        Ok(Times::of((0..WARM_ROUNDS).map(|_| work()).collect::<Result<_>>()?))
+    };
+    let times = timed(&mut || client.timed_invoke(&function_name))?;
+    let floor = timed(&mut || bare.timed_invoke("echo"))?;
+    table.row(&format!("warm, {name}, 1 in flight, one core"), &times, &floor, "bare HTTP echo, same core");
     Ok(())
 }

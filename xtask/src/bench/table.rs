@@ -16,6 +16,16 @@ impl Times {
         Self(times)
     }
 
+    /// The longest.
+    pub fn last(&self) -> Duration {
+        self.0.last().copied().unwrap_or_default()
+    }
+
+    /// Each with this added.
+    pub fn plus(&self, more: Duration) -> Self {
+        Self(self.0.iter().map(|time| *time + more).collect())
+    }
+
     /// In milliseconds; not a number when there are none.
     pub fn percentile(&self, percent: usize) -> f64 {
         let last = self.0.len().saturating_sub(1);

@@ -26,8 +26,11 @@ use crate::serve::Response;
 /// Where layers are brought (PUT, with the ARN as `arn` in the query) and listed (GET).
 pub(super) const LAYERS: &str = "/_samovar/layers";
 
+/// What only operators do here, in words.
+const IMPORTED: &str = "layers are imported";
+
 /// A request that is not performed: what its sender is told.
-struct Refused(StatusCode, String);
+pub(super) struct Refused(pub(super) StatusCode, pub(super) String);
 
 impl<L, G> Endpoint<L, G>
 where
@@ -50,7 +53,7 @@ where
     async fn import(&self, head: Head, body: Incoming) -> Result<Value, Refused> {
         let (arn, replace) = asked(&head)?;
         let _room = self.entrance.room().take(body::most(&body, ZIP_BYTES)).await;
-        let archive = self.operators_body(head, body, ZIP_BYTES).await?;
+        let archive = self.operators_body(head, body, ZIP_BYTES, IMPORTED).await?;
         let size = archive.len();
         let imported = self.setup.layers.import(LayerImport { arn, archive, replace }).await;
         let imported = imported.map_err(|error| Refused(error.status, error.message.unwrap_or_default()))?;
@@ -66,13 +69,19 @@ where
     }
 
     async fn list(&self, head: Head, body: Incoming) -> Result<Value, Refused> {
-        self.operators_body(head, body, 0).await?;
+        self.operators_body(head, body, 0, IMPORTED).await?;
         let versions: Vec<Value> = self.setup.layers.versions().iter().map(shown).collect();
         Ok(json!({ "LayerVersions": versions }))
     }
 
-    /// The body of a request whose sender has a key of the server's own account.
-    async fn operators_body(&self, head: Head, body: Incoming, limit: usize) -> Result<Bytes, Refused> {
+    /// The body of a request whose sender has a key of the server's own account; others are told what is done so.
+    pub(super) async fn operators_body(
+        &self,
+        head: Head,
+        body: Incoming,
+        limit: usize,
+        done: &str,
+    ) -> Result<Bytes, Refused> {
         let papers = self.entrance.papers(&head).map_err(forbidden)?;
         let body = body::read(body, limit).await.map_err(unread)?;
         let (entrance, now) = (Arc::clone(&self.entrance), self.setup.clock.now());
@@ -83,7 +92,7 @@ where
         if is_operator(&self.setup.gate, &caller.principal) {
             Ok(body)
         } else {
-            let words = "layers are imported with a key of the server's own account".to_owned();
+            let words = format!("{done} with a key of the server's own account");
             Err(Refused(StatusCode::FORBIDDEN, words))
         }
     }

@@ -1,4 +1,4 @@
-//! `/_samovar/`: health, reset, layers and packages.
+//! `/_samovar/`: health, reset, layers and packages; what is measured has a place of its own.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -85,7 +85,7 @@ fn health(method: &Method, id: RequestId) -> Response {
     }
 }
 
-fn is_loopback(address: IpAddr) -> bool {
+pub(super) fn is_loopback(address: IpAddr) -> bool {
     address.to_canonical().is_loopback()
 }
 

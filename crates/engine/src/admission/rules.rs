@@ -104,6 +104,17 @@ impl Ledger {
         Concurrency(u32::try_from(running).unwrap_or(u32::MAX))
     }
 
+    /// What one account runs in a region on what no function has for itself.
+    pub fn unreserved(&self, scope: &Scope) -> Concurrency {
+        let pooled = self.accounts.get(scope).map_or(0, |account| account.pooled);
+        Concurrency(u32::try_from(pooled).unwrap_or(u32::MAX))
+    }
+
+    /// What each account may run in each region.
+    pub const fn limit(&self) -> Concurrency {
+        self.limit
+    }
+
     fn change(&mut self, function: &FunctionKey, change: impl FnOnce(&mut Entry)) {
         let account = self.accounts.entry(function.scope.clone()).or_default();
         account.change(&function.name, change);

@@ -18,10 +18,11 @@ use record::report::Restored;
 use tokio::sync::{mpsc, oneshot};
 
 use super::alarm::Alarm;
+use super::counted::Counted;
 use super::output::{Figures, Output};
 use super::recipe::{Kit, Recipe};
 use super::restore::{Restore, credentials};
-use super::rules::{Action, Environment, Event, Limits, Refusal, RuntimeState, Status};
+use super::rules::{Action, Environment, Event, InitPhase, Limits, Refusal, RuntimeState, Status};
 use crate::flow::Sink;
 use crate::host::runtime::{Call, NextReply, Passage, Posted, RuntimeApi, Verdict, Work};
 use crate::invoke::{Ended, Invocation, Job};
@@ -39,13 +40,17 @@ const READING_AGE: Duration = Duration::from_millis(100);
 /// Runs one environment from its sandbox's building to its end.
 pub async fn run(kit: Arc<Kit>, newcomer: Newcomer) {
     let Newcomer { membership, commands, place, version } = newcomer;
+    let mut counted = Counted::building(kit.clock.now());
     let built = async {
         let recipe = kit.recipes.recipe(&version).await?;
         let order = recipe.order(membership.id(), kit.endpoint.is_some(), place);
         Ok((kit.starter.build(order).await?, recipe))
     };
     match built.await {
-        Ok((sandbox, recipe)) => live(&kit, membership, commands, version, sandbox, recipe).await,
+        Ok((sandbox, recipe)) => {
+            counted.built(kit.clock.now());
+            live(&kit, membership, commands, version, sandbox, recipe, counted).await;
+        }
         Err(error) => {
             tracing::warn!(version = %version.arn, %error, "no environment");
             membership.fail(error);
@@ -60,6 +65,7 @@ async fn live(
     version: Arc<Version>,
     sandbox: Sandbox,
     recipe: Recipe,
+    counted: Counted,
 ) {
     let Sandbox { control, log, runtime_api, loopback, endpoint, names, meter } = sandbox;
     let endpoint = endpoint.zip(kit.endpoint.as_ref());
@@ -94,6 +100,7 @@ async fn live(
         recipe,
         candidate: 0,
         reading: None,
+        counted,
         run: None,
         ended: None,
         asker: None,
@@ -130,6 +137,7 @@ pub(super) struct Driver {
     candidate: usize,
     /// When a report last read the meter, and what it said in bytes.
     reading: Option<(Timestamp, u64)>,
+    counted: Counted,
     pub(super) run: Option<Run>,
     /// The lease of a run that ended, until the environment is offered again.
     ended: Option<Lease>,
@@ -229,6 +237,7 @@ impl Driver {
         self.set_alarm();
         job.span.record("environment", tracing::field::display(self.membership.id()));
         let id = job.invocation.id;
+        self.counted.assigned(self.clock.now().since(job.watch.began()));
         self.run = Some(Run { job, lease, produced: None });
         Event::Called(id)
     }
@@ -333,6 +342,9 @@ impl Driver {
             Action::InitReport(phase, took, status) => {
                 self.output.init_report(phase, took, &status);
                 self.note_init(&status);
+                if phase == InitPhase::Init {
+                    self.counted.initialised(took);
+                }
                 // Seen once here, an environment that crashes before its first report has a figure.
                 self.meter.max_memory();
             }
@@ -340,6 +352,7 @@ impl Driver {
             Action::Restore => self.restore(),
             Action::RestoreStart => self.restore_start().await,
             Action::RestoreReport { took, billed, status } => {
+                self.counted.restored(took);
                 self.output.restore_report(Restored { duration: took, own: billed }, &status);
             }
             Action::RefuseCall(error) => self.refuse_call(error),
@@ -357,6 +370,7 @@ impl Driver {
             Action::Reply(answer) => {
                 if let Some(run) = &mut self.run {
                     run.produced = answer.size();
+                    self.counted.replied(&answer);
                     run.job.reply(answer);
                     run.lease.answered();
                 }
@@ -365,6 +379,7 @@ impl Driver {
             Action::Flowed => {
                 if let Some(run) = &mut self.run {
                     run.produced = self.sink.as_ref().map(Sink::taken);
+                    self.counted.flowed(self.sink.as_ref());
                     run.lease.answered();
                 }
             }
@@ -467,10 +482,12 @@ impl Driver {
     async fn finish(&mut self, took: Duration, init: Option<Duration>, status: &Status) {
         let Some(Run { job, lease, produced }) = self.run.take() else { return };
         self.output.drain().await;
-        let figures = Figures { took, init, status, used: self.max_memory(status), produced };
+        let used = self.max_memory(status);
+        let figures = Figures { took, init, status, used, produced };
         self.output.end(job.invocation.id, &figures);
         let tail = self.output.cut_tail();
         self.output.flush().await;
+        self.counted.finished(&job.watch, took, status, used);
         tracing::debug!(parent: &job.span, ?took, ?init, ?status, "ended");
         job.finish(Ended { tail });
         self.ended = Some(lease);
@@ -519,6 +536,7 @@ impl Driver {
     fn abandon(&mut self) {
         if let Some(Run { job, lease, .. }) = self.run.take() {
             drop(lease);
+            self.counted.abandoned(&job.watch, self.clock.now());
             job.finish(Ended::default());
         }
     }

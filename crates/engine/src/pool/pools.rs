@@ -91,6 +91,11 @@ impl Pools {
         *self.alive.borrow()
     }
 
+    /// How many environments the machine carries.
+    pub const fn places(&self) -> usize {
+        self.budget.size()
+    }
+
     /// Closes the idle environments of every pool that `outdated` names; what runs there ends as usual.
     pub fn retire(&self, outdated: impl Fn(&PoolKey) -> bool) {
         for pool in self.matching(outdated) {
@@ -143,7 +148,7 @@ impl Pools {
         self.pools.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn matching(&self, wanted: impl Fn(&PoolKey) -> bool) -> Vec<Arc<Pool>> {
+    pub(super) fn matching(&self, wanted: impl Fn(&PoolKey) -> bool) -> Vec<Arc<Pool>> {
         self.lock().values().filter(|pool| wanted(pool.key())).cloned().collect()
     }
 

@@ -7,13 +7,14 @@ use base::arn::{FunctionArn, Qualifier};
 use catalogue::{CatalogueError, EventInvokeConfig, Function, State, Version};
 use engine::starter::StartError;
 use engine::{Ended, Invocation, InvokeError, Reply, RestoreError};
+use record::metrics::{Count, Sample};
 use store::{Claimed, Commit, LeaseToken, StoreError};
 use tokio::sync::oneshot;
 
 use super::delivery::deliveries;
 use super::ending::{Ending, Response};
 use super::lines::Lines;
-use super::rules::{self, Next, Progress, Settings, Tried};
+use super::rules::{self, Condition, Next, Progress, Settings, Tried};
 use super::stored::Event;
 use super::{EventsSetup, enqueued};
 
@@ -129,8 +130,10 @@ impl Attempt<'_> {
         if version.state != State::Active {
             return Some((Tried::Hindered, Response::none(409, executed)));
         }
-        let Event { id, principal, requested, payload, trace, .. } = &self.event;
+        let Event { id, principal, requested, payload, trace, progress, .. } = &self.event;
         let house = self.lines.house();
+        let (now, accepted) = (house.clock.now(), progress.accepted);
+        house.watch(&self.event.function()).enter(now, Sample::AsyncEventAge, now.since(accepted));
         let invocation = Invocation {
             id: *id,
             version,
@@ -178,6 +181,7 @@ impl Attempt<'_> {
         response: Option<Response>,
     ) -> Result<(), StoreError> {
         let house = self.lines.house();
+        let mut ended = None;
         let follow = match next {
             Next::Wait(at) => return house.store.release(token, at).await,
             Next::Retry(due) => {
@@ -186,13 +190,20 @@ impl Attempt<'_> {
                 vec![self.event.clone()]
             }
             Next::End { condition, attempts } => {
+                ended = Some(condition);
                 deliveries(house, &self.event, &Ending { condition, attempts, response }).await
             }
         };
         let enqueue = follow.iter().map(enqueued).collect();
         house.store.commit(Commit { settle: vec![token], enqueue, ..Commit::default() }).await?;
         for event in follow {
+            if ended.is_some() {
+                house.received(&event);
+            }
             self.lines.stir(&event.function());
+        }
+        if ended.is_some_and(|condition| condition != Condition::Success) {
+            house.watch(&self.event.function()).add(house.clock.now(), Count::AsyncEventsDropped);
         }
         Ok(())
     }

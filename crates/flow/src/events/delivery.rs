@@ -8,6 +8,7 @@ use base::id::RequestId;
 use base::limits::ASYNC_REQUEST_BYTES;
 use catalogue::{CatalogueError, FunctionKey};
 use engine::{Invocation, TraceHeader};
+use record::metrics::Count;
 
 use super::ending::Ending;
 use super::rules::Condition;
@@ -40,12 +41,14 @@ pub(super) async fn deliveries(house: &EventsSetup, event: &Event, ending: &Endi
     }
     if let Some(target) = dead_letter {
         lost(event, ending, target, &Undelivered::Service.to_string());
+        house.watch(&event.function()).add(house.clock.now(), Count::DeadLetterErrors);
     }
     let Some(target) = destination else { return Vec::new() };
     match delivery(house, event, ending, target).await {
         Ok(delivery) => vec![delivery],
         Err(error) => {
             lost(event, ending, target, &error.to_string());
+            house.watch(&event.function()).add(house.clock.now(), Count::DestinationDeliveryFailures);
             Vec::new()
         }
     }

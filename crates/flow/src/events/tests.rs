@@ -121,6 +121,7 @@ impl Bench {
             catalogue: catalogue.clone(),
             invoker: script.clone(),
             gate: Gate::open("000000000000".parse().unwrap()),
+            metrics: Metrics::new(script.clock),
             clock: script.clock,
             dice: Dice::seeded(2),
         })

@@ -150,6 +150,13 @@ impl Api {
         self.json("lambda", request.body(Bytes::new())?).await
     }
 
+    /// What the server measures, in Prometheus' text form.
+    pub async fn metrics(&self) -> Result<String> {
+        let request = Request::get(format!("{}/_samovar/metrics", self.base));
+        let answer = self.send("lambda", request.body(Bytes::new())?).await?;
+        String::from_utf8(answer.into_body().into()).context("the answer is not text")
+    }
+
     /// Publishes an archive under the ARN of a layer version.
     pub async fn import_layer(&self, arn: &str, archive: Vec<u8>, replace: bool) -> Result<Value> {
         let uri = format!("{}/_samovar/layers?arn={}&replace={replace}", self.base, encode(arn));

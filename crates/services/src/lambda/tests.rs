@@ -106,6 +106,7 @@ impl Bench {
             catalogue: catalogue.clone(),
             invoker: runner.clone(),
             gate: gate.clone(),
+            metrics: record::Metrics::new(clock),
             clock,
             dice: dice.clone(),
         });

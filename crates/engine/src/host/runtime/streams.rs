@@ -7,6 +7,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use tokio::sync::{mpsc, oneshot};
 
+use super::bodies::trailing_error;
 use super::{Call, Passage, Posted, Shared, answers};
 use crate::flow::Sink;
 use crate::outcome::Fault;
@@ -73,12 +74,14 @@ impl Drop for UnderWay<'_> {
 }
 
 /// Pours a body into the sink; the fault when it ended early. Trailers may tell of an error, which callers of streams
-/// never see.
+/// never see, but which counts as one.
 async fn pour(mut body: Incoming, sink: &mut Sink) -> Option<Fault> {
     while let Some(frame) = body.frame().await {
         let Ok(frame) = frame else { return Some(Fault::TruncatedResponse) };
-        if let Ok(piece) = frame.into_data() {
-            sink.take(piece).await;
+        match frame.into_data() {
+            Ok(piece) => sink.take(piece).await,
+            Err(frame) if frame.trailers_ref().and_then(trailing_error).is_some() => sink.fail(),
+            Err(_) => {}
         }
     }
     None
