@@ -23,7 +23,7 @@ def test_a_host_that_serves_is_ready():
     status, found = report()
     assert (status, found["isolation"], found["ready"]) == (0, "full", True)
     walls = {wall["wall"]: wall for wall in found["walls"]}
-    for name in ("launcher's rights", "memory limit", "processor share", "process limit", "disk fairness", "swap", "out-of-memory events",
+    for name in ("launcher's rights", "memory limit", "processor share", "process limit", "disk fairness", "freezer", "swap", "out-of-memory events",
                  "system-call filter", "landlock", "several layers", "egress filter", "forwarding", "links into sandboxes", "IPv6", "open files",
                  "process list", "core dumps", "tracing", "unprivileged user namespaces", "user namespaces", "disk space", "interpreters"):
         wall = walls[name]

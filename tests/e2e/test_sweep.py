@@ -3,7 +3,9 @@
 import os
 import pathlib
 import random
+import shutil
 import signal
+import subprocess
 import threading
 import time
 
@@ -165,3 +167,58 @@ def test_a_termination_leaves_nothing_at_once(fresh, who):
     assert samovar.process.wait(30) == 0
     stop.set()
     assert traces.all() == {"groups": [], "mounts": [], "loops": [], "run": [], "namespaces": 0, "unfinished": [], "processes": 0}
+
+
+def tables():
+    """The packet filters of all servers on this machine; none where there is no `nft`."""
+    try:
+        listing = subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return []
+    return [line.split()[-1] for line in listing.splitlines()]
+
+
+def test_a_start_sweeps_what_was_killed_with_a_directory_that_nobody_starts_again_and_spares_who_lives(fresh):
+    dead, living = fresh(data="dead"), fresh(data="living")
+    for samovar in (dead, living):
+        create(samovar.client("lambda"), "f", CODE, Timeout=10)
+        invoke(samovar.client("lambda"), "f", {"sleep": 0})
+    gone, spared = Traces(dead), Traces(living)
+    answered = []
+    caller = threading.Thread(target=lambda: answered.append(invoke(living.client("lambda", attempts=1), "f", {"sleep": 5})["payload"]))
+    caller.start()
+    of_the_dead = {name for name in tables() if gone.instance.replace("-", "_") in name}
+    until(lambda: len(spared.groups()) == len(gone.groups()) > 0)
+    groups = spared.groups()
+    for victim in (dead.server_pid(), dead.process.pid):
+        os.kill(victim, signal.SIGKILL)
+    dead.process.wait(30)
+    until(lambda: gone.processes() == [])
+    assert gone.groups() and gone.run(), "a killed launcher leaves something"
+    # Made before the other goes, or it might get the same number and be taken for it.
+    (dead.data_dir.parent / "other").mkdir()
+    shutil.rmtree(dead.data_dir)
+
+    starting = fresh(data="other")
+    assert gone.groups() == [] and gone.run() == []
+    assert not of_the_dead & set(tables())
+    assert [path for path, _, _ in os.walk("/sys/fs/cgroup") if path.endswith(gone.instance)] == []
+    # Whoever lives keeps all, its call that was under way among it.
+    assert spared.groups() == groups and len(spared.run()) == 2
+    caller.join(30)
+    assert answered == [1]
+    assert starting.stop() == 0 and living.stop() == 0
+
+
+def test_a_killed_server_starts_again_while_others_sweep(fresh):
+    samovar = fresh(data="main")
+    others = [fresh(data=f"other{number}") for number in range(2)]
+    for _ in range(5):
+        for each in (samovar, *others):
+            each.kill()
+        starts = [threading.Thread(target=each.start) for each in (samovar, *others)]
+        for start in starts:
+            start.start()
+        for start in starts:
+            start.join(60)
+        assert all(each.healthy() for each in (samovar, *others))

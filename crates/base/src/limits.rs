@@ -137,6 +137,11 @@ pub const SIGNATURE_SKEW: Duration = Duration::from_secs(5 * 60);
 /// Idle time after which an environment is closed, unless configured otherwise. Ours.
 pub const IDLE_EXPIRY: Duration = Duration::from_secs(5 * 60);
 
+/// Age at which an environment takes no further call.
+///
+/// Ours: AWS gives no figure, and was seen to replace busy environments after about two hours.
+pub const ENVIRONMENT_AGE: Duration = Duration::from_secs(2 * 60 * 60);
+
 /// Request line and headers together, in bytes. Source: Lambda quotas ("1 MB together"); ours is tighter.
 pub const HEADER_BYTES: usize = 64 * 1024;
 
@@ -332,12 +337,12 @@ pub const TEARDOWN_TIME: Duration = Duration::from_secs(5);
 
 /// Environments that may stand at once, where descriptors allow. Ours.
 ///
-/// Each costs the server seven descriptors before its first connection, so this many leave a quarter of a hard limit of
+/// Each costs the server eight descriptors before its first connection, so this many leave a fifth of a hard limit of
 /// 20,000 for connections.
 pub const ENVIRONMENTS: usize = 2_000;
 
-/// Descriptors that an environment costs the server: control, log, meter, two listeners and the two sockets of its name
-/// server, and five for connections into it and questions on their way. Ours.
+/// Descriptors that an environment costs the server: control, log, meter, freezer, two listeners and the two sockets of
+/// its name server, and four for connections into it and questions on their way. Ours.
 pub const ENVIRONMENT_DESCRIPTORS: u64 = 12;
 
 /// Longest trace header that is read, in bytes. Ours; AWS's own have about 150.

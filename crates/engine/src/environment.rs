@@ -3,6 +3,7 @@
 pub mod alarm;
 pub mod counted;
 pub mod driver;
+pub mod frost;
 pub mod output;
 pub mod recipe;
 mod restore;

@@ -78,6 +78,8 @@ pub struct EngineSetup {
     pub account_concurrency: Concurrency,
     /// Idle time after which an environment is closed.
     pub idle_expiry: Duration,
+    /// Age at which an environment takes no further call.
+    pub max_age: Duration,
     /// The clock.
     pub clock: Clock,
     /// The dice.
@@ -115,6 +117,7 @@ impl Engine {
             names: NameServer::new(setup.dice.clone()),
             clock: setup.clock,
             idle_expiry: setup.idle_expiry,
+            max_age: setup.max_age,
         };
         let admission = Admission::following(setup.account_concurrency, setup.catalogue.clone());
         let engine = Self::of(kit, admission, setup.metrics, Budget::of_process(), setup.dice);

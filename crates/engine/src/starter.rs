@@ -69,6 +69,8 @@ pub struct Sandbox {
     pub names: Option<NameSockets>,
     /// Its meter.
     pub meter: Box<dyn Meter>,
+    /// What stops it between invocations, where the kernel can.
+    pub freezer: Option<Box<dyn Freezer>>,
 }
 
 /// Commands one sandbox. Dropping it tears the sandbox down.
@@ -85,6 +87,14 @@ pub trait Control: Send {
 pub trait Meter: Send {
     /// The most memory its processes have had, in bytes.
     fn max_memory(&self) -> u64;
+}
+
+/// Stops and continues what runs in one sandbox. Neither waits long.
+pub trait Freezer: Send {
+    /// Nothing shall run from now on.
+    fn freeze(&self) -> std::io::Result<()>;
+    /// Everything goes on where it was.
+    fn thaw(&self) -> std::io::Result<()>;
 }
 
 /// Builds sandboxes.

@@ -36,7 +36,7 @@ use crate::environment::recipe::{Kit, Recipe, Recipes, SnapStart};
 use crate::flow::Flow;
 use crate::host::dns::NameServer;
 use crate::invoke::{Invocation, InvokeError, Reply};
-use crate::starter::{Command, Control, Meter, Order, Sandbox, StartError, Starter, Told};
+use crate::starter::{Command, Control, Freezer, Meter, Order, Sandbox, StartError, Starter, Told};
 use crate::trace::TraceHeader;
 
 /// The account and region of every test.
@@ -144,6 +144,12 @@ impl Runtime {
         let (head, payload) = self.call("GET", "invocation/next", "").await;
         let id = head.lines().find_map(|line| line.strip_prefix("Lambda-Runtime-Aws-Request-Id: "));
         Task { id: id.expect("an id").to_owned(), payload }
+    }
+
+    /// Asks for work over a connection of its own, for as long as that is held, and does not listen.
+    pub async fn ask(&mut self) -> impl Sized + use<> {
+        self.send("GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: x\r\n\r\n").await;
+        self.connection.take()
     }
 
     /// Answers.
@@ -258,6 +264,7 @@ pub struct FakeStarter {
     pub broken: Arc<AtomicBool>,
     /// Time that building takes.
     pub build_time: Duration,
+    frosts: Frosts,
 }
 
 #[async_trait]
@@ -292,7 +299,24 @@ impl Starter for FakeStarter {
             endpoint: None,
             names: None,
             meter,
+            freezer: Some(Box::new(FakeFreezer(Arc::clone(&self.frosts)))),
         })
+    }
+}
+
+type Frosts = Arc<Mutex<String>>;
+
+struct FakeFreezer(Frosts);
+
+impl Freezer for FakeFreezer {
+    fn freeze(&self) -> std::io::Result<()> {
+        self.0.lock().expect("no test panics with it").push('*');
+        Ok(())
+    }
+
+    fn thaw(&self) -> std::io::Result<()> {
+        self.0.lock().expect("no test panics with it").push('~');
+        Ok(())
     }
 }
 
@@ -427,6 +451,8 @@ pub struct House {
     /// Whether the next sandbox cannot be built.
     pub broken: Arc<AtomicBool>,
     logs: Logs,
+    /// What the freezers were told.
+    frosts: Frosts,
     ids: Mutex<u128>,
 }
 
@@ -438,11 +464,14 @@ pub struct Plan {
     pub account: u32,
     /// Time that building a sandbox takes.
     pub build_time: Duration,
+    /// Age at which an environment takes no further call.
+    pub max_age: Duration,
 }
 
 impl Default for Plan {
     fn default() -> Self {
-        Self { budget: 100, account: 100, build_time: Duration::ZERO }
+        let max_age = Duration::from_secs(7_200);
+        Self { budget: 100, account: 100, build_time: Duration::ZERO, max_age }
     }
 }
 
@@ -459,7 +488,9 @@ impl House {
             standing: Arc::default(),
             broken: Arc::default(),
             build_time: plan.build_time,
+            frosts: Arc::default(),
         };
+        let frosts = Arc::clone(&starter.frosts);
         let starter = Arc::new(starter);
         let (built, standing) = (Arc::clone(&starter.built), Arc::clone(&starter.standing));
         let broken = Arc::clone(&starter.broken);
@@ -471,13 +502,14 @@ impl House {
             names: NameServer::new(Dice::seeded(53)),
             clock,
             idle_expiry: Duration::from_secs(300),
+            max_age: plan.max_age,
         };
         let metrics = Metrics::new(clock);
         let engine = {
             let admission = Admission::new(Concurrency(plan.account));
             Engine::of(kit, admission, metrics.clone(), Budget::new(plan.budget), dice)
         };
-        Self { engine, metrics, built, standing, broken, logs, ids: Mutex::new(0) }
+        Self { engine, metrics, built, standing, broken, logs, frosts, ids: Mutex::new(0) }
     }
 
     /// Invokes a version.
@@ -515,6 +547,11 @@ impl House {
             format!("{}: {}\n", event.stream, message.trim_end())
         };
         events.into_iter().map(line).collect()
+    }
+
+    /// What the freezers were told since the last look: `*` to freeze, `~` to thaw.
+    pub fn frosts(&self) -> String {
+        std::mem::take(&mut *self.frosts.lock().expect("no test panics with it"))
     }
 
     /// How many sandboxes were built and how many stand.

@@ -127,6 +127,7 @@ impl House {
             endpoint: config.function_endpoint.then(|| inside.clone() as _),
             account_concurrency: config.concurrency,
             idle_expiry: config.idle_expiry,
+            max_age: config.max_age,
             clock,
             dice: dice.clone(),
         });

@@ -122,6 +122,9 @@ pub struct Settings {
     /// Seconds after which an idle environment is closed [default: 300].
     #[arg(long, env = "SAMOVAR_IDLE_EXPIRY", value_name = "SECONDS")]
     idle_expiry: Option<u64>,
+    /// Seconds after which an environment is replaced, even a busy one, between two invokes [default: 7200; 0: never].
+    #[arg(long, env = "SAMOVAR_MAX_AGE", value_name = "SECONDS")]
+    max_age: Option<u64>,
     /// Concurrent executions of an account in a region [default: 1000].
     #[arg(long, env = "SAMOVAR_CONCURRENCY", value_name = "COUNT")]
     concurrency: Option<u32>,
@@ -204,6 +207,8 @@ pub struct Config {
     pub sdk_dir: Option<PathBuf>,
     /// When idle environments are closed.
     pub idle_expiry: Duration,
+    /// When environments are replaced.
+    pub max_age: Duration,
     /// Concurrent executions of an account in a region.
     pub concurrency: Concurrency,
     /// Bytes that all archives of an account may have in a region.
@@ -252,6 +257,7 @@ impl Settings {
             runtime_match: self.runtime_match.or(lower.runtime_match),
             sdk_dir: self.sdk_dir.or(lower.sdk_dir),
             idle_expiry: self.idle_expiry.or(lower.idle_expiry),
+            max_age: self.max_age.or(lower.max_age),
             concurrency: self.concurrency.or(lower.concurrency),
             code_storage: self.code_storage.or(lower.code_storage),
             cpu_quota: self.cpu_quota.or(lower.cpu_quota),
@@ -302,7 +308,8 @@ impl Settings {
             function_endpoint: self.function_endpoint != Some(Switch::Off),
             runtime_match: self.runtime_match.unwrap_or(Match::Nearest),
             sdk_dir: self.sdk_dir.or_else(installed_sdk),
-            idle_expiry: self.idle_expiry.map_or(limits::IDLE_EXPIRY, Duration::from_secs),
+            idle_expiry: self.idle_expiry.map_or(limits::IDLE_EXPIRY, seconds),
+            max_age: self.max_age.map_or(limits::ENVIRONMENT_AGE, age),
             concurrency: self.concurrency.map_or(limits::ACCOUNT_CONCURRENCY, Concurrency),
             code_storage: match self.code_storage.as_deref() {
                 Some(text) => size(text).context("code_storage")?,
@@ -318,6 +325,17 @@ impl Settings {
             log: self.log.unwrap_or_else(|| "info".into()),
         })
     }
+}
+
+/// Long enough to mean never, short enough to be added to a moment.
+const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds).min(NEVER)
+}
+
+fn age(age: u64) -> Duration {
+    if age == 0 { NEVER } else { seconds(age) }
 }
 
 fn egress(

@@ -10,8 +10,9 @@ use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal};
 
+use crate::freezer::Freezer;
 use crate::init::MemoryGroup;
-use crate::limits::{CGROUP_RETRIES, CGROUP_RETRY};
+use crate::limits::CGROUP_RETRY;
 use crate::plan::groups::{Controller, Hierarchy, Limits, Version, hierarchies, settings, takes_weights};
 use crate::setup::LaunchError;
 use crate::sys::{Step, StepError};
@@ -42,6 +43,8 @@ pub(crate) struct Group {
     pub(crate) meter: OwnedFd,
     /// The same for the init's watch.
     pub(crate) memory: MemoryGroup,
+    /// Stops and continues its processes, where the kernel can.
+    pub(crate) freezer: Option<Freezer>,
 }
 
 impl Groups {
@@ -74,7 +77,7 @@ impl Groups {
 
     fn try_make(&self, name: &str, limits: Limits) -> Result<Group, StepError> {
         let mut joins = Vec::new();
-        let mut meter = None;
+        let (mut meter, mut freezer) = (None, None);
         for opened in &self.hierarchies {
             let place = || format!("making a control group in {}", opened.path.display());
             rustix::fs::mkdirat(&opened.directory, name, Mode::from_raw_mode(0o755)).step(place)?;
@@ -92,6 +95,9 @@ impl Groups {
                 rustix::fs::openat(&directory, join_file(opened.version), flags, Mode::empty())
                     .step(place)?,
             );
+            if opened.controllers.contains(&Controller::Freezer) {
+                freezer = Freezer::open(directory.as_fd(), opened.version);
+            }
             if opened.controllers.contains(&Controller::Memory) {
                 meter = Some((directory, opened.version));
             }
@@ -99,7 +105,19 @@ impl Groups {
         // `open` made sure that one hierarchy limits memory.
         let (meter, version) = meter.ok_or(Errno::NOENT).doing("finding the memory controller")?;
         let directory = meter.try_clone().doing("sharing a control group")?;
-        Ok(Group { joins, meter, memory: MemoryGroup { directory, version } })
+        let memory = MemoryGroup { directory, version };
+        Ok(Group { joins, meter, memory, freezer })
+    }
+
+    /// Lets a function's processes go on: a frozen one does not die before.
+    pub(crate) fn thaw(&self, name: &str) {
+        let freezes = |opened: &&Opened| opened.controllers.contains(&Controller::Freezer);
+        for opened in self.hierarchies.iter().filter(freezes) {
+            // What has no group is not frozen.
+            if let Ok(group) = open_directory(opened.directory.as_fd(), name) {
+                let _ = Freezer::open(group.as_fd(), opened.version).map(|freezer| freezer.thaw());
+            }
+        }
     }
 
     /// Removes a function's groups; whether all are gone.
@@ -156,7 +174,8 @@ impl Opened {
         };
         let path = home.join(HOUSE).join(instance);
         let place = || format!("making the control group {}", path.display());
-        fs::create_dir_all(&path).step(place)?;
+        // A launcher that ends may take the house's group away in between.
+        fs::create_dir_all(&path).or_else(|_| fs::create_dir_all(&path)).step(place)?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let directory = rustix::fs::open(&path, flags, Mode::empty()).step(place)?;
         Ok(Some(Self { version: hierarchy.version, controllers, path, directory }))
@@ -183,6 +202,8 @@ fn delegate(
         let carried: Vec<_> = wanted
             .filter(|wanted| offered.split_whitespace().any(|offered| offered == wanted.name()))
             .collect();
+        // No controller there, but a file of every group.
+        let freezer = hierarchy.controllers.contains(&Controller::Freezer).then_some(Controller::Freezer);
         if carried.is_empty() || (home != &hierarchy.mounted && !move_aside(home, family)) {
             continue;
         }
@@ -196,7 +217,7 @@ fn delegate(
         };
         let controllers: Vec<_> = carried.iter().filter(given).copied().collect();
         if !controllers.is_empty() {
-            return Ok(Some((home.clone(), controllers)));
+            return Ok(Some((home.clone(), controllers.into_iter().chain(freezer).collect())));
         }
     }
     Ok(None)
@@ -213,21 +234,33 @@ fn move_aside(group: &Path, family: &[Pid]) -> bool {
             .all(|member| fs::write(aside.join("cgroup.procs"), member.as_raw_nonzero().to_string()).is_ok())
 }
 
-/// Ends and removes what an earlier launcher left in `instance`, one of the paths it noted.
-pub(crate) fn sweep(instance: &Path) {
-    let Ok(groups) = fs::read_dir(instance) else { return };
-    for group in groups.flatten().filter(|group| group.file_type().is_ok_and(|kind| kind.is_dir())) {
-        sweep_group(&group.path());
+/// Lets everything go on that an earlier launcher left in `instance`, one of the paths it noted: a frozen process does
+/// not die, and is frozen in one hierarchy while it is looked for in another.
+pub(crate) fn thaw(instance: &Path) {
+    for group in groups_in(instance) {
+        for version in [Version::V1, Version::V2] {
+            let _ = fs::write(group.join(version.freezer_file()), version.freezer_value(false));
+        }
     }
-    let _ = fs::remove_dir(instance);
 }
 
-fn sweep_group(group: &Path) {
-    // A frozen process does not die before it is thawed.
-    let _ = fs::write(group.join("cgroup.freeze"), "0");
-    let _ = fs::write(group.join("freezer.state"), "THAWED");
+/// Ends and removes what an earlier launcher left there; each group is tried so often.
+pub(crate) fn sweep(instance: &Path, tries: u32) {
+    groups_in(instance).for_each(|group| sweep_group(&group, tries));
+    // The house's group goes with the last instance.
+    for group in instance.ancestors().take(2) {
+        let _ = fs::remove_dir(group);
+    }
+}
+
+fn groups_in(instance: &Path) -> impl Iterator<Item = PathBuf> {
+    let entries = fs::read_dir(instance).into_iter().flatten().flatten();
+    entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path())
+}
+
+fn sweep_group(group: &Path, tries: u32) {
     let _ = fs::write(group.join("cgroup.kill"), "1");
-    for _ in 0..CGROUP_RETRIES {
+    for _ in 0..tries {
         for pid in pids(&group.join("cgroup.procs")) {
             let _ = rustix::process::kill_process(pid, Signal::KILL);
         }

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use base::id::EnvironmentId;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 
+use crate::freezer::Freezer;
 use crate::limits::REQUEST_BYTES;
 use crate::meter::Meter;
 use crate::requests::{Answer, Extras, Outcome, Request, Work, decode, encode};
@@ -128,6 +129,10 @@ fn built(descriptors: Vec<OwnedFd>, extras: Extras, isolation: Isolation) -> Opt
                 listener: TcpListener::from(descriptors.next()?),
             }),
             false => None,
+        },
+        freezer: match extras.freezer {
+            Some(version) => Some(Freezer::new(descriptors.next()?, version)),
+            None => None,
         },
     };
     descriptors.next().is_none().then_some(built)

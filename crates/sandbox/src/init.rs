@@ -18,6 +18,7 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags};
 use rustix::process::{Pid, WaitOptions, WaitStatus, wait};
 
+use crate::freezer::Freezer;
 use crate::limits::{CONTROL_BYTES, REAPED_A_TURN};
 use crate::plan::plain::{Addresses, Places};
 use crate::plan::rooms::RoomStep;
@@ -65,6 +66,8 @@ pub(crate) struct Walls {
     pub(crate) processors: Vec<usize>,
     /// Where its memory is counted.
     pub(crate) memory: MemoryGroup,
+    /// What stops the function between invocations: the server stops it, and whoever kills lets it go on.
+    pub(crate) freezer: Option<Freezer>,
     /// Whose it is; none of one that is built ahead and hears it later.
     pub(crate) claim: Option<Claim>,
 }
@@ -79,7 +82,7 @@ pub(crate) fn run(birth: Birth<'_>) -> i32 {
             let ready = Ready::new(log, Some(walls.joins), filter)?;
             let claim = walls.claim.map_or_else(|| walls::await_claim(launcher.as_fd()), Ok)?;
             watch.limit_to(claim.memory);
-            Ok((Surroundings::Walls(watch), ready))
+            Ok((Surroundings::Walls(watch, walls.freezer), ready))
         }),
         Around::Nothing(places, heard) => plain::Quarters::move_in(places, heard, &kept, launcher.as_fd())
             .and_then(|quarters| Ok((Surroundings::Nothing(quarters), Ready::new(log, None, filter)?))),
@@ -105,8 +108,8 @@ struct Init<'a> {
 
 /// What is around the function's processes, standing.
 enum Surroundings {
-    /// Walls, with a watch over the memory within.
-    Walls(Watch),
+    /// Walls, with a watch over the memory within, and the freezer.
+    Walls(Watch, Option<Freezer>),
     /// Nothing.
     Nothing(plain::Quarters),
 }
@@ -124,8 +127,9 @@ impl Init<'_> {
     /// Serves, and sees to it that everything inside ends with this process, as it does of itself within walls.
     fn live(mut self) -> i32 {
         let served = self.serve();
-        if let Surroundings::Nothing(_) = self.around {
-            plain::kill_descendants();
+        match self.around {
+            Surroundings::Nothing(_) => plain::kill_descendants(),
+            Surroundings::Walls(..) => self.thaw(),
         }
         i32::from(served.is_err())
     }
@@ -134,6 +138,8 @@ impl Init<'_> {
     fn serve(&mut self) -> io::Result<()> {
         let _mask = signals::block(&[libc::SIGCHLD, libc::SIGTERM])?;
         let children = signals::descriptor(&[libc::SIGCHLD, libc::SIGTERM])?;
+        // From here on it is not killed with the launcher but told, and thaws what could not die frozen.
+        process::end_with_parent()?;
         let mut has_more = false;
         loop {
             let [from_server, from_children, from_memory] = self.wait(&children, has_more)?;
@@ -173,14 +179,21 @@ impl Init<'_> {
 
     fn watch(&self) -> Option<&Watch> {
         match &self.around {
-            Surroundings::Walls(watch) => Some(watch),
+            Surroundings::Walls(watch, _) => Some(watch),
             Surroundings::Nothing(_) => None,
+        }
+    }
+
+    /// Lets everything inside go on.
+    fn thaw(&self) {
+        if let Surroundings::Walls(_, Some(freezer)) = &self.around {
+            let _ = freezer.thaw();
         }
     }
 
     fn watching(&mut self) -> Option<&mut Watch> {
         match &mut self.around {
-            Surroundings::Walls(watch) => Some(watch),
+            Surroundings::Walls(watch, _) => Some(watch),
             Surroundings::Nothing(_) => None,
         }
     }
@@ -192,6 +205,9 @@ impl Init<'_> {
     /// Sees to the function's memory.
     fn look(&mut self) {
         let victim = self.watching().and_then(Watch::look);
+        if victim.is_some() {
+            self.thaw();
+        }
         if let Some(runtime) = &mut self.runtime {
             runtime.outgrew |=
                 matches!(victim, Some(Victim::All)) || victim == Some(Victim::One(runtime.pid));
@@ -240,7 +256,7 @@ impl Init<'_> {
         let started = match self.runtime {
             Some(_) => Err(io::Error::from_raw_os_error(libc::EBUSY)),
             None => match &self.around {
-                Surroundings::Walls(_) => self.ready.start(argv, env, cwd),
+                Surroundings::Walls(..) => self.ready.start(argv, env, cwd),
                 Surroundings::Nothing(quarters) => {
                     let (argv, env, cwd) = quarters.command(argv, env, cwd);
                     self.ready.start(&argv, &env, &cwd)
@@ -268,6 +284,7 @@ impl Init<'_> {
         if let Surroundings::Nothing(_) = self.around {
             return plain::kill_descendants();
         }
+        self.thaw();
         loop {
             process::kill_all_others();
             // Each round ends one process at least; none left is ECHILD, for orphans become children of pid 1.

@@ -12,6 +12,7 @@
 mod cgroups;
 pub mod client;
 pub mod doctor;
+pub mod freezer;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -31,6 +32,7 @@ mod sys;
 mod unpack;
 
 pub use client::LauncherClient;
+pub use freezer::Freezer;
 pub use launcher::launch;
 pub use meter::Meter;
 pub use setup::{

@@ -7,6 +7,7 @@ use base::id::EnvironmentId;
 use serde::{Deserialize, Serialize};
 
 use crate::limits::REQUEST_BYTES;
+use crate::plan::groups::Version;
 use crate::spec::{BuildError, SandboxSpec};
 
 /// From the server.
@@ -72,6 +73,8 @@ pub(crate) struct Extras {
     pub(crate) endpoint: bool,
     /// The two sockets of the name server.
     pub(crate) names: bool,
+    /// What stops and continues its processes, and of which version.
+    pub(crate) freezer: Option<Version>,
 }
 
 /// A packet that is none of ours.

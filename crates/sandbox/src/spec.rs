@@ -7,6 +7,7 @@ use base::id::EnvironmentId;
 use base::units::Mib;
 use serde::{Deserialize, Serialize};
 
+use crate::freezer::Freezer;
 use crate::meter::Meter;
 
 /// One sandbox to build.
@@ -70,6 +71,8 @@ pub struct Built {
     pub names: Option<NameSockets>,
     /// Reads what the function uses.
     pub meter: Meter,
+    /// Stops and continues the function's processes, where the kernel can.
+    pub freezer: Option<Freezer>,
 }
 
 /// Port 53 of 169.254.100.1 inside; both are non-blocking.

@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use base::clock::{Clock, Timestamp};
 use base::id::RequestId;
-use base::limits::STANDBY_EXPIRY;
 use base::units::Mib;
 use catalogue::Version;
 use http::HeaderValue;
@@ -19,6 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::alarm::Alarm;
 use super::counted::Counted;
+use super::frost::Weather;
 use super::output::{Figures, Output};
 use super::recipe::{Kit, Recipe};
 use super::restore::{Restore, credentials};
@@ -67,7 +67,7 @@ async fn live(
     recipe: Recipe,
     counted: Counted,
 ) {
-    let Sandbox { control, log, runtime_api, loopback, endpoint, names, meter } = sandbox;
+    let Sandbox { control, log, runtime_api, loopback, endpoint, names, meter, freezer } = sandbox;
     let endpoint = endpoint.zip(kit.endpoint.as_ref());
     let _endpoint = endpoint.map(|(listener, host)| host.serve(listener, Arc::clone(&recipe.keys.identity)));
     let names = names.map(|sockets| kit.names.serve(sockets)).transpose();
@@ -97,6 +97,9 @@ async fn live(
         alarm: Alarm::new(kit.clock),
         deadline: None,
         expiry: None,
+        born: kit.clock.now(),
+        max_age: kit.max_age,
+        weather: Weather::new(freezer),
         recipe,
         candidate: 0,
         reading: None,
@@ -119,7 +122,7 @@ async fn live(
 
 pub(super) struct Driver {
     pub(super) clock: Clock,
-    idle_expiry: Duration,
+    pub(super) idle_expiry: Duration,
     pub(super) rules: Environment,
     pub(super) membership: Membership,
     commands: mpsc::UnboundedReceiver<Command>,
@@ -132,6 +135,12 @@ pub(super) struct Driver {
     deadline: Option<Timestamp>,
     /// The moment at which idling ends, while the environment is in the pool's idle list.
     expiry: Option<Timestamp>,
+    /// When the sandbox stood.
+    born: Timestamp,
+    /// How long it is of use.
+    max_age: Duration,
+    /// Whether it is frozen, or soon will be.
+    weather: Weather,
     pub(super) recipe: Recipe,
     /// Which of the recipe's commands is being started.
     candidate: usize,
@@ -308,6 +317,10 @@ impl Driver {
     }
 
     async fn turn(&mut self, event: Event) {
+        // What a runtime says of itself thaws nothing: it was said before the frost.
+        if matches!(event, Event::Called(_) | Event::Close) {
+            self.wake();
+        }
         let rules = std::mem::replace(&mut self.rules, Environment::new(Limits::default()));
         let (rules, actions) = rules.on(self.clock.now(), event);
         self.rules = rules;
@@ -317,6 +330,10 @@ impl Driver {
         // Every call was decided on; one that fell through is answered by its dropped sender.
         self.asker = None;
         self.sink = None;
+        if self.rules.is_idle() && self.run.is_none() {
+            self.weather.rest(self.clock.now());
+            self.set_alarm();
+        }
     }
 
     async fn perform(&mut self, action: Action) {
@@ -399,6 +416,7 @@ impl Driver {
         } else if self.expiry.take_if(|moment| *moment <= now).is_some() {
             self.withdrawn()
         } else {
+            self.freeze(now);
             None
         };
         self.set_alarm();
@@ -406,7 +424,7 @@ impl Driver {
     }
 
     fn set_alarm(&mut self) {
-        match self.deadline.into_iter().chain(self.expiry).min() {
+        match self.deadline.into_iter().chain(self.expiry).chain(self.weather.due()).min() {
             Some(moment) => self.alarm.set(moment),
             None => self.alarm.clear(),
         }
@@ -419,9 +437,24 @@ impl Driver {
 
     /// A sandbox whose init takes no orders is lost.
     fn sandbox_says(&mut self, order: impl FnOnce(&mut dyn Control) -> std::io::Result<()>) {
+        self.wake();
         if let Err(error) = order(self.control.as_mut()) {
             tracing::error!(environment = %self.membership.id(), %error, "sandbox lost");
             self.turns.push_back(Event::SandboxLost);
+        }
+    }
+
+    /// Lets everything inside go on; a sandbox that stays frozen is lost.
+    fn wake(&mut self) {
+        if let Err(error) = self.weather.wake() {
+            tracing::error!(environment = %self.membership.id(), %error, "sandbox stays frozen");
+            self.turns.push_back(Event::SandboxLost);
+        }
+    }
+
+    fn freeze(&mut self, now: Timestamp) {
+        if let Err(error) = self.weather.pass(now) {
+            tracing::debug!(environment = %self.membership.id(), %error, "not frozen");
         }
     }
 
@@ -515,17 +548,21 @@ impl Driver {
         bytes
     }
 
+    /// One that has run for the last time is not offered: with its lease it goes, and who waits gets another.
     fn offer(&mut self) {
         let now = self.clock.now();
+        let end = self.born + self.max_age;
+        if end <= now && self.ended.is_some() {
+            return drop(self.ended.take());
+        }
         match self.membership.offer(now, self.ended.take()) {
             Next::Run(assignment) => {
                 let event = self.assigned(assignment);
                 self.turns.push_back(event);
             }
             Next::Rest => {
-                let patience =
-                    if self.rests() { self.idle_expiry.max(STANDBY_EXPIRY) } else { self.idle_expiry };
-                self.expiry = Some(now + patience);
+                let patience = self.patience();
+                self.expiry = Some(end.min(now + patience));
                 self.set_alarm();
             }
             Next::Close => self.turns.push_back(Event::Close),

@@ -60,6 +60,8 @@ pub struct Kit {
     pub clock: Clock,
     /// Idle time after which an environment is closed.
     pub idle_expiry: Duration,
+    /// Age at which an environment takes no further call.
+    pub max_age: Duration,
 }
 
 /// Makes recipes.

@@ -1,9 +1,11 @@
 //! What the driver does for environments that are restored for their first call.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use access::Issued;
 use base::clock::Clock;
+use base::limits::STANDBY_EXPIRY;
 use catalogue::Version;
 use tokio::sync::oneshot;
 
@@ -80,13 +82,13 @@ impl Driver {
         }
     }
 
-    /// The environment has no work. Whether it was never called, and may wait longer than others.
-    pub(super) fn rests(&mut self) -> bool {
-        let ready = self.rules.awaits_restore();
-        if ready {
-            self.turns.push_back(Event::Rested);
+    /// How long the environment waits for its next call. One that was never called may wait longer than others.
+    pub(super) fn patience(&mut self) -> Duration {
+        if !self.rules.awaits_restore() {
+            return self.idle_expiry;
         }
-        ready
+        self.turns.push_back(Event::Rested);
+        self.idle_expiry.max(STANDBY_EXPIRY)
     }
 
     /// Tells the caller that its function did not run.

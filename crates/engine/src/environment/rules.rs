@@ -249,6 +249,11 @@ impl Environment {
         matches!(self.state, State::Restore(Restore::Ready(_)))
     }
 
+    /// Whether all work in it is done and nothing but a call is waited for.
+    pub const fn is_idle(&self) -> bool {
+        matches!(self.state, State::Idle { .. } | State::Restore(Restore::Ready(_)))
+    }
+
     /// The call that a runtime has or is started for.
     pub const fn call(&self) -> Option<&Call> {
         match &self.state {

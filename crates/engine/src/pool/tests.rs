@@ -240,7 +240,7 @@ async fn whatever_happens_nothing_is_lost_or_left() {
                 }
             }
         });
-        let plan = Plan { budget: 12, account: 20, build_time: Duration::from_millis(30) };
+        let plan = Plan { budget: 12, account: 20, build_time: Duration::from_millis(30), ..Plan::default() };
         let house = Arc::new(House::of(unruly, plan).await);
         let mut callers = Vec::new();
         for caller in 0..60_u64 {

@@ -14,7 +14,7 @@ use tokio::io::ReadBuf;
 use tokio::net::UnixDatagram;
 use tokio::sync::oneshot;
 
-use super::{Command, Control, Meter, Order, Sandbox, StartError, Starter, Told};
+use super::{Command, Control, Freezer, Meter, Order, Sandbox, StartError, Starter, Told};
 use crate::admission::budget::Place;
 
 /// Bytes of the longest message that an init sends: a variant and a number. Ours.
@@ -36,6 +36,7 @@ impl Starter for LauncherClient {
             endpoint: built.endpoint,
             names: built.names,
             meter: Box::new(built.meter),
+            freezer: built.freezer.map(|freezer| Box::new(freezer) as Box<dyn Freezer>),
         })
     }
 }
@@ -109,6 +110,16 @@ fn told(packet: &[u8]) -> Told {
             tracing::error!(%error, "an init spoke out of turn");
             Told::Lost
         }
+    }
+}
+
+impl Freezer for sandbox::Freezer {
+    fn freeze(&self) -> io::Result<()> {
+        Self::freeze(self)
+    }
+
+    fn thaw(&self) -> io::Result<()> {
+        Self::thaw(self)
     }
 }
 

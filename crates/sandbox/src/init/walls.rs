@@ -56,6 +56,7 @@ pub(super) fn raise(
     launcher: BorrowedFd<'_>,
 ) -> Result<Watch, StepError> {
     let own = [&walls.network, &walls.memory.directory].into_iter().chain(&walls.joins).map(AsFd::as_fd);
+    let own = own.chain(walls.freezer.as_ref().map(AsFd::as_fd));
     let kept: Vec<_> = kept.iter().copied().chain(own).collect();
     process::close_all_but(&kept).doing("closing descriptors")?;
     process::die_with_parent().doing("tying the sandbox to the launcher")?;

@@ -1,17 +1,20 @@
 //! The data directory: made ready for the server, and guarded against a second launcher.
 
+mod sweep;
+
 use std::fs;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::Duration;
 
 use base::fnv;
 use rustix::fs::{AtFlags, FlockOperation, Gid, Mode, OFlags, Uid};
 
-use super::{egress, plain};
-use crate::cgroups;
+use super::plain;
 use crate::identity::{ENVIRONMENT_BLOCK, ENVIRONMENT_BLOCKS, FIRST_ENVIRONMENT_UID, SERVER_UID};
 use crate::setup::{Isolation, LaunchError};
 use crate::sys::{Step, StepError};
@@ -19,17 +22,31 @@ use crate::sys::{Step, StepError};
 /// What launchers keep outside of data directories.
 const RUN: &str = "/run/samovar";
 
+/// Lock files in it are called after their instance and this.
+const LOCK: &str = ".lock";
+
+/// How often a lock is tried that somebody holds, [`LOCK_PAUSE`] apart: together longer than one instance is swept.
+const LOCK_TRIES: u32 = 20;
+
+/// Pause between two tries.
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
+
 /// Lock file in the data directory of a launcher that has no rights elsewhere. It stays, as the directory's mark.
 const PLAIN_LOCK: &str = "launcher.lock";
 
 /// Directory of unpacked code in the data directory.
 pub(super) const CODE: &str = "code";
 
+/// The network namespace that this process is in.
+const OWN_NETWORK: &str = "/proc/self/ns/net";
+
 /// File in it that holds the boot in which it was filled.
 const BOOT: &str = ".boot";
 
-/// Lines of the lock file that hold a block of addresses begin so; the others are paths.
+/// Lines of the lock file that hold a block of addresses begin so, and those that hold the network namespace in which
+/// they were taken; the others are paths.
 const EGRESS: &str = "egress ";
+const NETWORK: &str = "network ";
 
 /// Directories that are being filled or emptied begin so; no code directory does.
 pub(super) const UNFINISHED: &str = ".part-";
@@ -79,12 +96,15 @@ impl House {
         directory: &OwnedFd,
         owner: u32,
     ) -> Result<Self, LaunchError> {
+        fs::create_dir_all(RUN).doing("making the directory of all launchers")?;
+        let above = open_directory(Path::new(RUN)).step(|| format!("opening {RUN}"))?;
+        let lock_name = format!("{instance}{LOCK}");
+        // The lock comes first: what has none is nobody's.
+        let mut lock = lock(&Path::new(RUN).join(&lock_name), &data)?;
         let run = Path::new(RUN).join(&instance);
         fs::create_dir_all(&run).step(|| format!("making {}", run.display()))?;
-        let above = open_directory(Path::new(RUN)).step(|| format!("opening {RUN}"))?;
-        let lock_name = format!("{instance}.lock");
-        let mut lock = lock(&Path::new(RUN).join(&lock_name), &data)?;
-        sweep(&mut lock, &instance).doing("sweeping what an earlier run left")?;
+        sweep::own(&mut lock, &instance).doing("sweeping what an earlier run left")?;
+        sweep::others(&above, &lock_name);
         if owner != SERVER_UID {
             take_over(&data, directory.as_fd())?;
         }
@@ -127,7 +147,9 @@ impl House {
 
     /// Notes which block of addresses this launcher takes, for the next one's sweep.
     pub(super) fn note_egress(&mut self, block: &str) -> Result<(), StepError> {
-        self.lock.write_all(format!("{EGRESS}{block}\n").as_bytes()).doing("noting the sandboxes' addresses")
+        let network = fs::metadata(OWN_NETWORK).doing("looking at the network namespace")?.ino();
+        let note = format!("{NETWORK}{network}\n{EGRESS}{block}\n");
+        self.lock.write_all(note.as_bytes()).doing("noting the sandboxes' addresses")
     }
 
     /// The directory in which all launchers of this machine keep what they share.
@@ -157,12 +179,21 @@ impl House {
 
 fn lock(path: &Path, data_dir: &Path) -> Result<fs::File, LaunchError> {
     let place = || format!("locking {}", path.display());
+    let mut tries = 0;
     loop {
         let file =
             fs::File::options().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
         let file = file.step(place)?;
         match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Err(rustix::io::Errno::WOULDBLOCK) => return Err(LaunchError::InUse(data_dir.to_owned())),
+            Err(rustix::io::Errno::WOULDBLOCK) if tries == LOCK_TRIES => {
+                return Err(LaunchError::InUse(data_dir.to_owned()));
+            }
+            // Another's launcher may be sweeping what this directory's last one left.
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                tries += 1;
+                sleep(LOCK_PAUSE);
+                continue;
+            }
             result => result.step(place)?,
         }
         // An earlier launcher may have removed the file between the two calls; then the lock is on nothing.
@@ -171,20 +202,6 @@ fn lock(path: &Path, data_dir: &Path) -> Result<fs::File, LaunchError> {
             return Ok(file);
         }
     }
-}
-
-/// Ends what the lines in the lock file name, and empties the file.
-fn sweep(lock: &mut fs::File, instance: &str) -> std::io::Result<()> {
-    let mut noted = Vec::new();
-    lock.read_to_end(&mut noted)?;
-    for line in noted.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-        match line.strip_prefix(EGRESS.as_bytes()) {
-            Some(block) => egress::sweep(instance, &String::from_utf8_lossy(block)),
-            None => cgroups::sweep(Path::new(&std::ffi::OsString::from_vec(line.to_vec()))),
-        }
-    }
-    lock.set_len(0)?;
-    lock.seek(SeekFrom::Start(0)).map(drop)
 }
 
 /// Gives an empty directory to the server's user.

@@ -137,6 +137,9 @@ impl Sandboxes {
                 if sandbox.mourners.len() < MOURNERS {
                     sandbox.mourners.push(ticket);
                 }
+                if let Ground::Walled(walled) = &self.ground {
+                    walled.thaw(id);
+                }
                 kill(sandbox.init);
                 if let Some(rising) = self.rising.remove(&id) {
                     outbox.answer(rising.ticket, Outcome::NotBuilt(BuildError::Destroyed));
@@ -245,7 +248,10 @@ impl Sandboxes {
     /// Kills them all.
     pub(super) fn destroy_all(&mut self) {
         self.waiting.clear();
-        self.live.values().for_each(|sandbox| kill(sandbox.init));
+        for (id, sandbox) in &self.live {
+            self.walled().inspect(|walled| walled.thaw(*id));
+            kill(sandbox.init);
+        }
     }
 
     /// Whether an ended sandbox left something in `code/`.

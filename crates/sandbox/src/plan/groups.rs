@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use base::limits::{FUNCTION_PROCESSES, MEMORY_PER_VCPU};
 use base::units::{Mib, MilliCpu};
+use serde::{Deserialize, Serialize};
 
 use crate::limits::CPU_PERIOD;
 use crate::plan::watch::hard_limit;
@@ -20,14 +21,17 @@ pub enum Controller {
     Pids,
     /// Turns at the disks.
     Io,
+    /// Stopping and continuing all processes of a group.
+    Freezer,
 }
 
 impl Controller {
     /// Those that bound what a function takes.
     pub const ALL: [Self; 3] = [Self::Memory, Self::Cpu, Self::Pids];
 
-    /// The same, and the one that is merely fair, where the kernel has it.
-    pub const USED: [Self; 4] = [Self::Memory, Self::Cpu, Self::Pids, Self::Io];
+    /// The same, and where the kernel has them the one that is merely fair and the one that stops a function between
+    /// its invocations.
+    pub const USED: [Self; 5] = [Self::Memory, Self::Cpu, Self::Pids, Self::Io, Self::Freezer];
 
     /// The kernel's name for it.
     pub const fn name(self) -> &'static str {
@@ -36,7 +40,13 @@ impl Controller {
             Self::Cpu => "cpu",
             Self::Pids => "pids",
             Self::Io => "io",
+            Self::Freezer => "freezer",
         }
+    }
+
+    /// Whether a hierarchy is worth joining for its sake.
+    const fn is_needed(self) -> bool {
+        matches!(self, Self::Memory | Self::Cpu | Self::Pids)
     }
 
     /// The name that version 1 has for it.
@@ -58,12 +68,32 @@ pub fn takes_weights(scheduler: &str) -> bool {
 }
 
 /// Which interface a controller is reached through.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Version {
     /// A hierarchy for each controller.
     V1,
     /// One hierarchy for all.
     V2,
+}
+
+impl Version {
+    /// The file of a group by which its processes are stopped.
+    pub const fn freezer_file(self) -> &'static str {
+        match self {
+            Self::V1 => "freezer.state",
+            Self::V2 => "cgroup.freeze",
+        }
+    }
+
+    /// What is written into it to stop them, or to let them go on.
+    pub const fn freezer_value(self, frozen: bool) -> &'static str {
+        match (self, frozen) {
+            (Self::V1, true) => "FROZEN",
+            (Self::V1, false) => "THAWED",
+            (Self::V2, true) => "1",
+            (Self::V2, false) => "0",
+        }
+    }
 }
 
 /// One hierarchy on this machine, with those of our controllers that it carries.
@@ -100,8 +130,8 @@ pub fn hierarchies(mountinfo: &str, own: &str) -> Vec<Hierarchy> {
         .into_iter()
         .filter(|controller| !found.iter().any(|known| known.controllers.contains(controller)))
         .collect();
-    // Turns at the disks alone are not worth another hierarchy to join.
-    if missing.iter().any(|controller| *controller != Controller::Io)
+    // Those that functions can do without are not worth a hierarchy that takes long to join.
+    if missing.iter().any(|controller| controller.is_needed())
         && let Some(mount) = mountinfo.lines().filter_map(Mount::parse).find(|mount| mount.kind == "cgroup2")
     {
         found.push(mount.hierarchy(Version::V2, own, "", missing));
@@ -199,6 +229,7 @@ pub fn settings(version: Version, controller: Controller, limits: Limits) -> Vec
             vec![may("io.weight", weight.clamp(1, 10_000)), may("io.bfq.weight", weight.clamp(1, 1000))]
         }
         (_, Controller::Pids) => vec![must("pids.max", FUNCTION_PROCESSES)],
+        (_, Controller::Freezer) => vec![],
         (Version::V1, Controller::Cpu) => {
             let mut settings = vec![must("cpu.shares", in_proportion(limits.memory, 1024).max(2))];
             if strict {
@@ -318,6 +349,20 @@ mod tests {
         let paths: Vec<_> = found.iter().map(|found| found.own.to_str().unwrap()).collect();
         assert_eq!(paths, ["/sys/fs/cgroup/memory/api/a5", "/sys/fs/cgroup/cpu/", "/sys/fs/cgroup/pids/"]);
         assert!(found.iter().all(|found| found.version == Version::V1));
+    }
+
+    #[test]
+    fn what_functions_can_do_without_is_taken_where_it_is_and_sought_nowhere_else() {
+        let mounts = "\
+30 23 0:26 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu
+33 23 0:29 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory
+38 23 0:34 / /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids
+40 23 0:36 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw";
+        assert!(hierarchies(mounts, "0::/").iter().all(|found| found.version == Version::V1));
+        let freezer = "39 23 0:35 / /sys/fs/cgroup/freezer rw - cgroup cgroup rw,freezer";
+        let found = hierarchies(&format!("{mounts}\n{freezer}"), "7:freezer:/a\n0::/");
+        assert_eq!(found[3].controllers, [Controller::Freezer]);
+        assert_eq!(found[3].own, Path::new("/sys/fs/cgroup/freezer/a"));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Environments with scripted runtimes: what callers get, and what stands in the log.
 
+mod life;
 mod restoring;
 mod streaming;
 

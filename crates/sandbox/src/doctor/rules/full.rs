@@ -39,6 +39,8 @@ impl<'a> Groups<'a> {
     fn carrying(&self, controller: Controller) -> Option<&Hierarchy> {
         self.found.iter().find(|hierarchy| match hierarchy.version {
             Version::V1 => hierarchy.controllers.contains(&controller),
+            // No controller there, but a file of every group, since Linux 5.2.
+            Version::V2 if controller == Controller::Freezer => hierarchy.controllers.contains(&controller),
             Version::V2 => self.offers(controller.name()),
         })
     }
@@ -126,6 +128,7 @@ fn control_group(groups: &Groups<'_>, controller: Controller) -> Finding {
         Controller::Cpu => ("processor share", "a busy function slows the others"),
         Controller::Pids => ("process limit", "only the user's limit of 742 tasks stops a fork bomb"),
         Controller::Io => ("disk fairness", "a function that reads much slows the others"),
+        Controller::Freezer => ("freezer", "what a function left running works on between its invocations"),
     };
     if let Some(hierarchy) = groups.carrying(controller) {
         let number = if hierarchy.version == Version::V1 { 1 } else { 2 };
@@ -136,7 +139,9 @@ fn control_group(groups: &Groups<'_>, controller: Controller) -> Finding {
     // A function without one of the others starves its siblings at worst; rlimits bound it, too.
     match controller {
         Controller::Memory => Finding::missing(wall, detail, follows, advice),
-        Controller::Cpu | Controller::Pids | Controller::Io => Finding::weaker(wall, detail, follows, advice),
+        Controller::Cpu | Controller::Pids | Controller::Io | Controller::Freezer => {
+            Finding::weaker(wall, detail, follows, advice)
+        }
     }
 }
 

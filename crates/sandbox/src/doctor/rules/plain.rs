@@ -16,6 +16,7 @@ pub const NOT_ENFORCED: &[(&str, &str)] = &[
     ),
     ("memory", "there is no limit; Max Memory Used is measured all the same"),
     ("processor", "there is neither share nor quota"),
+    ("freezer", "what a function left running works on between its invocations"),
     ("number of processes", "there is no limit but the user's own"),
     (
         "/tmp",

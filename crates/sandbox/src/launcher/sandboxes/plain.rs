@@ -30,7 +30,7 @@ pub(super) fn build(house: &PlainHouse, spec: &SandboxSpec, filter: &Program) ->
     // The child is not collected before it was noted, so the number is still its own.
     let mut keys = vec![control, read, family_of(pid).doing("looking at an init")?, runtime_api];
     keys.extend(endpoint.map(|(listener, _)| listener));
-    let extras = Extras { loopback: false, endpoint: spec.endpoint, names: false };
+    let extras = Extras { loopback: false, endpoint: spec.endpoint, names: false, freezer: None };
     Ok(Born { pid, holding: None, socket, keys, extras, nest: None })
 }
 

@@ -13,6 +13,7 @@ use rustix::process::Pid;
 
 use super::{Born, log_pipe};
 use crate::cgroups::{Group, Groups};
+use crate::freezer::Freezer;
 use crate::identity::{CODE_OWNER_UID, ENVIRONMENT_BLOCK, FUNCTION_GID, FUNCTION_UID};
 use crate::init::{self, Around, Claim};
 use crate::launcher::networks::{Network, Networks};
@@ -105,19 +106,31 @@ impl Walled {
             network: network.namespace,
             memory: group.memory,
             joins: group.joins,
+            freezer: group.freezer.as_ref().map(Freezer::share).transpose().doing("sharing the freezer")?,
             claim: Some(Claim { memory: spec.memory }),
         };
         let birth = init::Birth { around: Around::Walls(walls), launcher, control: server, log, filter };
         let flags = libc::CLONE_NEWPID as u64;
         let pid = process::spawn(flags, move || init::run(birth)).doing("forking an init")?;
-        let extras =
-            Extras { loopback: loopback.is_some(), endpoint: spec.endpoint, names: network.names.is_some() };
+        let (freezer, version) = group.freezer.map(Freezer::into_parts).unzip();
+        let extras = Extras {
+            loopback: loopback.is_some(),
+            endpoint: spec.endpoint,
+            names: network.names.is_some(),
+            freezer: version,
+        };
         let mut keys = vec![control, read, group.meter, network.runtime_api];
         keys.extend(loopback);
         keys.extend(Some(network.endpoint).filter(|_| spec.endpoint));
         keys.extend(network.names.into_iter().flatten());
+        keys.extend(freezer);
         let nest = nest.map(|(log, joins)| Nest { preparation: spec.preparation(), init: pid, joins, log });
         Ok(Born { pid, holding: Some(holding), socket, keys, extras, nest })
+    }
+
+    /// Lets what a sandbox runs go on, so that it can die.
+    pub(super) fn thaw(&self, id: EnvironmentId) {
+        self.groups.thaw(&id.to_string());
     }
 
     /// Takes back what a sandbox had, and removes its groups.
