@@ -48,11 +48,16 @@ pub fn binary() -> Result<PathBuf> {
 pub fn clients() -> Result<Clients> {
     apt(&[("/usr/bin/python3", "python3"), ("/usr/share/doc/python3-venv", "python3-venv")])?;
     let venv = cache().join("venv");
-    once(&venv, &PYTHON_CLIENTS.join("\n"), "installing boto3, the AWS CLI, Prometheus' client and pytest", |dir| {
-        quiet(Command::new("/usr/bin/python3").args(["-m", "venv"]).arg(dir))?;
-        quiet(pip(&dir.join("bin/python")).args(PYTHON_CLIENTS))?;
-        Ok(())
-    })?;
+    once(
+        &venv,
+        &PYTHON_CLIENTS.join("\n"),
+        "installing boto3, the AWS CLI, Prometheus' client and pytest",
+        |dir| {
+            quiet(Command::new("/usr/bin/python3").args(["-m", "venv"]).arg(dir))?;
+            quiet(pip(&dir.join("bin/python")).args(PYTHON_CLIENTS))?;
+            Ok(())
+        },
+    )?;
     Ok(Clients { python: venv.join("bin/python"), aws: venv.join("bin/aws") })
 }
 

@@ -120,6 +120,16 @@ pub const UNRESERVED_CONCURRENCY: Concurrency = Concurrency(100);
 /// quotas of 2026; 75 GiB before.
 pub const CODE_STORAGE_BYTES: u64 = 300 * 1024 * 1024 * 1024;
 
+/// Extensions of an environment, external and internal ones together. Source: Lambda quotas; runtime interface
+/// emulator.
+pub const EXTENSIONS: usize = 10;
+
+/// Largest request of an extension, in bytes. Ours: a registration or subscription has some hundreds.
+pub const EXTENSION_REQUEST_BYTES: usize = 16 * 1024;
+
+/// Longest name of an extension, and longest type of an error that it reports, in bytes. Ours: a file's name.
+pub const EXTENSION_NAME_BYTES: usize = 255;
+
 /// Open files of a function's process. Source: Lambda quotas.
 pub const FUNCTION_FILES: u64 = 1024;
 
@@ -322,6 +332,16 @@ pub const OUTPUT_TURN_BYTES: usize = 64 * 1024;
 
 /// Time between a posted init error and the reset: lets the runtime end by itself and finish its log. Ours.
 pub const INIT_ERROR_GRACE: Duration = Duration::from_secs(1);
+
+/// Time of a shutdown phase with external extensions. Source: Lambda Developer Guide, "Lambda execution environment
+/// lifecycle".
+pub const SHUTDOWN_TIME: Duration = Duration::from_secs(2);
+
+/// Time of a shutdown phase with internal extensions alone. Source: as above.
+pub const SHUTDOWN_TIME_INTERNAL: Duration = Duration::from_millis(500);
+
+/// The runtime's part of a shutdown phase, in percent. Source: runtime interface emulator, `runtimeDeadlineShare`.
+pub const SHUTDOWN_RUNTIME_PERCENT: u32 = 30;
 
 /// Time a reset may take before the sandbox is given up. Ours.
 pub const RESET_TIME: Duration = Duration::from_secs(5);

@@ -1,6 +1,7 @@
 //! What an environment's processes reach over its own network namespace.
 
 pub mod dns;
+pub mod extensions;
 pub mod peer;
 pub mod runtime;
 

@@ -116,6 +116,7 @@ impl Engine {
             endpoint: setup.endpoint,
             names: NameServer::new(setup.dice.clone()),
             clock: setup.clock,
+            dice: setup.dice.clone(),
             idle_expiry: setup.idle_expiry,
             max_age: setup.max_age,
         };

@@ -44,8 +44,28 @@ pub enum Fault {
         /// The system's text for the error.
         reason: String,
     },
+    /// An extension failed.
+    Extension {
+        /// How.
+        kind: ExtensionFault,
+        /// The system's text for it.
+        cause: String,
+    },
     /// The sandbox broke.
     Sandbox,
+}
+
+/// How an extension failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExtensionFault {
+    /// It could not be started.
+    Launch,
+    /// It ended after it had reported that it could not initialise.
+    Init,
+    /// It ended after it had reported an error.
+    Exit,
+    /// It ended.
+    Crash,
 }
 
 /// What the caller gets.
@@ -69,6 +89,18 @@ pub enum Answer {
     Fault(Fault),
 }
 
+impl Exit {
+    /// How messages say that an extension ended so. Source: runtime interface emulator; recorded.
+    pub fn of_extension(self) -> String {
+        match self {
+            Self::Status(0) => "exit code 0".into(),
+            Self::Status(status) => format!("exit status {status}"),
+            Self::Signal(signal) => format!("signal: {}", signal_text(signal)),
+            Self::OutOfMemory => "signal: killed".into(),
+        }
+    }
+}
+
 impl Fault {
     /// The type that payloads and reports carry.
     pub const fn error_type(&self) -> &'static str {
@@ -80,6 +112,10 @@ impl Fault {
             Self::TruncatedResponse => "Runtime.TruncatedResponse",
             Self::ResponseMode => "Runtime.InvalidResponseModeHeader",
             Self::NoBootstrap(_) | Self::Entrypoint { .. } => "Runtime.InvalidEntrypoint",
+            Self::Extension { kind: ExtensionFault::Launch, .. } => "Extension.LaunchError",
+            Self::Extension { kind: ExtensionFault::Init, .. } => "Extension.InitError",
+            Self::Extension { kind: ExtensionFault::Exit, .. } => "Extension.ExitError",
+            Self::Extension { kind: ExtensionFault::Crash, .. } => "Extension.Crash",
             Self::Sandbox => "Sandbox.Failure",
         }
     }
@@ -106,6 +142,7 @@ impl Fault {
                 format!("Couldn't find valid bootstrap(s): [{}]", places.join(" "))
             }
             Self::Entrypoint { path, reason } => format!("fork/exec {path}: {reason}"),
+            Self::Extension { cause, .. } => cause.clone(),
             Self::Sandbox => "the sandbox ended unexpectedly".into(),
         }
     }

@@ -10,9 +10,11 @@ use std::os::fd::OwnedFd;
 use std::task::{Context, Poll};
 
 use async_trait::async_trait;
+use sandbox::protocol::{Stop, Who};
 use sandbox::{BuildError, NameSockets, SandboxSpec};
 
 use crate::admission::budget::Place;
+use crate::outcome::Exit;
 
 /// What a sandbox is to be built from.
 #[derive(Debug)]
@@ -35,7 +37,7 @@ pub struct Command {
 }
 
 /// What a sandbox tells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Told {
     /// The process runs.
     Started,
@@ -47,6 +49,18 @@ pub enum Told {
     Killed(i32),
     /// It was killed, because the function's processes held more than its memory.
     OutOfMemory,
+    /// There is an extension of this name.
+    Extension(String),
+    /// All extensions were named; [`Control::descriptor`] has the pipe to which they write, if there are any.
+    Discovered,
+    /// The extension with this number could not be executed: the system's error number.
+    NotLaunched(u32, i32),
+    /// The process of the extension with this number ended.
+    ExtensionEnded(u32, Exit),
+    /// The connection with this number is made or under way; [`Control::descriptor`] has it.
+    Dialed(u32),
+    /// There is no such connection.
+    NotDialed(u32),
     /// Only the sandbox's own init is left.
     ResetDone,
     /// The sandbox is gone.
@@ -77,6 +91,16 @@ pub struct Sandbox {
 pub trait Control: Send {
     /// Starts a process; [`Told::Started`] or [`Told::StartFailed`] follows.
     fn start(&mut self, command: Command) -> std::io::Result<()>;
+    /// Looks for extensions; [`Told::Extension`] follows for each, and [`Told::Discovered`].
+    fn discover(&mut self) -> std::io::Result<()>;
+    /// Starts an extension; [`Told::NotLaunched`] or at its end [`Told::ExtensionEnded`] follows.
+    fn launch(&mut self, number: u32, command: Command) -> std::io::Result<()>;
+    /// Ends a process.
+    fn signal(&mut self, who: Who, stop: Stop) -> std::io::Result<()>;
+    /// Connects to a port inside; [`Told::Dialed`] or [`Told::NotDialed`] follows.
+    fn dial(&mut self, number: u32, port: u16) -> std::io::Result<()>;
+    /// The descriptor that came with what was told last.
+    fn descriptor(&mut self) -> Option<OwnedFd>;
     /// Kills every process but the sandbox's init; [`Told::ResetDone`] follows.
     fn reset(&mut self) -> std::io::Result<()>;
     /// What the sandbox tells next.

@@ -22,6 +22,7 @@ use record::level::{Format, Level, SystemLevel};
 use record::logs::EventQuery;
 use record::report::InitializationType;
 use record::{Logs, Metrics};
+use sandbox::protocol::{Stop, Who};
 use store::memory::MemoryStore;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
@@ -360,6 +361,28 @@ impl Control for FakeControl {
         Ok(())
     }
 
+    fn discover(&mut self) -> std::io::Result<()> {
+        let _ = self.told.send(Told::Discovered);
+        Ok(())
+    }
+
+    fn launch(&mut self, _number: u32, _command: Command) -> std::io::Result<()> {
+        Ok(())
+    }
+
+    fn signal(&mut self, _who: Who, _stop: Stop) -> std::io::Result<()> {
+        Ok(())
+    }
+
+    fn dial(&mut self, number: u32, _port: u16) -> std::io::Result<()> {
+        let _ = self.told.send(Told::NotDialed(number));
+        Ok(())
+    }
+
+    fn descriptor(&mut self) -> Option<OwnedFd> {
+        None
+    }
+
     fn reset(&mut self) -> std::io::Result<()> {
         if let Some(process) = self.process.take() {
             process.abort();
@@ -501,6 +524,7 @@ impl House {
             endpoint: None,
             names: NameServer::new(Dice::seeded(53)),
             clock,
+            dice: dice.clone(),
             idle_expiry: Duration::from_secs(300),
             max_age: plan.max_age,
         };

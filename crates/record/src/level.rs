@@ -104,9 +104,11 @@ pub fn system_passes(threshold: SystemLevel, record: &Record) -> bool {
         Record::RestoreReport(report) => of_ending(&report.ending, SystemLevel::Info),
         Record::RuntimeDone(done) => of_ending(&done.ending, SystemLevel::Debug),
         Record::Report(report) => of_ending(&report.ending, SystemLevel::Info),
-        Record::InitStart(_) | Record::RestoreStart(_) | Record::Start(_) | Record::End(_) => {
-            SystemLevel::Info
-        }
+        Record::InitStart(_)
+        | Record::RestoreStart(_)
+        | Record::Start(_)
+        | Record::End(_)
+        | Record::Extension(_) => SystemLevel::Info,
     };
     lowest >= threshold
 }

@@ -42,6 +42,8 @@ pub enum Record {
     End(RequestId),
     /// What an invocation took.
     Report(Report),
+    /// How an extension came out of an init.
+    Extension(Extension),
 }
 
 /// Why an environment is made.
@@ -185,6 +187,19 @@ pub struct Report {
     pub used: Mib,
 }
 
+/// Content of [`Record::Extension`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Extension {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Such as `Ready`.
+    pub state: String,
+    /// The events it registered for.
+    pub events: Vec<&'static str>,
+    /// What is wrong with it.
+    pub error_type: Option<String>,
+}
+
 impl Ending {
     /// The word for it in JSON.
     pub const fn status(&self) -> &'static str {
@@ -233,6 +248,7 @@ impl Record {
             Self::InitStart(_)
                 | Self::InitRuntimeDone(_)
                 | Self::InitReport(_)
+                | Self::Extension(_)
                 | Self::RestoreStart(_)
                 | Self::RestoreRuntimeDone(_)
                 | Self::RestoreReport(_)
@@ -248,6 +264,7 @@ impl Record {
             }
             Self::End(request) => format!("END RequestId: {request}\n"),
             Self::Report(report) => report.text(),
+            Self::Extension(extension) => extension.text(),
             Self::RestoreStart(start) => start.text(),
             Self::RestoreReport(report) => report.text(),
             Self::InitRuntimeDone(_) | Self::RestoreRuntimeDone(_) | Self::RuntimeDone(_) => return None,
@@ -280,6 +297,7 @@ impl Record {
             Self::Start(start) => ("platform.start", start.json()),
             Self::RuntimeDone(done) => ("platform.runtimeDone", done.json()),
             Self::Report(report) => ("platform.report", report.json()),
+            Self::Extension(extension) => ("platform.extension", extension.json()),
             Self::End(_) => return None,
         })
     }
@@ -495,6 +513,38 @@ impl Report {
             },
             status: self.ending.status(),
             error_type: self.ending.error_type(),
+        })
+    }
+}
+
+impl Extension {
+    /// Source: recorded lines of 2026, with a blank after each comma.
+    fn text(&self) -> String {
+        let error = self.error_type.as_ref().map(|kind| format!("\tError Type: {kind}"));
+        format!(
+            "EXTENSION\tName: {}\tState: {}\tEvents: [{}]{}\n",
+            self.name,
+            self.state,
+            self.events.join(", "),
+            error.unwrap_or_default()
+        )
+    }
+
+    fn json(&self) -> Box<RawValue> {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Json<'a> {
+            name: &'a str,
+            state: &'a str,
+            events: &'a [&'static str],
+            #[serde(skip_serializing_if = "Option::is_none")]
+            error_type: Option<&'a str>,
+        }
+        raw(&Json {
+            name: &self.name,
+            state: &self.state,
+            events: &self.events,
+            error_type: self.error_type.as_deref(),
         })
     }
 }

@@ -6,13 +6,14 @@
 //! host's namespace, it has none.
 
 mod claim;
+mod extensions;
 mod plain;
 mod runtime;
 mod walls;
 mod watch;
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags};
@@ -25,6 +26,7 @@ use crate::plan::rooms::RoomStep;
 use crate::protocol::{Exit, FromInit, ToInit};
 use crate::seccomp::Program;
 use crate::sys::{self, packets, process, signals};
+use extensions::Extensions;
 use runtime::Ready;
 use watch::{Victim, Watch};
 
@@ -90,7 +92,7 @@ pub(crate) fn run(birth: Birth<'_>) -> i32 {
     match raised {
         Ok((around, ready)) => {
             drop(launcher);
-            Init { control, ready, around, runtime: None }.live()
+            Init { control, ready, around, runtime: None, extensions: Extensions::default() }.live()
         }
         Err(error) => {
             walls::report(launcher.as_fd(), &error);
@@ -103,7 +105,8 @@ struct Init<'a> {
     control: OwnedFd,
     ready: Ready<'a>,
     around: Surroundings,
-    runtime: Option<Runtime>,
+    runtime: Option<Process>,
+    extensions: Extensions,
 }
 
 /// What is around the function's processes, standing.
@@ -114,8 +117,8 @@ enum Surroundings {
     Nothing(plain::Quarters),
 }
 
-/// The runtime's main process.
-struct Runtime {
+/// The main process of the runtime or of an extension.
+struct Process {
     pid: Pid,
     /// What the kernel had killed for want of memory when it started.
     kernel_kills: u64,
@@ -208,18 +211,20 @@ impl Init<'_> {
         if victim.is_some() {
             self.thaw();
         }
-        if let Some(runtime) = &mut self.runtime {
-            runtime.outgrew |=
-                matches!(victim, Some(Victim::All)) || victim == Some(Victim::One(runtime.pid));
+        for process in self.runtime.iter_mut().chain(self.extensions.processes()) {
+            process.outgrew |=
+                matches!(victim, Some(Victim::All)) || victim == Some(Victim::One(process.pid));
         }
     }
 
-    /// Collects processes that ended and reports the runtime's; whether more may wait.
+    /// Collects processes that ended and reports the runtime's and the extensions'; whether more may wait.
     fn reap(&mut self) -> io::Result<bool> {
         for _ in 0..REAPED_A_TURN {
             let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) else { return Ok(false) };
             if let Some(runtime) = self.runtime.take_if(|runtime| runtime.pid == pid) {
                 self.tell(FromInit::Exited(self.exit_of(&runtime, status)))?;
+            } else if let Some((id, extension)) = self.extensions.take(pid) {
+                self.tell(FromInit::Ended { id, exit: self.exit_of(&extension, status) })?;
             } else if self.watching().is_some_and(|watch| watch.ended(pid, status)) {
                 self.look();
             }
@@ -227,8 +232,8 @@ impl Init<'_> {
         Ok(true)
     }
 
-    fn exit_of(&self, runtime: &Runtime, status: WaitStatus) -> Exit {
-        let outgrew = || runtime.outgrew || self.kernel_kills() > runtime.kernel_kills;
+    fn exit_of(&self, process: &Process, status: WaitStatus) -> Exit {
+        let outgrew = || process.outgrew || self.kernel_kills() > process.kernel_kills;
         match status.terminating_signal() {
             Some(libc::SIGKILL) if outgrew() => Exit::OutOfMemory,
             Some(signal) => Exit::Signal(signal),
@@ -244,6 +249,10 @@ impl Init<'_> {
         }
         match ToInit::decode(&received.packet).map_err(io::Error::other)? {
             ToInit::Start { argv, env, cwd } => self.start(&argv, &env, &cwd)?,
+            ToInit::Discover => self.discover()?,
+            ToInit::Launch { id, argv, env, cwd } => self.launch(id, &argv, &env, &cwd)?,
+            ToInit::Signal { who, stop } => self.signal(who, stop),
+            ToInit::Dial { id, port } => self.dial(id, port)?,
             ToInit::Reset => {
                 self.reset();
                 self.tell(FromInit::ResetDone)?;
@@ -266,7 +275,7 @@ impl Init<'_> {
         let answer = match started {
             Ok(pid) => {
                 let kernel_kills = self.kernel_kills();
-                self.runtime = Some(Runtime { pid, kernel_kills, outgrew: false });
+                self.runtime = Some(Process { pid, kernel_kills, outgrew: false });
                 FromInit::Started { pid: pid.as_raw_nonzero().get() as u32 }
             }
             Err(error) => FromInit::StartFailed { errno: error.raw_os_error().unwrap_or(libc::EIO) },
@@ -281,6 +290,7 @@ impl Init<'_> {
     /// Kills everything else in the sandbox and waits until it is gone.
     fn reset(&mut self) {
         self.runtime = None;
+        self.extensions.forget();
         if let Surroundings::Nothing(_) = self.around {
             return plain::kill_descendants();
         }
@@ -297,7 +307,12 @@ impl Init<'_> {
     }
 
     fn tell(&self, message: FromInit) -> io::Result<()> {
+        self.hand_over(&message, None)
+    }
+
+    /// Tells with a descriptor.
+    fn hand_over(&self, message: &FromInit, descriptor: Option<BorrowedFd<'_>>) -> io::Result<()> {
         let packet = message.encode().map_err(io::Error::other)?;
-        packets::send(self.control.as_fd(), &packet, &[], false)
+        packets::send(self.control.as_fd(), &packet, descriptor.as_slice(), false)
     }
 }

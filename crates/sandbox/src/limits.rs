@@ -115,6 +115,12 @@ pub const KILL_SPREE: Duration = Duration::from_secs(10);
 /// Ended processes that an init collects before it sees to anything else.
 pub const REAPED_A_TURN: usize = 64;
 
+/// Names in `/opt/extensions` that an init looks at.
+pub const EXTENSION_FILES_SEEN: usize = 1_000;
+
+/// Extensions that it tells of: one more than may run, so that the server learns that there are too many.
+pub const EXTENSION_FILES: usize = base::limits::EXTENSIONS + 1;
+
 /// Soft stack limit of a function, in bytes. Source: recorded inside a function.
 pub const FUNCTION_STACK: u64 = 8 * 1024 * 1024;
 

@@ -18,12 +18,60 @@ pub enum ToInit {
         /// Working directory.
         cwd: String,
     },
+    /// Looks for extensions; answered by one [`FromInit::Extension`] for each and [`FromInit::Discovered`].
+    Discover,
+    /// Starts an extension; answered by [`FromInit::Launched`] or [`FromInit::LaunchFailed`], and by
+    /// [`FromInit::Ended`] when it has ended by itself.
+    Launch {
+        /// Names the process in what follows; not used again before a reset.
+        id: u32,
+        /// Program and arguments; the program is an absolute path.
+        argv: Vec<String>,
+        /// The whole environment, in order.
+        env: Vec<(String, String)>,
+        /// Working directory.
+        cwd: String,
+    },
+    /// Signals a process and its process group; nothing happens when it has ended.
+    Signal {
+        /// Which.
+        who: Who,
+        /// What it gets.
+        stop: Stop,
+    },
+    /// Connects to a listener inside; answered by [`FromInit::Dialed`] or [`FromInit::DialFailed`].
+    Dial {
+        /// Names the connection in the answer.
+        id: u32,
+        /// Port at the inside address.
+        port: u16,
+    },
     /// Kills all but the init; answered by [`FromInit::ResetDone`] when nothing runs any more. `/tmp` stays.
     Reset,
 }
 
-/// From an init to the server.
+/// One of the processes that an init was told to start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum Who {
+    /// The runtime.
+    Runtime,
+    /// The extension that was launched under this number.
+    Extension(u32),
+}
+
+/// How a process is ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum Stop {
+    /// It is asked to: SIGTERM.
+    Term,
+    /// It is made to: SIGKILL.
+    Kill,
+}
+
+/// From an init to the server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub enum FromInit {
     /// The runtime's program runs.
@@ -38,6 +86,43 @@ pub enum FromInit {
     },
     /// The runtime's main process ended by itself; others may still run. Not sent for a runtime that was reset.
     Exited(Exit),
+    /// There is an extension.
+    Extension {
+        /// The name of its file.
+        name: String,
+    },
+    /// All extensions were named. Where there are any, the packet carries the read end of the pipe to which they will
+    /// write; it does not block.
+    Discovered,
+    /// The extension's program runs.
+    Launched {
+        /// As in [`ToInit::Launch`].
+        id: u32,
+    },
+    /// The extension's program could not be executed.
+    LaunchFailed {
+        /// As in [`ToInit::Launch`].
+        id: u32,
+        /// As in [`FromInit::StartFailed`].
+        errno: i32,
+    },
+    /// An extension's main process ended by itself or by a signal. Not sent for one that was reset.
+    Ended {
+        /// As in [`ToInit::Launch`].
+        id: u32,
+        /// How.
+        exit: Exit,
+    },
+    /// The packet carries a TCP socket of the sandbox's own network that connects or is connected.
+    Dialed {
+        /// As in [`ToInit::Dial`].
+        id: u32,
+    },
+    /// There is no connection.
+    DialFailed {
+        /// As in [`ToInit::Dial`].
+        id: u32,
+    },
     /// Nothing runs any more.
     ResetDone,
 }
@@ -102,7 +187,11 @@ mod tests {
             env: vec![("A".into(), "1=2\n\"ü".into()), ("A".into(), String::new())],
             cwd: "/var/task".into(),
         };
-        for message in [start, ToInit::Reset] {
+        let launch =
+            ToInit::Launch { id: 3, argv: vec!["/opt/extensions/x".into()], env: vec![], cwd: "/".into() };
+        let signal = ToInit::Signal { who: Who::Extension(3), stop: Stop::Kill };
+        let dial = ToInit::Dial { id: 9, port: 8080 };
+        for message in [start, ToInit::Discover, launch, signal, dial, ToInit::Reset] {
             assert_eq!(ToInit::decode(&message.encode().unwrap()).unwrap(), message);
         }
         for message in [
@@ -111,6 +200,13 @@ mod tests {
             FromInit::Exited(Exit::Status(3)),
             FromInit::Exited(Exit::Signal(9)),
             FromInit::Exited(Exit::OutOfMemory),
+            FromInit::Extension { name: "a \"b\".sh".into() },
+            FromInit::Discovered,
+            FromInit::Launched { id: 1 },
+            FromInit::LaunchFailed { id: 1, errno: 13 },
+            FromInit::Ended { id: 1, exit: Exit::Status(2) },
+            FromInit::Dialed { id: 7 },
+            FromInit::DialFailed { id: 7 },
             FromInit::ResetDone,
         ] {
             assert_eq!(FromInit::decode(&message.encode().unwrap()).unwrap(), message);

@@ -3,6 +3,8 @@
 //! The task owns the sandbox, the connections of its runtime, the log pipe, and while one runs the job with its
 //! permit and lease. It ends only when the environment does.
 
+mod extensions;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -16,13 +18,14 @@ use http::HeaderValue;
 use record::report::Restored;
 use tokio::sync::{mpsc, oneshot};
 
+use self::extensions::Extensions;
 use super::alarm::Alarm;
 use super::counted::Counted;
 use super::frost::Weather;
 use super::output::{Figures, Output};
 use super::recipe::{Kit, Recipe};
 use super::restore::{Restore, credentials};
-use super::rules::{Action, Environment, Event, InitPhase, Limits, Refusal, RuntimeState, Status};
+use super::rules::{Action, Environment, Event, InitPhase, Limits, Refusal, RuntimeState, Spent, Status};
 use crate::flow::Sink;
 use crate::host::runtime::{Call, NextReply, Passage, Posted, RuntimeApi, Verdict, Work};
 use crate::invoke::{Ended, Invocation, Job};
@@ -87,7 +90,7 @@ async fn live(
     let mut driver = Driver {
         clock: kit.clock,
         idle_expiry: kit.idle_expiry,
-        rules: Environment::new(limits),
+        rules: Environment::new(limits, recipe.may_have_extensions()),
         membership,
         commands,
         control,
@@ -107,6 +110,7 @@ async fn live(
         run: None,
         ended: None,
         asker: None,
+        extensions: Extensions::new(kit.dice.clone(), Arc::clone(&version)),
         sink: None,
         parked: None,
         restore: Restore::of(version),
@@ -152,6 +156,7 @@ pub(super) struct Driver {
     ended: Option<Lease>,
     /// The call of the runtime that is being decided on.
     pub(super) asker: Option<Asker>,
+    extensions: Extensions,
     /// What took the response that has just ended. The caller learns of the end when it is dropped.
     sink: Option<Sink>,
     /// The runtime's `/next`, while there is no work.
@@ -235,6 +240,7 @@ impl Driver {
                 self.asker = Some(Asker::Post(asker));
                 self.posted(posted)
             }
+            Happened::Call(Call::Extension(request)) => self.extensions.called(request),
             Happened::Told(told) => self.told(told).await,
             Happened::Alarm => self.rang(),
         }
@@ -292,9 +298,23 @@ impl Driver {
             Told::Exited(status) => Some(Event::Exited(Exit::Status(status))),
             Told::Killed(signal) => Some(Event::Exited(Exit::Signal(signal))),
             Told::OutOfMemory => Some(Event::Exited(Exit::OutOfMemory)),
+            Told::Extension(name) => {
+                self.extensions.found(&name);
+                None
+            }
+            Told::Discovered => {
+                if let Some(pipe) = self.control.descriptor() {
+                    self.output.hear_extensions(pipe);
+                }
+                Some(self.extensions.all_found())
+            }
+            Told::NotLaunched(number, errno) => Some(Extensions::not_launched(number, errno)),
+            Told::ExtensionEnded(number, exit) => Some(Event::ExtensionEnded(number, exit)),
+            Told::Dialed(_) | Told::NotDialed(_) => None,
             Told::ResetDone => {
                 self.parked = None;
                 self.restore.forget();
+                self.extensions.forget();
                 self.api.forget().await;
                 self.output.finish().await;
                 Some(Event::ResetDone)
@@ -321,7 +341,7 @@ impl Driver {
         if matches!(event, Event::Called(_) | Event::Close) {
             self.wake();
         }
-        let rules = std::mem::replace(&mut self.rules, Environment::new(Limits::default()));
+        let rules = std::mem::replace(&mut self.rules, Environment::new(Limits::default(), false));
         let (rules, actions) = rules.on(self.clock.now(), event);
         self.rules = rules;
         for action in actions {
@@ -329,6 +349,7 @@ impl Driver {
         }
         // Every call was decided on; one that fell through is answered by its dropped sender.
         self.asker = None;
+        self.extensions.drop_asker();
         self.sink = None;
         if self.rules.is_idle() && self.run.is_none() {
             self.weather.rest(self.clock.now());
@@ -356,6 +377,7 @@ impl Driver {
             Action::Accept => self.decide(Ok(())),
             Action::Refuse(refusal) => self.refuse(refusal),
             Action::InitStart(phase) => self.output.init_start(phase),
+            Action::InitRuntimeDone(phase, status) => self.output.init_runtime_done(phase, &status),
             Action::InitReport(phase, took, status) => {
                 self.output.init_report(phase, took, &status);
                 self.note_init(&status);
@@ -400,9 +422,15 @@ impl Driver {
                     run.lease.answered();
                 }
             }
-            Action::Finish(took, init, status) => self.finish(took, init, &status).await,
+            Action::RuntimeDone(took, status) => {
+                if let Some(run) = &self.run {
+                    self.output.runtime_done(run.job.invocation.id, took, &status, run.produced);
+                }
+            }
+            Action::Finish(spent) => self.finish(spent).await,
             Action::Offer => self.offer(),
-            Action::Destroy => self.abandon(),
+            Action::Abandon | Action::Destroy => self.abandon(),
+            action => self.perform_for_extensions(action),
         }
     }
 }
@@ -512,16 +540,22 @@ impl Driver {
         }
     }
 
-    async fn finish(&mut self, took: Duration, init: Option<Duration>, status: &Status) {
-        let Some(Run { job, lease, produced }) = self.run.take() else { return };
+    async fn finish(&mut self, spent: Spent) {
+        let Some(Run { job, lease, .. }) = self.run.take() else { return };
+        let Spent { took, init, status, extensions } = &spent;
         self.output.drain().await;
         let used = self.max_memory(status);
-        let figures = Figures { took, init, status, used, produced };
-        self.output.end(job.invocation.id, &figures);
+        self.output.end(job.invocation.id, &Figures { spent: &spent, used });
         let tail = self.output.cut_tail();
         self.output.flush().await;
-        self.counted.finished(&job.watch, took, status, used);
-        tracing::debug!(parent: &job.span, ?took, ?init, ?status, "ended");
+        let was_cold = self.counted.finished(&job.watch, *took, status, used);
+        if let Some(time) = extensions {
+            job.watch.extensions(*time);
+            if was_cold {
+                job.watch.cold_extensions(*time);
+            }
+        }
+        tracing::debug!(parent: &job.span, ?took, ?init, ?status, ?extensions, "ended");
         job.finish(Ended { tail });
         self.ended = Some(lease);
     }

@@ -21,15 +21,15 @@ use bytes::Bytes;
 use record::level::{Format, Level, SystemLevel, application_passes, system_passes};
 use record::lines::{Event, Splitter};
 use record::report::{
-    Ending, InitReport, InitRuntimeDone, InitStart, InitializationType, Phase, Record, Report, RestoreReport,
-    RestoreStart, Restored, RuntimeDone, Start, crash_line,
+    Ending, Extension, InitReport, InitRuntimeDone, InitStart, InitializationType, Phase, Record, Report,
+    RestoreReport, RestoreStart, Restored, RuntimeDone, Start, crash_line,
 };
 use record::tail::Tail;
 use record::{LogEvent, LogWriter};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::unix::pipe;
 
-use super::rules::{InitPhase, Status};
+use super::rules::{InitPhase, Spent, Standing, Status};
 use crate::invoke::Invocation;
 use crate::outcome::Fault;
 
@@ -71,26 +71,34 @@ pub struct LogPlan {
 
 /// What an invocation took.
 pub struct Figures<'a> {
-    /// How long it ran.
-    pub took: Duration,
-    /// The cold start before it.
-    pub init: Option<Duration>,
-    /// How it ended.
-    pub status: &'a Status,
+    /// Its time.
+    pub spent: &'a Spent,
     /// The most memory that the environment has used.
     pub used: Mib,
-    /// Size of the answer, when there was one.
-    pub produced: Option<u64>,
 }
 
 type Writing = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// One environment's output.
-pub struct Output {
+/// Who writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    Function,
+    Extensions,
+}
+
+/// One of the pipes.
+struct Source {
     pipe: pipe::Receiver,
     /// The pipe's other end is gone.
     ended: bool,
     splitter: Splitter,
+}
+
+/// One environment's output.
+pub struct Output {
+    function: Source,
+    /// What extensions write, where there are any.
+    extensions: Option<Source>,
     plan: LogPlan,
     clock: Clock,
     tail: Tail,
@@ -108,9 +116,8 @@ impl Output {
     /// Reads `pipe` and writes as `plan` says.
     pub fn new(pipe: OwnedFd, plan: LogPlan, clock: Clock) -> io::Result<Self> {
         Ok(Self {
-            pipe: pipe::Receiver::from_owned_fd(pipe)?,
-            ended: false,
-            splitter: Splitter::new(),
+            function: Source::new(pipe)?,
+            extensions: None,
             tail: Tail::new(plan.format),
             tailing: true,
             restored: None,
@@ -123,45 +130,81 @@ impl Output {
         })
     }
 
-    /// Moves what can be moved from the pipe to the log, and registers for more.
+    /// Reads what extensions write, too. What is no pipe is none of theirs.
+    pub fn hear_extensions(&mut self, pipe: OwnedFd) {
+        self.extensions = Source::new(pipe).ok();
+    }
+
+    /// Moves what can be moved from the pipes to the log, and registers for more.
     pub fn poll(&mut self, cx: &mut Context<'_>) {
+        self.poll_source(cx, Origin::Function);
+        if self.extensions.is_some() {
+            self.poll_source(cx, Origin::Extensions);
+        }
+    }
+
+    fn poll_source(&mut self, cx: &mut Context<'_>, origin: Origin) {
         let mut turn = 0;
         loop {
             // Where the log is slow, its future wakes the task again.
             let _ = self.poll_write(cx);
-            if self.ended || self.queued >= OUTPUT_QUEUE_BYTES {
-                return;
-            }
+            let Some(source) = self.source(origin).filter(|source| !source.ended) else { return };
             if turn >= OUTPUT_TURN_BYTES {
                 return cx.waker().wake_by_ref();
             }
-            match self.poll_read(cx) {
-                Poll::Ready(read) => turn += read,
-                Poll::Pending => return,
-            }
+            let mut chunk = [MaybeUninit::uninit(); CHUNK];
+            let mut chunk = ReadBuf::uninit(&mut chunk);
+            let Poll::Ready(read) = source.poll_read(cx, &mut chunk) else { return };
+            self.accept(origin, chunk.filled());
+            turn += read;
+        }
+    }
+
+    /// The pipe, unless the queue is full.
+    fn source(&mut self, origin: Origin) -> Option<&mut Source> {
+        if self.queued >= OUTPUT_QUEUE_BYTES {
+            return None;
+        }
+        match origin {
+            Origin::Function => Some(&mut self.function),
+            Origin::Extensions => self.extensions.as_mut(),
         }
     }
 
     /// Reads all that was written before this moment, and hands it on.
     pub async fn drain(&mut self) {
-        let mut left = self.capacity();
-        while left > 0 {
+        self.drain_source(Origin::Function).await;
+        if self.extensions.is_some() {
+            self.drain_source(Origin::Extensions).await;
+        }
+    }
+
+    async fn drain_source(&mut self, origin: Origin) {
+        let (mut read, mut capacity) = (0, None);
+        while capacity.is_none_or(|capacity| read < capacity) {
             if self.queued >= OUTPUT_QUEUE_BYTES {
                 self.flush().await;
             }
-            match self.read() {
+            match self.read(origin) {
                 0 => return,
-                read => left = left.saturating_sub(read),
+                more => read += more,
             }
+            capacity = capacity.or_else(|| self.capacity(origin));
         }
     }
 
     /// Every process that wrote is gone: an unfinished line is as long as it will be.
     pub async fn finish(&mut self) {
         self.drain().await;
-        let mut events = std::mem::take(&mut self.events);
-        self.splitter.finish(&mut events);
-        self.take(events);
+        for origin in [Origin::Function, Origin::Extensions] {
+            let mut events = std::mem::take(&mut self.events);
+            match (origin, &mut self.extensions) {
+                (Origin::Function, _) => self.function.splitter.finish(&mut events),
+                (Origin::Extensions, Some(source)) => source.splitter.finish(&mut events),
+                (Origin::Extensions, None) => {}
+            }
+            self.take(origin, events);
+        }
     }
 
     /// Waits until the log has taken everything.
@@ -189,13 +232,33 @@ impl Output {
         }
     }
 
+    /// An init ended for the runtime.
+    pub fn init_runtime_done(&mut self, phase: InitPhase, status: &Status) {
+        self.catch_up();
+        let (phase, ending) = (phase_of(phase), ending_of(status));
+        let initialization_type = self.plan.initialization;
+        self.record(&Record::InitRuntimeDone(InitRuntimeDone { initialization_type, phase, ending }));
+    }
+
+    /// How an extension came out of an init.
+    pub fn extension(&mut self, standing: &Standing) {
+        let Standing { name, stage, wanted, error } = standing;
+        self.record(&Record::Extension(Extension {
+            name: Arc::clone(name),
+            state: format!("{stage:?}"),
+            events: [("INVOKE", wanted.invoke), ("SHUTDOWN", wanted.shutdown)]
+                .into_iter()
+                .filter_map(|(event, is_wanted)| is_wanted.then_some(event))
+                .collect(),
+            error_type: error.clone(),
+        }));
+    }
+
     /// An init ended.
     pub fn init_report(&mut self, phase: InitPhase, duration: Duration, status: &Status) {
         self.catch_up();
         let (phase, ending) = (phase_of(phase), ending_of(status));
         let initialization_type = self.plan.initialization;
-        let done = InitRuntimeDone { initialization_type, phase, ending: ending.clone() };
-        self.record(&Record::InitRuntimeDone(done));
         self.record(&Record::InitReport(InitReport { initialization_type, phase, ending, duration }));
     }
 
@@ -249,16 +312,31 @@ impl Output {
         self.enqueue(line);
     }
 
+    /// The runtime is done with an invocation.
+    pub fn runtime_done(
+        &mut self,
+        request: RequestId,
+        took: Duration,
+        status: &Status,
+        produced: Option<u64>,
+    ) {
+        // Text has no line for it, and is the common format.
+        if self.plan.format == Format::Text {
+            return;
+        }
+        self.catch_up();
+        let ending = ending_of(status);
+        self.record(&Record::RuntimeDone(RuntimeDone { request, ending, duration: took, produced }));
+    }
+
     /// An invocation ended; drain before.
     pub fn end(&mut self, request: RequestId, figures: &Figures<'_>) {
-        let Figures { took, init, status, used, produced } = *figures;
+        let Figures { spent: Spent { took, init, status, .. }, used } = *figures;
         let ending = ending_of(status);
-        let done = RuntimeDone { request, ending: ending.clone(), duration: took, produced };
-        self.record(&Record::RuntimeDone(done));
         self.record(&Record::End(request));
         let memory = self.plan.memory;
-        let restore = self.restored.take();
-        self.record(&Record::Report(Report { request, ending, duration: took, init, restore, memory, used }));
+        let (duration, init, restore) = (*took, *init, self.restored.take());
+        self.record(&Record::Report(Report { request, ending, duration, init, restore, memory, used }));
     }
 
     /// The end of the log since the last cut, when the invocation asked for it.
@@ -269,22 +347,30 @@ impl Output {
 
     /// Reads what is there at once, so that it stands before the next line of the platform.
     fn catch_up(&mut self) {
+        self.catch_up_with(Origin::Function);
+        if self.extensions.is_some() {
+            self.catch_up_with(Origin::Extensions);
+        }
+    }
+
+    fn catch_up_with(&mut self, origin: Origin) {
         let mut read = 0;
         // Mostly there is nothing, and then nobody needs to know how much there could be.
         let mut capacity = None;
-        while self.queued < OUTPUT_QUEUE_BYTES && capacity.is_none_or(|capacity| read < capacity) {
-            match self.read() {
+        while capacity.is_none_or(|capacity| read < capacity) {
+            match self.read(origin) {
                 0 => return,
                 more => read += more,
             }
-            capacity = capacity.or_else(|| Some(self.capacity()));
+            capacity = capacity.or_else(|| self.capacity(origin));
         }
     }
 
     /// What the pipe can hold now, which its writers may change: reading so much after a moment reads all that was
     /// written before it.
-    fn capacity(&self) -> usize {
-        rustix::pipe::fcntl_getpipe_size(&self.pipe).unwrap_or(PIPE_BYTES)
+    fn capacity(&mut self, origin: Origin) -> Option<usize> {
+        let source = self.source(origin)?;
+        Some(rustix::pipe::fcntl_getpipe_size(&source.pipe).unwrap_or(PIPE_BYTES))
     }
 
     fn record(&mut self, record: &Record) {
@@ -303,13 +389,17 @@ impl Output {
     }
 
     /// What `read` gave so far becomes events of the log.
-    fn take(&mut self, mut events: Vec<Event>) {
+    fn take(&mut self, origin: Origin, mut events: Vec<Event>) {
         let now = self.clock.now();
         for event in events.drain(..) {
             if self.tailing {
                 self.tail.push(&event.message);
             }
-            if self.plan.format == Format::Text || application_passes(self.plan.application, &event) {
+            // Levels are the function's.
+            let passes = self.plan.format == Format::Text
+                || origin == Origin::Extensions
+                || application_passes(self.plan.application, &event);
+            if passes {
                 self.queued += event.message.len() + EVENT_COST;
                 let timestamp = event.timestamp.unwrap_or(now);
                 self.queue.push(LogEvent { timestamp, message: event.message });
@@ -320,30 +410,26 @@ impl Output {
 
     /// Bytes read at once; zero when there are none. Asks the kernel, and not tokio, which learns of fresh bytes
     /// later.
-    fn read(&mut self) -> usize {
+    fn read(&mut self, origin: Origin) -> usize {
         let mut chunk = [MaybeUninit::uninit(); CHUNK];
+        let Some(source) = self.source(origin) else { return 0 };
         // It does not wait, so nothing interrupts it.
-        let Ok((read, _)) = rustix::io::read(&self.pipe, &mut chunk[..]) else { return 0 };
-        self.accept(read);
+        let Ok((read, _)) = rustix::io::read(&source.pipe, &mut chunk[..]) else { return 0 };
+        self.accept(origin, read);
         read.len()
     }
 
-    fn accept(&mut self, bytes: &[u8]) {
+    fn accept(&mut self, origin: Origin, bytes: &[u8]) {
         if bytes.is_empty() {
             return;
         }
         let mut events = std::mem::take(&mut self.events);
-        self.splitter.push(bytes, &mut events);
-        self.take(events);
-    }
-
-    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<usize> {
-        let mut chunk = [MaybeUninit::uninit(); CHUNK];
-        let mut chunk = ReadBuf::uninit(&mut chunk);
-        let read = std::task::ready!(Pin::new(&mut self.pipe).poll_read(cx, &mut chunk));
-        self.ended = read.is_err() || chunk.filled().is_empty();
-        self.accept(chunk.filled());
-        Poll::Ready(chunk.filled().len())
+        let splitter = match (origin, &mut self.extensions) {
+            (Origin::Extensions, Some(source)) => &mut source.splitter,
+            _ => &mut self.function.splitter,
+        };
+        splitter.push(bytes, &mut events);
+        self.take(origin, events);
     }
 
     /// Ready when nothing waits.
@@ -365,6 +451,19 @@ impl Output {
                 }
             }));
         }
+    }
+}
+
+impl Source {
+    fn new(pipe: OwnedFd) -> io::Result<Self> {
+        let pipe = pipe::Receiver::from_owned_fd(pipe)?;
+        Ok(Self { pipe, ended: false, splitter: Splitter::new() })
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>, chunk: &mut ReadBuf<'_>) -> Poll<usize> {
+        let read = std::task::ready!(Pin::new(&mut self.pipe).poll_read(cx, chunk));
+        self.ended = read.is_err() || chunk.filled().is_empty();
+        Poll::Ready(chunk.filled().len())
     }
 }
 

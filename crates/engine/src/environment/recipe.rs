@@ -23,7 +23,7 @@ use sandbox::interpreters::rules::{Choice, RuntimeMatch, choose, launch_command,
 use tokio::sync::Semaphore;
 
 use super::output::LogPlan;
-use super::variables::{EXEC_WRAPPER, Facts, Keys, variables};
+use super::variables::{EXEC_WRAPPER, Facts, Keys, of_extensions, variables};
 use crate::admission::budget::Place;
 use crate::host::EndpointHost;
 use crate::host::dns::NameServer;
@@ -58,6 +58,8 @@ pub struct Kit {
     pub names: NameServer,
     /// The clock.
     pub clock: Clock,
+    /// The dice.
+    pub dice: Dice,
     /// Idle time after which an environment is closed.
     pub idle_expiry: Duration,
     /// Age at which an environment takes no further call.
@@ -127,6 +129,21 @@ impl Recipe {
         Order { spec, place }
     }
 
+    /// Whether the function's packages may hold extensions.
+    pub fn may_have_extensions(&self) -> bool {
+        !self.layers.is_empty()
+    }
+
+    /// How an extension is started.
+    pub fn extension(&self, name: &str) -> Command {
+        let runtime = self.commands.first().map(|command| command.env.as_slice());
+        Command {
+            argv: vec![format!("/opt/extensions/{name}")],
+            env: of_extensions(runtime.unwrap_or_default()),
+            cwd: "/".into(),
+        }
+    }
+
     /// What it means that a command, the last one tried, could not be executed.
     pub fn start_fault(&self, tried: usize, errno: i32, absent: bool) -> Fault {
         if self.wrapped {
@@ -141,7 +158,7 @@ impl Recipe {
 }
 
 /// As Go says it, in whose words AWS's messages are.
-fn reason(errno: i32) -> String {
+pub fn reason(errno: i32) -> String {
     match errno {
         2 => "no such file or directory".into(),
         8 => "exec format error".into(),

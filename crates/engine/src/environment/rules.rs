@@ -1,24 +1,38 @@
 //! What an environment does next, as pure decisions.
 //!
 //! An environment is one sandbox in which a runtime is started, asks for work (`/next`), answers, and asks
-//! again. Time limits, exits and refused calls are all decided here; [`super::driver`] carries them out.
+//! again, and beside it extensions, which are told of each invoke. Time limits, exits and refused calls are all decided
+//! here, each phase in a module of its own; [`super::driver`] carries them out.
 //!
 //! Sources: Lambda Developer Guide, "execution environment lifecycle"; the state names and their allowed
 //! transitions are those of AWS's published runtime interface emulator.
 
+mod extensions;
+mod init;
+mod invoke;
+mod leaving;
 mod refusal;
+mod reset;
 pub mod restore;
 
 use std::time::Duration;
 
 use base::clock::Timestamp;
 use base::id::RequestId;
-use base::limits::{INIT_ERROR_GRACE, INIT_TIMEOUT, RESET_TIME};
+use base::limits::INIT_TIMEOUT;
 use catalogue::Configuration;
+use sandbox::protocol::{Stop, Who};
 
+pub use self::extensions::{ExtensionCall, ExtensionId, ExtensionRefusal, Name, Standing};
+use self::extensions::{Extensions, Open};
+use self::init::{Init, Progress};
+use self::invoke::{Responded, Told, broken};
+use self::leaving::Leaving;
+pub use self::leaving::Reason;
+use self::refusal::without_runtime;
 pub use self::refusal::{Refusal, RuntimeState};
-use self::refusal::{leads_to, misplaced, refuse, unasked, verdict_on, without_runtime};
-use self::restore::{Asked, Restore, RestoreError, initialised};
+use self::reset::{Then, reports};
+use self::restore::{Restore, RestoreError};
 use crate::outcome::{Answer, Exit, Fault};
 
 /// Time limits of one version's environments.
@@ -90,6 +104,14 @@ pub enum Event {
     InitFailed(Answer),
     /// The runtime's process ended.
     Exited(Exit),
+    /// The sandbox named the files of its external extensions.
+    Found(Vec<Name>),
+    /// The extension with this number could not be executed: the system's error number and text.
+    NotLaunched(u32, i32, String),
+    /// The process of the extension with this number ended.
+    ExtensionEnded(u32, Exit),
+    /// An extension asks for something.
+    Extension(ExtensionCall),
     /// Every process but the sandbox's own init is gone.
     ResetDone,
     /// The pool has work.
@@ -107,6 +129,24 @@ pub enum Event {
 pub enum Action {
     /// Start the runtime.
     Start,
+    /// Ask the sandbox for its external extensions.
+    Discover,
+    /// Start the extension with this number and name.
+    Launch(u32, Name),
+    /// End a process.
+    Signal(Who, Stop),
+    /// Answer an extension's registration with the id that it came with.
+    Registered(ExtensionId),
+    /// Keep the extension's call for the next event waiting.
+    Hold(ExtensionId),
+    /// Answer an extension's post with 202.
+    Taken,
+    /// Refuse the extension's call.
+    RefuseExtension(ExtensionRefusal),
+    /// Tell these extensions of the current call.
+    Invoke(Vec<ExtensionId>),
+    /// Tell these extensions that all ends at this moment, and why.
+    Shutdown(Vec<ExtensionId>, Timestamp, Reason),
     /// Kill every process but the sandbox's init.
     Reset,
     /// Raise [`Event::TimeUp`] then; replaces an earlier timer.
@@ -127,6 +167,10 @@ pub enum Action {
     Refuse(Refusal),
     /// Write that an init begins.
     InitStart(InitPhase),
+    /// Write how an init ended for the runtime.
+    InitRuntimeDone(InitPhase, Status),
+    /// Write how an extension came out of an init.
+    ExtensionLine(Standing),
     /// Write how an init ended.
     InitReport(InitPhase, Duration, Status),
     /// Write that the restore begins, where a restored environment writes.
@@ -154,19 +198,43 @@ pub enum Action {
     Flow,
     /// The caller has all that it will get.
     Flowed,
+    /// Write that the runtime is done with the invoke, after this time.
+    RuntimeDone(Duration, Status),
     /// Read the log to its end, write END and REPORT, give the permit back.
-    Finish(Duration, Option<Duration>, Status),
+    Finish(Spent),
+    /// Answer whoever waits that the environment is gone, and give the permit back.
+    Abandon,
     /// Tell the pool that the environment can take a call.
     Offer,
     /// Tear the sandbox down.
     Destroy,
 }
 
+/// What an invoke took.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spent {
+    /// How long it ran, extensions included; the function's limit itself after a timeout.
+    pub took: Duration,
+    /// The cold start before it, when it waited for one.
+    pub init: Option<Duration>,
+    /// How it ended.
+    pub status: Status,
+    /// How long extensions ran on after the runtime was done, where any follow invokes.
+    pub extensions: Option<Duration>,
+}
+
 /// One environment's state. Feed it with [`Environment::on`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Environment {
-    limits: Limits,
+    world: World,
     state: State,
+}
+
+/// What outlives an environment's phases.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct World {
+    limits: Limits,
+    extensions: Extensions,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -185,53 +253,20 @@ enum State {
     Running(Call),
     /// The response flows from the runtime to the caller.
     Flowing(Call),
-    /// The caller has its answer; the runtime has not asked for work again.
-    Responded(Call, Status),
+    /// The caller has its answer; the runtime or an extension has not asked for work again.
+    Responded(Responded),
+    /// Processes are asked to end.
+    Leaving(Leaving),
     /// Everything in the sandbox is being killed.
     Resetting(Then),
     /// Nothing happens any more.
     Closed,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Init {
-    began: Timestamp,
-    /// The call that this init is a part of.
-    call: Option<Call>,
-    /// What the runtime posted to `/init/error`.
-    error: Option<Answer>,
-}
-
-impl Init {
-    const fn phase(&self) -> InitPhase {
-        if self.call.is_some() { InitPhase::Invoke } else { InitPhase::Init }
-    }
-}
-
-/// What waits for the end of a reset.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Then {
-    /// Nothing; the environment is in the pool's idle list, and may have been called meanwhile.
-    Rest(Option<Call>),
-    /// The report of a failed init, and the call it was a part of.
-    InitFailed { phase: InitPhase, took: Duration, status: Status, end: Option<End> },
-    /// The report of a failed invoke.
-    Ended(End),
-}
-
-/// An invoke that ended by a fault.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct End {
-    call: Call,
-    took: Duration,
-    status: Status,
-    fault: Option<Fault>,
-}
-
 impl Environment {
-    /// An environment whose sandbox is being built.
-    pub const fn new(limits: Limits) -> Self {
-        Self { limits, state: State::Building }
+    /// An environment whose sandbox is being built; `extensible` when it may hold external extensions.
+    pub const fn new(limits: Limits, extensible: bool) -> Self {
+        Self { world: World { limits, extensions: Extensions::new(extensible) }, state: State::Building }
     }
 
     /// Whether nothing happens any more.
@@ -244,20 +279,21 @@ impl Environment {
         matches!(self.state, State::Init(_))
     }
 
+    /// Whether all work in it is done and nothing but a call is waited for.
+    pub const fn is_idle(&self) -> bool {
+        self.awaits_restore() || matches!(self.state, State::Idle { .. })
+    }
+
     /// Whether it is initialised and waits for its first call.
     pub const fn awaits_restore(&self) -> bool {
         matches!(self.state, State::Restore(Restore::Ready(_)))
     }
 
-    /// Whether all work in it is done and nothing but a call is waited for.
-    pub const fn is_idle(&self) -> bool {
-        matches!(self.state, State::Idle { .. } | State::Restore(Restore::Ready(_)))
-    }
-
     /// The call that a runtime has or is started for.
     pub const fn call(&self) -> Option<&Call> {
         match &self.state {
-            State::Running(call) | State::Flowing(call) | State::Responded(call, _) => Some(call),
+            State::Running(call) | State::Flowing(call) => Some(call),
+            State::Responded(responded) => Some(&responded.call),
             State::Init(Init { call, .. }) => call.as_ref(),
             _ => None,
         }
@@ -265,273 +301,80 @@ impl Environment {
 
     /// Decides.
     pub fn on(self, now: Timestamp, event: Event) -> (Self, Vec<Action>) {
-        let limits = self.limits;
-        let (state, actions) = match (self.state, event) {
+        let Self { mut world, state } = self;
+        let (state, actions) = world.decide(now, state, event);
+        (Self { world, state }, actions)
+    }
+}
+
+impl World {
+    fn decide(&mut self, now: Timestamp, state: State, event: Event) -> (State, Vec<Action>) {
+        match (state, event) {
             (State::Closed, event) => (State::Closed, without_runtime(&event)),
             (state, Event::SandboxLost) => lost(now, state),
-            (_, Event::Close) => (State::Closed, vec![Action::Destroy]),
-            (State::Building, Event::Built) => begin_init(limits, now, None),
+            (state, Event::Close) => self.close(now, state),
+            (state, Event::Extension(call)) => self.hear(now, state, call),
+            (State::Building, Event::Built) => init::begin(self, now, None),
             (State::Building, _) => (State::Building, vec![]),
-            (State::Init(init), event) => during_init(limits, now, init, event),
-            (State::Restore(restore), event) => restore::on(limits, now, restore, event),
-            (State::Idle { init }, event) => while_idle(limits, now, init, event),
+            (State::Init(init), event) => init::during(self, now, init, event),
+            (State::Restore(restore), event) => restore::on(self, now, restore, event),
+            (State::Idle { init }, event) => invoke::while_idle(self, now, init, event),
             (State::Stopped, Event::Called(id)) => {
-                let call = begin_call(limits, now, id, None);
-                begin_init(limits, now, Some(call))
+                let call = self.call(now, id, None);
+                init::begin(self, now, Some(call))
             }
             (State::Stopped, event) => (State::Stopped, without_runtime(&event)),
-            (State::Running(call), event) => while_running(limits, now, call, event),
-            (State::Flowing(call), event) => while_flowing(limits, now, call, event),
-            (State::Responded(call, status), event) => after_response(limits, now, call, status, event),
-            (State::Resetting(then), event) => while_resetting(limits, now, then, event),
+            (State::Running(call), event) => invoke::while_running(self, now, call, event),
+            (State::Flowing(call), event) => invoke::while_flowing(self, now, call, event),
+            (State::Responded(responded), event) => invoke::after_response(self, now, responded, event),
+            (State::Leaving(leaving), event) => leaving::during(self, now, leaving, event),
+            (State::Resetting(then), event) => reset::during(self, now, then, event),
+        }
+    }
+
+    fn call(&self, now: Timestamp, id: RequestId, init: Option<Duration>) -> Call {
+        Call { id, began: now, deadline: now + self.limits.timeout, init }
+    }
+
+    /// Gives the call to the extensions that want to know.
+    fn tell(&mut self) -> Option<Action> {
+        self.extensions.follow_invokes().then(|| Action::Invoke(self.extensions.begin_invoke()))
+    }
+
+    /// Lines about the extensions.
+    fn standings(&self) -> Vec<Action> {
+        self.extensions.standings().into_iter().map(Action::ExtensionLine).collect()
+    }
+
+    /// Answers an extension, and does what waited for it.
+    fn hear(&mut self, now: Timestamp, state: State, call: ExtensionCall) -> (State, Vec<Action>) {
+        let open = match &state {
+            State::Init(init) => Open { registration: init.runtime != Progress::Ready },
+            _ => Open { registration: false },
         };
-        (Self { limits, state }, actions)
+        let mut actions = vec![self.extensions.hear(call, open)];
+        let state = match state {
+            State::Init(init) => init::go_on(self, now, init, &mut actions),
+            State::Responded(responded) => invoke::go_on(self, now, responded, &mut actions),
+            state => state,
+        };
+        (state, actions)
     }
-}
 
-fn begin_call(limits: Limits, now: Timestamp, id: RequestId, init: Option<Duration>) -> Call {
-    Call { id, began: now, deadline: now + limits.timeout, init }
-}
-
-fn begin_init(limits: Limits, now: Timestamp, call: Option<Call>) -> (State, Vec<Action>) {
-    let until = call.as_ref().map_or(now + limits.init, |call| call.deadline);
-    let init = Init { began: now, call, error: None };
-    let actions = vec![Action::InitStart(init.phase()), Action::Start, Action::Timer(until)];
-    (State::Init(init), actions)
-}
-
-fn during_init(limits: Limits, now: Timestamp, init: Init, event: Event) -> (State, Vec<Action>) {
-    match event {
-        Event::Next if init.error.is_some() => {
-            let refusal = refuse(RuntimeState::InitError, RuntimeState::Ready);
-            (State::Init(init), vec![refusal])
-        }
-        Event::Next => init_done(limits, now, init),
-        Event::RestoreNext if init.error.is_none() && limits.restored => match init.call {
-            None => initialised(now, init.began, Asked::Restore),
-            // Inside an invoke the init goes on to its end.
-            Some(_) => (State::Init(init), vec![Action::ParkRestore, Action::Restore]),
-        },
-        Event::InitFailed(_) if init.error.is_some() => {
-            let refusal = refuse(RuntimeState::InitError, RuntimeState::InitError);
-            (State::Init(init), vec![refusal])
-        }
-        Event::InitFailed(error) => {
-            let deadline = init.call.as_ref().map(|call| call.deadline);
-            let until = deadline.unwrap_or(init.began + limits.init).min(now + INIT_ERROR_GRACE);
-            (State::Init(Init { error: Some(error), ..init }), vec![Action::Accept, Action::Timer(until)])
-        }
-        Event::Answered(..) | Event::Begun(_) | Event::RestoreNext | Event::RestoreFailed(_) => {
-            let from = if init.error.is_some() { RuntimeState::InitError } else { RuntimeState::Started };
-            (State::Init(init), vec![refuse(from, leads_to(&event))])
-        }
-        Event::Exited(exit) => init_failed(limits, now, init, Some(Fault::Exit(exit))),
-        Event::StartFailed(fault) => init_failed(limits, now, init, Some(fault)),
-        Event::TimeUp => init_failed(limits, now, init, None),
-        _ => (State::Init(init), vec![]),
-    }
-}
-
-fn init_done(limits: Limits, now: Timestamp, init: Init) -> (State, Vec<Action>) {
-    let took = now.since(init.began);
-    let report = Action::InitReport(init.phase(), took, Status::Success);
-    match init.call {
-        None if limits.restored => initialised(now, init.began, Asked::Work),
-        None => {
-            let actions = vec![Action::Park, Action::NoTimer, report, Action::Offer];
-            (State::Idle { init: Some(took) }, actions)
-        }
-        Some(call) => (State::Running(call), vec![report, Action::StartLine, Action::Deliver]),
-    }
-}
-
-/// A posted init error outranks the exit that follows it; `fault` is `None` when time ran out.
-fn init_failed(limits: Limits, now: Timestamp, init: Init, fault: Option<Fault>) -> (State, Vec<Action>) {
-    let (phase, took) = (init.phase(), now.since(init.began));
-    let answer = init.error.or_else(|| fault.clone().map(Answer::Fault));
-    let status = match &answer {
-        Some(answer) => Status::Error(answer.error_type()),
-        None => Status::Timeout,
-    };
-    let mut actions = vec![];
-    let end = init.call.map(|call| {
-        let took = if answer.is_none() { limits.timeout } else { now.since(call.began) };
-        let fault = fault.filter(|_| matches!(answer, Some(Answer::Fault(_))));
-        let reply = answer.unwrap_or(Answer::Fault(Fault::Timeout(limits.timeout)));
-        actions.push(Action::Reply(reply));
-        End { call, took, status: status.clone(), fault }
-    });
-    actions.extend([Action::Reset, Action::Timer(now + RESET_TIME)]);
-    (State::Resetting(Then::InitFailed { phase, took, status, end }), actions)
-}
-
-fn while_idle(limits: Limits, now: Timestamp, init: Option<Duration>, event: Event) -> (State, Vec<Action>) {
-    match event {
-        Event::Called(id) => {
-            let call = begin_call(limits, now, id, init);
-            let actions = vec![Action::StartLine, Action::Deliver, Action::Timer(call.deadline)];
-            (State::Running(call), actions)
-        }
-        Event::Next => (State::Idle { init }, vec![Action::Park]),
-        Event::Exited(_) => {
-            let mut actions = vec![Action::Reset, Action::Timer(now + RESET_TIME)];
-            if limits.restored {
-                actions.push(Action::Withdraw);
+    /// The environment is no longer wanted.
+    fn close(&mut self, now: Timestamp, state: State) -> (State, Vec<Action>) {
+        let runs = match &state {
+            State::Building | State::Stopped | State::Resetting(_) | State::Closed => {
+                return (State::Closed, vec![Action::Destroy]);
             }
-            (State::Resetting(Then::Rest(None)), actions)
+            State::Init(init) => init.runtime != Progress::Held,
+            _ => true,
+        };
+        if let State::Leaving(leaving) = state {
+            return leaving.closed(now);
         }
-        event => (State::Idle { init }, unasked(RuntimeState::Ready, &event)),
-    }
-}
-
-fn while_running(limits: Limits, now: Timestamp, call: Call, event: Event) -> (State, Vec<Action>) {
-    match event {
-        Event::Answered(id, _) | Event::Begun(id) if id != call.id => {
-            (State::Running(call), vec![Action::Refuse(Refusal::RequestId)])
-        }
-        Event::Begun(_) => (State::Flowing(call), vec![Action::Flow]),
-        Event::Answered(_, answer) => {
-            let status = status_of(&answer);
-            let verdict = verdict_on(&answer);
-            (State::Responded(call, status), vec![Action::Reply(answer), verdict])
-        }
-        // A runtime whose connection broke asks again and gets the same call again.
-        Event::Next => (State::Running(call), vec![Action::Deliver]),
-        Event::InitFailed(_) | Event::RestoreNext | Event::RestoreFailed(_) => {
-            let refusal = unasked(RuntimeState::Running, &event);
-            (State::Running(call), refusal)
-        }
-        Event::Exited(exit) => fail(limits, now, call, Some(Fault::Exit(exit)), Told::Nothing),
-        Event::TimeUp => fail(limits, now, call, None, Told::Nothing),
-        _ => (State::Running(call), vec![]),
-    }
-}
-
-fn while_flowing(limits: Limits, now: Timestamp, call: Call, event: Event) -> (State, Vec<Action>) {
-    let state = RuntimeState::InvocationResponse;
-    match event {
-        Event::Streamed(id, fault) if id == call.id => {
-            let (status, verdict) = match fault {
-                Some(fault) => (failed(&fault), Action::Refuse(Refusal::Truncated)),
-                None => (Status::Success, Action::Accept),
-            };
-            (State::Responded(call, status), vec![Action::Flowed, verdict])
-        }
-        Event::Exited(exit) => fail(limits, now, call, Some(Fault::Exit(exit)), Told::InPart),
-        Event::TimeUp => fail(limits, now, call, None, Told::InPart),
-        Event::Next => (State::Flowing(call), vec![refuse(state, RuntimeState::Ready)]),
-        event => {
-            let refusal = misplaced(&call, state, &event);
-            (State::Flowing(call), refusal)
-        }
-    }
-}
-
-fn after_response(
-    limits: Limits,
-    now: Timestamp,
-    call: Call,
-    status: Status,
-    event: Event,
-) -> (State, Vec<Action>) {
-    match event {
-        Event::Next => {
-            let finish = Action::Finish(now.since(call.began), call.init, status);
-            (State::Idle { init: None }, vec![Action::Park, Action::NoTimer, finish, Action::Offer])
-        }
-        Event::Exited(exit) => fail(limits, now, call, Some(Fault::Exit(exit)), Told::All),
-        Event::TimeUp => fail(limits, now, call, None, Told::All),
-        event => {
-            let refusal = misplaced(&call, RuntimeState::ResponseSent, &event);
-            (State::Responded(call, status), refusal)
-        }
-    }
-}
-
-/// What the caller of an invocation knows that fails.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Told {
-    Nothing,
-    /// A response that ends here.
-    InPart,
-    All,
-}
-
-/// The runtime ended, or `fault` is `None` and its time did. What was in the sandbox is killed; /tmp stays.
-fn fail(
-    limits: Limits,
-    now: Timestamp,
-    call: Call,
-    fault: Option<Fault>,
-    told: Told,
-) -> (State, Vec<Action>) {
-    let (took, status) = match &fault {
-        Some(fault) => (now.since(call.began), failed(fault)),
-        None => (limits.timeout, Status::Timeout),
-    };
-    let mut actions = told.end(fault.clone().unwrap_or(Fault::Timeout(limits.timeout)));
-    actions.extend([Action::Reset, Action::Timer(now + RESET_TIME)]);
-    (State::Resetting(Then::Ended(End { call, took, status, fault })), actions)
-}
-
-fn while_resetting(limits: Limits, now: Timestamp, then: Then, event: Event) -> (State, Vec<Action>) {
-    match event {
-        Event::ResetDone => after_reset(limits, now, then),
-        Event::TimeUp => {
-            let mut actions = reports(now, then).0;
-            actions.push(Action::Destroy);
-            (State::Closed, actions)
-        }
-        Event::Called(id) => {
-            let call = begin_call(limits, now, id, None);
-            (State::Resetting(Then::Rest(Some(call))), vec![])
-        }
-        event => (State::Resetting(then), without_runtime(&event)),
-    }
-}
-
-fn after_reset(limits: Limits, now: Timestamp, then: Then) -> (State, Vec<Action>) {
-    if let Then::Rest(call) = then {
-        let Some(call) = call else { return (State::Stopped, vec![Action::NoTimer]) };
-        return begin_init(limits, now, Some(call));
-    }
-    let (mut actions, reusable) = reports(now, then);
-    if reusable && !limits.restored {
-        actions.extend([Action::NoTimer, Action::Offer]);
-        (State::Stopped, actions)
-    } else {
-        actions.push(Action::Destroy);
-        (State::Closed, actions)
-    }
-}
-
-/// The lines that a reset left to write, and whether the environment is worth keeping: one whose second
-/// init failed is not, so the next invoke begins from nothing and logs both inits again, as on AWS.
-fn reports(now: Timestamp, then: Then) -> (Vec<Action>, bool) {
-    match then {
-        Then::Rest(None) => (vec![], true),
-        Then::Rest(Some(call)) => {
-            let mut actions = broken(now, call, Told::Nothing);
-            actions.insert(1, Action::StartLine);
-            (actions, false)
-        }
-        Then::InitFailed { phase, took, status, end } => {
-            let reusable = end.is_none() || status == Status::Timeout;
-            let mut actions = vec![Action::InitReport(phase, took, status)];
-            if let Some(end) = end {
-                actions.push(Action::StartLine);
-                actions.extend(end.report());
-            }
-            (actions, reusable)
-        }
-        Then::Ended(end) => (end.report(), true),
-    }
-}
-
-impl End {
-    fn report(self) -> Vec<Action> {
-        let finish = Action::Finish(self.took, self.call.init, self.status);
-        self.fault.map(Action::FaultLine).into_iter().chain([finish]).collect()
+        let (state, actions) = leaving::close(self, now, runs);
+        (state, [Action::Abandon].into_iter().chain(actions).collect())
     }
 }
 
@@ -540,42 +383,15 @@ fn lost(now: Timestamp, state: State) -> (State, Vec<Action>) {
     let mut actions = match state {
         State::Running(call) => broken(now, call, Told::Nothing),
         State::Flowing(call) => broken(now, call, Told::InPart),
-        State::Responded(call, _) => broken(now, call, Told::All),
+        State::Responded(responded) => broken(now, responded.call.clone(), responded.told()),
         State::Init(Init { call, .. }) => reports(now, Then::Rest(call)).0,
+        State::Leaving(leaving) => leaving.reports(now),
         State::Resetting(then) => reports(now, then).0,
-        State::Restore(restore) => restore::lost(now, &restore),
+        State::Restore(restore) => restore.lost(now),
         _ => vec![],
     };
     actions.push(Action::Destroy);
     (State::Closed, actions)
-}
-
-/// The end of a call whose sandbox broke.
-fn broken(now: Timestamp, call: Call, told: Told) -> Vec<Action> {
-    let finish = Action::Finish(now.since(call.began), call.init, failed(&Fault::Sandbox));
-    told.end(Fault::Sandbox).into_iter().chain([finish]).collect()
-}
-
-impl Told {
-    /// Tells the caller the rest.
-    fn end(self, fault: Fault) -> Vec<Action> {
-        match self {
-            Self::Nothing => vec![Action::Reply(Answer::Fault(fault))],
-            Self::InPart => vec![Action::Flowed],
-            Self::All => vec![],
-        }
-    }
-}
-
-fn status_of(answer: &Answer) -> Status {
-    match answer {
-        Answer::Fault(fault) => failed(fault),
-        Answer::Response { .. } | Answer::Error { .. } => Status::Success,
-    }
-}
-
-fn failed(fault: &Fault) -> Status {
-    Status::Error(fault.error_type().to_owned())
 }
 
 impl Limits {

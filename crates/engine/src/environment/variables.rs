@@ -109,6 +109,24 @@ pub fn variables(facts: &Facts<'_>, customer: &BTreeMap<String, String>) -> Vec<
     merged.into_iter().collect()
 }
 
+/// The variables of an extension's process, from those of the runtime's. Source: Lambda Developer Guide, "Lambda
+/// Extensions API"; runtime interface emulator.
+pub fn of_extensions(runtime: &[(String, String)]) -> Vec<(String, String)> {
+    const WITHHELD: [&str; 8] = [
+        "AWS_EXECUTION_ENV",
+        "AWS_LAMBDA_LOG_GROUP_NAME",
+        "AWS_LAMBDA_LOG_STREAM_NAME",
+        "AWS_XRAY_CONTEXT_MISSING",
+        "AWS_XRAY_DAEMON_ADDRESS",
+        "LAMBDA_RUNTIME_DIR",
+        "LAMBDA_TASK_ROOT",
+        "_HANDLER",
+    ];
+    let is_given =
+        |(name, _): &&(String, String)| !name.starts_with('_') && !WITHHELD.contains(&name.as_str());
+    runtime.iter().filter(is_given).cloned().collect()
+}
+
 type Pairs = Vec<(&'static str, String)>;
 
 /// What a customer may set otherwise.
@@ -252,6 +270,19 @@ mod tests {
             _LAMBDA_TELEMETRY_LOG_FD=62
         "#]],
         );
+    }
+
+    #[test]
+    fn an_extension_gets_the_customers_variables_and_keys_but_not_the_runtimes_own() {
+        let customer = [("OWN".to_owned(), "x".to_owned())].into();
+        let names: Vec<String> = of_extensions(&variables(&facts("python3.13"), &customer))
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect();
+        expect![[r#"
+            AWS_ACCESS_KEY_ID AWS_DEFAULT_REGION AWS_ENDPOINT_URL AWS_LAMBDA_FUNCTION_MEMORY_SIZE AWS_LAMBDA_FUNCTION_NAME AWS_LAMBDA_FUNCTION_VERSION AWS_LAMBDA_INITIALIZATION_TYPE AWS_LAMBDA_RUNTIME_API AWS_REGION AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN LANG LD_LIBRARY_PATH OWN PATH PWD SHLVL TZ
+        "#]]
+        .assert_eq(&format!("{}\n", names.join(" ")));
     }
 
     #[test]

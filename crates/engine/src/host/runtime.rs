@@ -6,7 +6,7 @@
 //! A slow or silent client holds one of the environment's few connections and hurts its own function only;
 //! idle connections must live, because runtimes keep theirs open while a handler runs for minutes.
 
-mod answers;
+pub(super) mod answers;
 mod bodies;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
@@ -41,7 +41,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::Sleep;
 
 use self::bodies::Body;
-use super::peer;
+use super::{extensions, peer};
 use crate::environment::rules::Refusal;
 use crate::flow::Sink;
 use crate::outcome::{Answer, Fault, sanitise};
@@ -57,6 +57,8 @@ pub enum Call {
     Stream(Option<RequestId>, Option<HeaderValue>, oneshot::Sender<Passage>),
     /// To take this.
     Post(Posted, oneshot::Sender<Verdict>),
+    /// What an extension asks for.
+    Extension(extensions::Request),
 }
 
 /// What the runtime posted.
@@ -267,6 +269,12 @@ impl Shared {
     }
 }
 
+impl extensions::Desk for Shared {
+    fn take(&self, request: extensions::Request) -> bool {
+        self.calls.send(Call::Extension(request)).is_ok()
+    }
+}
+
 async fn serve(stream: TcpStream, shared: Arc<Shared>) {
     // Without it a response waits for the acknowledgement of the last.
     let _ = stream.set_nodelay(true);
@@ -330,6 +338,9 @@ fn route<'a>(method: &Method, path: &'a str, restoring: bool) -> Route<'a> {
 impl Shared {
     async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
         let (head, body) = request.into_parts();
+        if let Some(path) = head.uri.path().strip_prefix("/2020-01-01/extension/") {
+            return extensions::answer(self, &head.method, path, &head.headers, body).await;
+        }
         match route(&head.method, head.uri.path(), self.credentials.is_some()) {
             Route::Ping => answers::pong(),
             Route::Next => self.next().await,

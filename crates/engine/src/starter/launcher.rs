@@ -1,24 +1,28 @@
 //! Sandboxes that the launcher builds when they are asked for, each runtime a process of its own.
 
-use std::io;
+use std::io::{self, IoSliceMut};
+use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram as StdSocket;
 use std::task::{Context, Poll, ready};
 
 use async_trait::async_trait;
 use base::id::EnvironmentId;
-use rustix::net::{SendFlags, send};
-use sandbox::protocol::{Exit, FromInit, ToInit};
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendFlags, recvmsg, send,
+};
+use sandbox::protocol::{Exit, FromInit, Stop, ToInit, Who};
 use sandbox::{BuildError, LauncherClient};
-use tokio::io::ReadBuf;
+use tokio::io::Interest;
 use tokio::net::UnixDatagram;
 use tokio::sync::oneshot;
 
 use super::{Command, Control, Freezer, Meter, Order, Sandbox, StartError, Starter, Told};
 use crate::admission::budget::Place;
+use crate::outcome;
 
-/// Bytes of the longest message that an init sends: a variant and a number. Ours.
-const TOLD_BYTES: usize = 256;
+/// Bytes of the longest message that an init sends: a file's name of 255, each of them escaped.
+const TOLD_BYTES: usize = 2048;
 
 #[async_trait]
 impl Starter for LauncherClient {
@@ -58,6 +62,8 @@ impl Drop for End {
 /// The socket to a sandbox's init. It keeps packets apart, as a datagram socket does, and tells its end.
 struct Link {
     socket: UnixDatagram,
+    /// What came with the last message.
+    descriptor: Option<OwnedFd>,
     /// Ends the sandbox when the link goes.
     _end: Box<dyn Send>,
 }
@@ -66,7 +72,8 @@ impl Link {
     fn new(socket: OwnedFd, end: impl Send + 'static) -> io::Result<Self> {
         let socket = StdSocket::from(socket);
         socket.set_nonblocking(true)?;
-        Ok(Self { socket: UnixDatagram::from_std(socket)?, _end: Box::new(end) })
+        let socket = UnixDatagram::from_std(socket)?;
+        Ok(Self { socket, descriptor: None, _end: Box::new(end) })
     }
 
     /// The init reads each message before it acts, and is sent one at a time: a full buffer means it is stuck.
@@ -83,17 +90,64 @@ impl Control for Link {
         self.send(&ToInit::Start { argv, env, cwd })
     }
 
+    fn discover(&mut self) -> io::Result<()> {
+        self.send(&ToInit::Discover)
+    }
+
+    fn launch(&mut self, number: u32, command: Command) -> io::Result<()> {
+        let Command { argv, env, cwd } = command;
+        self.send(&ToInit::Launch { id: number, argv, env, cwd })
+    }
+
+    fn signal(&mut self, who: Who, stop: Stop) -> io::Result<()> {
+        self.send(&ToInit::Signal { who, stop })
+    }
+
+    fn dial(&mut self, number: u32, port: u16) -> io::Result<()> {
+        self.send(&ToInit::Dial { id: number, port })
+    }
+
+    fn descriptor(&mut self) -> Option<OwnedFd> {
+        self.descriptor.take()
+    }
+
     fn reset(&mut self) -> io::Result<()> {
         self.send(&ToInit::Reset)
     }
 
     fn poll_told(&mut self, cx: &mut Context<'_>) -> Poll<Told> {
-        let mut packet = [0; TOLD_BYTES];
-        let mut packet = ReadBuf::new(&mut packet);
-        match ready!(self.socket.poll_recv(cx, &mut packet)) {
-            Ok(()) if !packet.filled().is_empty() => Poll::Ready(told(packet.filled())),
-            _ => Poll::Ready(Told::Lost),
+        loop {
+            if ready!(self.socket.poll_recv_ready(cx)).is_err() {
+                return Poll::Ready(Told::Lost);
+            }
+            match self.socket.try_io(Interest::READABLE, || receive(&self.socket)) {
+                Ok((told, descriptor)) => {
+                    self.descriptor = descriptor;
+                    return Poll::Ready(told);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(_) => return Poll::Ready(Told::Lost),
+            }
         }
+    }
+}
+
+/// Receives one message, and the descriptor that came with it.
+fn receive(socket: &UnixDatagram) -> io::Result<(Told, Option<OwnedFd>)> {
+    let mut packet = [0; TOLD_BYTES];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
+    let received = recvmsg(socket, &mut [IoSliceMut::new(&mut packet)], &mut control, flags)?;
+    let descriptor = control.drain().find_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
+        _ => None,
+    });
+    let is_cut = received.flags.intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC);
+    if received.bytes == 0 || is_cut {
+        Ok((Told::Lost, None))
+    } else {
+        Ok((told(&packet[..received.bytes]), descriptor))
     }
 }
 
@@ -102,6 +156,13 @@ fn told(packet: &[u8]) -> Told {
     match FromInit::decode(packet) {
         Ok(FromInit::Started { .. }) => Told::Started,
         Ok(FromInit::StartFailed { errno }) => Told::StartFailed(errno),
+        Ok(FromInit::Extension { name }) => Told::Extension(name),
+        Ok(FromInit::Discovered) => Told::Discovered,
+        Ok(FromInit::Launched { .. }) => Told::Started,
+        Ok(FromInit::LaunchFailed { id, errno }) => Told::NotLaunched(id, errno),
+        Ok(FromInit::Ended { id, exit }) => Told::ExtensionEnded(id, exit.into()),
+        Ok(FromInit::Dialed { id }) => Told::Dialed(id),
+        Ok(FromInit::DialFailed { id }) => Told::NotDialed(id),
         Ok(FromInit::Exited(Exit::Status(status))) => Told::Exited(status),
         Ok(FromInit::Exited(Exit::Signal(signal))) => Told::Killed(signal),
         Ok(FromInit::Exited(Exit::OutOfMemory)) => Told::OutOfMemory,
@@ -109,6 +170,16 @@ fn told(packet: &[u8]) -> Told {
         Err(error) => {
             tracing::error!(%error, "an init spoke out of turn");
             Told::Lost
+        }
+    }
+}
+
+impl From<Exit> for outcome::Exit {
+    fn from(exit: Exit) -> Self {
+        match exit {
+            Exit::Status(status) => Self::Status(status),
+            Exit::Signal(signal) => Self::Signal(signal),
+            Exit::OutOfMemory => Self::OutOfMemory,
         }
     }
 }

@@ -43,6 +43,11 @@ impl Quarters {
         Ok(Self { places, heard })
     }
 
+    /// The real path of one that is seen inside.
+    pub(super) fn path(&self, inside: &str) -> String {
+        self.places.path(inside)
+    }
+
     /// What to start for a program that is named as it would be seen inside.
     pub(super) fn command(
         &self,

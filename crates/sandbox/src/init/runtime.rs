@@ -43,12 +43,23 @@ impl<'a> Ready<'a> {
         Ok(Self { null, log, joins, filter, files })
     }
 
-    /// Starts the program and waits until it runs: until `execve` has succeeded.
+    /// Starts the runtime's program and waits until it runs: until `execve` has succeeded.
     pub(super) fn start(&self, argv: &[String], env: &[(String, String)], cwd: &str) -> io::Result<Pid> {
+        self.start_writing(self.log.as_fd(), argv, env, cwd)
+    }
+
+    /// The same for a program that writes to another log.
+    pub(super) fn start_writing(
+        &self,
+        log: BorrowedFd<'_>,
+        argv: &[String],
+        env: &[(String, String)],
+        cwd: &str,
+    ) -> io::Result<Pid> {
         let program = Executable::new(argv, env)?;
         let (report, reporter) = report_pipe()?;
         let pid = process::spawn_sharing(|| {
-            let error = match self.become_function(reporter.as_fd(), cwd) {
+            let error = match self.become_function(log, reporter.as_fd(), cwd) {
                 Ok(()) => program.execute(),
                 Err(error) => error,
             };
@@ -70,8 +81,8 @@ impl<'a> Ready<'a> {
     }
 
     /// Turns the forked child into the function's process, with all but its program.
-    fn become_function(&self, reporter: BorrowedFd<'_>, cwd: &str) -> io::Result<()> {
-        let Some(joins) = &self.joins else { return self.become_plain(reporter, cwd) };
+    fn become_function(&self, log: BorrowedFd<'_>, reporter: BorrowedFd<'_>, cwd: &str) -> io::Result<()> {
+        let Some(joins) = &self.joins else { return self.become_plain(log, reporter, cwd) };
         for join in joins {
             rustix::io::write(join, b"0")?;
         }
@@ -80,7 +91,7 @@ impl<'a> Ready<'a> {
         process::no_new_privileges()?;
         // Before the descriptors are closed, the rules' among them.
         self.files.as_ref().map_or(Ok(()), |files| landlock::obey(files.as_fd()))?;
-        self.place_descriptors(reporter)?;
+        self.place_descriptors(log, reporter)?;
         set_limits()?;
         process::bound_capabilities(CapabilitySet::empty())?;
         process::become_user(FUNCTION_UID, FUNCTION_GID)?;
@@ -91,10 +102,10 @@ impl<'a> Ready<'a> {
     }
 
     /// The same without walls: what a process may do to itself without any right.
-    fn become_plain(&self, reporter: BorrowedFd<'_>, cwd: &str) -> io::Result<()> {
+    fn become_plain(&self, log: BorrowedFd<'_>, reporter: BorrowedFd<'_>, cwd: &str) -> io::Result<()> {
         process::die_with_parent()?;
         rustix::process::setsid()?;
-        self.place_descriptors(reporter)?;
+        self.place_descriptors(log, reporter)?;
         set_plain_limits()?;
         process::hold_capabilities(CapabilitySet::empty())?;
         process::no_new_privileges()?;
@@ -104,10 +115,10 @@ impl<'a> Ready<'a> {
     }
 
     /// Input from nowhere; output, errors and telemetry frames into the log; nothing else.
-    fn place_descriptors(&self, reporter: BorrowedFd<'_>) -> io::Result<()> {
+    fn place_descriptors(&self, log: BorrowedFd<'_>, reporter: BorrowedFd<'_>) -> io::Result<()> {
         process::place_fd(self.null.as_fd(), 0)?;
         for target in [1, 2, TELEMETRY_FD] {
-            process::place_fd(self.log.as_fd(), target)?;
+            process::place_fd(log, target)?;
         }
         let kept = reporter.as_raw_fd();
         process::close_range(3, TELEMETRY_FD - 1)?;

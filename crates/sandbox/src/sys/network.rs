@@ -196,6 +196,16 @@ pub(crate) fn receive_datagrams(port: u16) -> io::Result<OwnedFd> {
     bound(SocketType::DGRAM, SocketAddrV4::new(Ipv4Addr::from(INSIDE_ADDRESS), port))
 }
 
+/// Begins to connect to a port of `address`; non-blocking.
+pub(crate) fn dial(address: SocketAddrV4) -> io::Result<OwnedFd> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = rustix::net::socket_with(AddressFamily::INET, SocketType::STREAM, flags, None)?;
+    match rustix::net::connect(&socket, &address) {
+        Ok(()) | Err(rustix::io::Errno::INPROGRESS) => Ok(socket),
+        Err(error) => Err(error.into()),
+    }
+}
+
 fn bound(kind: SocketType, address: SocketAddrV4) -> io::Result<OwnedFd> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = rustix::net::socket_with(AddressFamily::INET, kind, flags, None)?;

@@ -187,6 +187,16 @@ pub(crate) fn unshare(flags: UnshareFlags) -> io::Result<()> {
     Ok(unsafe { rustix::thread::unshare_unsafe(flags) }?)
 }
 
+/// Does `work` as another user and group where files are made, which needs the right to become anybody.
+pub(crate) fn making_files_as<T>(uid: u32, gid: u32, work: impl FnOnce() -> T) -> T {
+    // SAFETY: both take numbers, and tell the earlier ones.
+    let (user, group) = unsafe { (libc::setfsuid(uid), libc::setfsgid(gid)) };
+    let done = work();
+    // SAFETY: as above.
+    unsafe { (libc::setfsuid(user as u32), libc::setfsgid(group as u32)) };
+    done
+}
+
 /// Becomes another user and group, in all three forms, without further groups.
 pub(crate) fn become_user(uid: u32, gid: u32) -> io::Result<()> {
     let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));

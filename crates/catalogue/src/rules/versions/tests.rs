@@ -339,7 +339,10 @@ fn a_version_whose_init_failed_is_not_found_by_the_next_publication() {
 
 #[test]
 fn an_announced_version_is_initialised_when_it_has_come_into_force() {
-    check_snapped(true, "waiting; initialized 1; finish 1; waiting; publish; initialized 1", expect![[r#"
+    check_snapped(
+        true,
+        "waiting; initialized 1; finish 1; waiting; publish; initialized 1",
+        expect![[r#"
         create: $LATEST Pending - r1 g1 code 1, runs g1; 1 Pending - r1001 g1 code 1
         waiting: refused, []
         initialized 1: refused, generation 1 of arn:aws:lambda:us-east-1:000000000000:function:f is not being brought about
@@ -347,7 +350,8 @@ fn an_announced_version_is_initialised_when_it_has_come_into_force() {
         waiting: refused, [1]
         publish: $LATEST Active Successful r4 g1 code 1, runs g1; 1 Pending - r1001 g1 code 1
         initialized 1: $LATEST Active Successful r4 g1 code 1, runs g1; 1 Active Successful r1007 g1 code 1
-    "#]]);
+    "#]],
+    );
     check_snapped(
         false,
         "finish 1; publish; release 2; waiting; initialized 1; initialized 2; finish 2; waiting; initialized 2",
@@ -364,10 +368,14 @@ fn an_announced_version_is_initialised_when_it_has_come_into_force() {
             initialized 2: $LATEST Active Successful r8 g2 code 2, runs g2; 1 Active Successful r1006 g1 code 1; 2 Active Successful r1010 g2 code 2
         "#]],
     );
-    check_snapped(true, "fail 1; waiting; initialized 1", expect![[r#"
+    check_snapped(
+        true,
+        "fail 1; waiting; initialized 1",
+        expect![[r#"
         create: $LATEST Pending - r1 g1 code 1, runs g1; 1 Pending - r1001 g1 code 1
         fail 1: $LATEST Failed - r2 g1 code 1, runs g1; 1 Failed - r1002 g1 code 1
         waiting: refused, []
         initialized 1: refused, generation 1 of arn:aws:lambda:us-east-1:000000000000:function:f is not being brought about
-    "#]]);
+    "#]],
+    );
 }

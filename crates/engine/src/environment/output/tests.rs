@@ -55,25 +55,24 @@ impl Bench {
     }
 }
 
-const SUCCESS: Figures<'_> = Figures {
-    took: Duration::from_millis(5),
-    init: Some(Duration::from_millis(100)),
-    status: &Status::Success,
-    used: Mib(36),
-    produced: Some(2),
-};
+fn spent(init: Option<Duration>, status: Status) -> Spent {
+    Spent { took: Duration::from_millis(5), init, status, extensions: None }
+}
 
 /// One life: an init, an invoke that answers, and one that crashes.
 async fn live(bench: &mut Bench) -> (Bytes, Bytes) {
     let version = version("f", 1);
     bench.output.init_start(InitPhase::Init);
     bench.print("importing\n");
+    bench.output.init_runtime_done(InitPhase::Init, &Status::Success);
     bench.output.init_report(InitPhase::Init, Duration::from_millis(100), &Status::Success);
     let first = invocation(&version, 1, "{}");
     bench.output.start(&first);
     bench.print("{\"level\":\"DEBUG\",\"message\":\"working\"}\nunfinished");
     bench.output.drain().await;
-    bench.output.end(first.id, &SUCCESS);
+    let good = spent(Some(Duration::from_millis(100)), Status::Success);
+    bench.output.runtime_done(first.id, good.took, &good.status, Some(2));
+    bench.output.end(first.id, &Figures { spent: &good, used: Mib(36) });
     let tail = bench.output.cut_tail();
     let mut second = invocation(&version, 2, "{}");
     second.tail = false;
@@ -82,8 +81,9 @@ async fn live(bench: &mut Bench) -> (Bytes, Bytes) {
     bench.output.finish().await;
     let fault = Fault::Exit(Exit::Status(1));
     bench.output.fault(second.id, &fault);
-    let status = Status::Error(fault.error_type().into());
-    bench.output.end(second.id, &Figures { init: None, status: &status, ..SUCCESS });
+    let bad = spent(None, Status::Error(fault.error_type().into()));
+    bench.output.runtime_done(second.id, bad.took, &bad.status, Some(2));
+    bench.output.end(second.id, &Figures { spent: &bad, used: Mib(36) });
     (tail, bench.output.cut_tail())
 }
 

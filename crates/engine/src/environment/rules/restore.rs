@@ -14,8 +14,10 @@ use base::clock::Timestamp;
 use base::id::RequestId;
 use base::limits::{INIT_ERROR_GRACE, RESTORE_TIMEOUT, SNAPSHOT_INIT_TIMEOUT};
 
+use super::invoke::{begin, failed};
+use super::leaving::close;
 use super::refusal::unasked;
-use super::{Action, Event, InitPhase, Limits, RuntimeState, State, Status, begin_call, failed};
+use super::{Action, Event, RuntimeState, State, Status, World};
 use crate::outcome::{Answer, Exit, Fault};
 
 /// Why an environment was not restored.
@@ -47,8 +49,8 @@ pub(super) struct Ready {
     asked: Asked,
     /// Whether it was made before it was called for.
     rested: bool,
-    /// How the runtime ended, if it did.
-    exit: Option<Exit>,
+    /// How a process ended without which it is of no use.
+    exit: Option<Fault>,
 }
 
 /// What an initialised runtime waits for.
@@ -71,75 +73,74 @@ pub(super) struct Restoring {
     error: Option<Answer>,
 }
 
-/// The state after an init that began then, and what is done.
-pub(super) fn initialised(now: Timestamp, began: Timestamp, asked: Asked) -> (State, Vec<Action>) {
-    let ready = Ready { began, asked, rested: false, exit: None };
-    let park = match asked {
-        Asked::Restore => Action::ParkRestore,
-        Asked::Work => Action::Park,
-    };
-    let report = Action::InitReport(InitPhase::Init, now.since(began), Status::Success);
-    (State::Restore(Restore::Ready(ready)), vec![park, Action::NoTimer, report, Action::Offer])
+impl Restore {
+    /// An environment whose init began then and is done.
+    pub(super) const fn ready(began: Timestamp, asked: Asked) -> State {
+        State::Restore(Self::Ready(Ready { began, asked, rested: false, exit: None }))
+    }
+
+    /// The sandbox broke before the call began.
+    pub(super) fn lost(&self, now: Timestamp) -> Vec<Action> {
+        match self {
+            Self::Ready(_) => vec![],
+            Self::Restoring(restoring) => restoring.gone(now, failed(&Fault::Sandbox)),
+        }
+    }
 }
 
 /// Decides.
-pub(super) fn on(limits: Limits, now: Timestamp, restore: Restore, event: Event) -> (State, Vec<Action>) {
+pub(super) fn on(world: &mut World, now: Timestamp, restore: Restore, event: Event) -> (State, Vec<Action>) {
     match restore {
-        Restore::Ready(ready) => while_ready(limits, now, ready, event),
-        Restore::Restoring(restoring) => while_restoring(limits, now, restoring, event),
+        Restore::Ready(ready) => while_ready(world, now, ready, event),
+        Restore::Restoring(restoring) => while_restoring(world, now, restoring, event),
     }
 }
 
-fn while_ready(limits: Limits, now: Timestamp, ready: Ready, event: Event) -> (State, Vec<Action>) {
+fn while_ready(world: &mut World, now: Timestamp, ready: Ready, event: Event) -> (State, Vec<Action>) {
     let stay = |ready, actions| (State::Restore(Restore::Ready(ready)), actions);
     match event {
         Event::Rested => stay(Ready { rested: true, ..ready }, vec![]),
-        Event::Called(id) => called(limits, now, &ready, id),
+        Event::Called(id) => called(world, now, &ready, id),
         // A runtime whose connection broke asks again.
         Event::Next if ready.asked == Asked::Work => stay(ready, vec![Action::Park]),
         Event::RestoreNext if ready.asked == Asked::Restore => stay(ready, vec![Action::ParkRestore]),
-        // A call may be on its way already, and is told.
-        Event::Exited(exit) => stay(Ready { exit: Some(exit), ..ready }, vec![Action::Withdraw]),
-        event => {
-            let from = match ready.asked {
-                Asked::Restore => RuntimeState::RestoreReady,
-                Asked::Work => RuntimeState::Ready,
-            };
-            stay(ready, unasked(from, &event))
-        }
+        event => match ended(world, &event) {
+            // A call may be on its way already, and is told.
+            Some(fault) => stay(Ready { exit: Some(fault), ..ready }, vec![Action::Withdraw]),
+            None => {
+                let from = match ready.asked {
+                    Asked::Restore => RuntimeState::RestoreReady,
+                    Asked::Work => RuntimeState::Ready,
+                };
+                stay(ready, unasked(from, &event))
+            }
+        },
     }
 }
 
-fn called(limits: Limits, now: Timestamp, ready: &Ready, id: RequestId) -> (State, Vec<Action>) {
+fn called(world: &mut World, now: Timestamp, ready: &Ready, id: RequestId) -> (State, Vec<Action>) {
     let since = if ready.rested { now } else { ready.began };
     let restoring = Restoring { call: id, since, began: now, error: None };
-    let mut actions = vec![Action::RestoreStart];
-    if let Some(exit) = ready.exit {
-        actions.extend(gone(now, &restoring, &Fault::Exit(exit)));
-        return (State::Closed, actions);
-    }
-    match ready.asked {
-        Asked::Restore => {
-            actions.extend([Action::Restore, Action::Timer(now + RESTORE_TIMEOUT)]);
+    let (state, further) = match (&ready.exit, ready.asked) {
+        (Some(fault), _) => give_up(world, now, &restoring, failed(fault)),
+        (None, Asked::Work) => restored(world, now, &restoring),
+        (None, Asked::Restore) => {
+            let actions = vec![Action::Restore, Action::Timer(now + RESTORE_TIMEOUT)];
             (State::Restore(Restore::Restoring(restoring)), actions)
         }
-        Asked::Work => {
-            let (state, further) = restored(limits, now, &restoring);
-            actions.extend(further);
-            (state, actions)
-        }
-    }
+    };
+    (state, [Action::RestoreStart].into_iter().chain(further).collect())
 }
 
 fn while_restoring(
-    limits: Limits,
+    world: &mut World,
     now: Timestamp,
     restoring: Restoring,
     event: Event,
 ) -> (State, Vec<Action>) {
     let stay = |restoring, actions| (State::Restore(Restore::Restoring(restoring)), actions);
     match event {
-        Event::Next if restoring.error.is_none() => restored(limits, now, &restoring),
+        Event::Next if restoring.error.is_none() => restored(world, now, &restoring),
         // The answer was lost with its connection.
         Event::RestoreNext if restoring.error.is_none() => {
             stay(restoring, vec![Action::ParkRestore, Action::Restore])
@@ -149,51 +150,57 @@ fn while_restoring(
             let actions = vec![Action::Accept, Action::Timer(until)];
             stay(Restoring { error: Some(error), ..restoring }, actions)
         }
-        Event::Exited(exit) => (State::Closed, gone(now, &restoring, &Fault::Exit(exit))),
-        Event::TimeUp if restoring.error.is_some() => (State::Closed, gone(now, &restoring, &Fault::Sandbox)),
-        Event::TimeUp => {
-            let took = now.since(restoring.since);
-            let report = Action::RestoreReport { took, billed: RESTORE_TIMEOUT, status: Status::Timeout };
-            let actions = vec![report, Action::RefuseCall(RestoreError::TimedOut), Action::Destroy];
-            (State::Closed, actions)
+        Event::TimeUp => give_up(world, now, &restoring, Status::Timeout),
+        event => match ended(world, &event) {
+            Some(fault) => give_up(world, now, &restoring, failed(&fault)),
+            None => {
+                let failed = restoring.error.is_some();
+                let from = if failed { RuntimeState::RestoreError } else { RuntimeState::Restoring };
+                stay(restoring, unasked(from, &event))
+            }
+        },
+    }
+}
+
+/// The end of a process without which the environment is of no use.
+fn ended(world: &mut World, event: &Event) -> Option<Fault> {
+    match event {
+        Event::Exited(exit) => Some(Fault::Exit(*exit)),
+        Event::ExtensionEnded(number, exit) => {
+            let exit: Exit = *exit;
+            world.extensions.ended(*number, exit);
+            Some(Fault::Exit(exit))
         }
-        event => {
-            let failed = restoring.error.is_some();
-            let from = if failed { RuntimeState::RestoreError } else { RuntimeState::Restoring };
-            stay(restoring, unasked(from, &event))
-        }
+        _ => None,
     }
 }
 
 /// The invoke begins.
-fn restored(limits: Limits, now: Timestamp, restoring: &Restoring) -> (State, Vec<Action>) {
-    let call = begin_call(limits, now, restoring.call, None);
-    let (took, billed) = (now.since(restoring.since), now.since(restoring.began));
-    let report = Action::RestoreReport { took, billed, status: Status::Success };
-    let actions = vec![report, Action::StartLine, Action::Deliver, Action::Timer(call.deadline)];
-    (State::Running(call), actions)
+fn restored(world: &mut World, now: Timestamp, restoring: &Restoring) -> (State, Vec<Action>) {
+    let report = restoring.report(now, Status::Success);
+    let (state, actions) = begin(world, now, restoring.call, None);
+    (state, [report].into_iter().chain(actions).collect())
 }
 
-/// What the runtime posted outranks how it ended.
-fn gone(now: Timestamp, restoring: &Restoring, fault: &Fault) -> Vec<Action> {
-    let status = match &restoring.error {
-        Some(error) => Status::Error(error.error_type()),
-        None => failed(fault),
-    };
-    let (took, billed) = (now.since(restoring.since), now.since(restoring.began));
-    let report = Action::RestoreReport { took, billed, status };
-    vec![report, Action::RefuseCall(RestoreError::Failed), Action::Destroy]
+/// The function does not run, and the environment ends.
+fn give_up(world: &mut World, now: Timestamp, restoring: &Restoring, status: Status) -> (State, Vec<Action>) {
+    let (state, actions) = close(world, now, true);
+    (state, restoring.gone(now, status).into_iter().chain(actions).collect())
 }
 
-/// The sandbox broke before the call began.
-pub(super) fn lost(now: Timestamp, restore: &Restore) -> Vec<Action> {
-    match restore {
-        Restore::Ready(_) => vec![],
-        Restore::Restoring(restoring) => {
-            let mut actions = gone(now, restoring, &Fault::Sandbox);
-            actions.pop();
-            actions
-        }
+impl Restoring {
+    fn report(&self, now: Timestamp, status: Status) -> Action {
+        Action::RestoreReport { took: now.since(self.since), billed: now.since(self.began), status }
+    }
+
+    /// What the log and the caller are told. What the runtime posted outranks how it ended.
+    fn gone(&self, now: Timestamp, status: Status) -> Vec<Action> {
+        let status = match &self.error {
+            Some(error) => Status::Error(error.error_type()),
+            None => status,
+        };
+        let why = if status == Status::Timeout { RestoreError::TimedOut } else { RestoreError::Failed };
+        vec![self.report(now, status), Action::RefuseCall(why)]
     }
 }
 

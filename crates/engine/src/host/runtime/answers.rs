@@ -149,7 +149,8 @@ const fn name(state: RuntimeState) -> &'static str {
     }
 }
 
-fn error(status: StatusCode, kind: &str, message: &str) -> Response<Full<Bytes>> {
+/// An error in the Runtime API's own form.
+pub fn error(status: StatusCode, kind: &str, message: &str) -> Response<Full<Bytes>> {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
     struct Body<'a> {
@@ -162,7 +163,8 @@ fn error(status: StatusCode, kind: &str, message: &str) -> Response<Full<Bytes>>
     json(status, body.into())
 }
 
-fn json(status: StatusCode, body: Bytes) -> Response<Full<Bytes>> {
+/// JSON.
+pub fn json(status: StatusCode, body: Bytes) -> Response<Full<Bytes>> {
     whole(status, "application/json", body)
 }
 

@@ -11,8 +11,9 @@ use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
+use super::super::extensions::{Asked, Reply, Request};
 use super::{Call, NextReply, Passage, Posted, Shared, Verdict, Work, converse};
-use crate::environment::rules::{Action, Environment, Event, Limits, Refusal};
+use crate::environment::rules::{Action, Environment, Event, ExtensionCall, ExtensionId, Limits, Refusal};
 use crate::flow::{Flow, flow};
 use crate::outcome::{Answer, UNNAMED};
 
@@ -74,6 +75,11 @@ struct Played {
     replies: u128,
     asker: Option<Asker>,
     parked: Option<oneshot::Sender<NextReply>>,
+    /// The extension's call that is being decided on.
+    extension: Option<oneshot::Sender<Reply>>,
+    /// Extensions that wait for an event, and how many have registered.
+    held: Vec<(ExtensionId, oneshot::Sender<Reply>)>,
+    registered: u128,
     /// What the last caller gets that takes its response as it comes.
     flow: Option<Flow>,
 }
@@ -88,12 +94,15 @@ impl Played {
     fn new() -> Self {
         let limits = Limits { timeout: Duration::from_secs(3), init: INIT_TIMEOUT, restored: false };
         let mut played = Self {
-            environment: Environment::new(limits),
+            environment: Environment::new(limits, false),
             now: Timestamp::from_millis(0),
             called: 0,
             replies: 0,
             asker: None,
             parked: None,
+            extension: None,
+            held: Vec::new(),
+            registered: 0,
             flow: None,
         };
         played.on(Event::Built);
@@ -102,6 +111,10 @@ impl Played {
 
     fn hear(&mut self, call: Call) {
         let event = match call {
+            Call::Extension(Request { asked, reply }) => {
+                self.extension = Some(reply);
+                Event::Extension(self.asked(asked))
+            }
             Call::Next(asker) => {
                 self.asker = Some(Asker::Next(asker));
                 Event::Next
@@ -131,6 +144,21 @@ impl Played {
         };
         self.on(event);
         assert!(self.asker.is_none(), "a call of the runtime was neither answered nor kept");
+        assert!(self.extension.is_none(), "a call of an extension was neither answered nor kept");
+    }
+
+    fn asked(&mut self, asked: Asked) -> ExtensionCall {
+        match asked {
+            Asked::Register { name, events, .. } => {
+                self.registered += 1;
+                ExtensionCall::Register { name, events, id: ExtensionId(Uuid::from_u128(self.registered)) }
+            }
+            Asked::Call(call) => call,
+        }
+    }
+
+    fn answer_extension(&mut self, reply: Reply) {
+        drop(self.extension.take().expect("what is answered was asked").send(reply));
     }
 
     fn on(&mut self, event: Event) {
@@ -171,7 +199,19 @@ impl Played {
                     _ => panic!("what flows is a response"),
                 }
             }
-            Action::Finish(..) => assert_eq!(self.replies, self.called, "what ends has been answered"),
+            Action::Registered(id) => self.answer_extension(Reply::Registered(id, "{}".into())),
+            Action::Taken => self.answer_extension(Reply::Taken),
+            Action::RefuseExtension(refusal) => self.answer_extension(Reply::Refused(refusal)),
+            Action::Hold(id) => {
+                let asker = self.extension.take().expect("who is kept waiting asked");
+                self.held.push((id, asker));
+            }
+            Action::Invoke(ids) => {
+                for (_, asker) in self.held.extract_if(.., |(id, _)| ids.contains(id)) {
+                    drop(asker.send(Reply::Event("{}".into(), None)));
+                }
+            }
+            Action::Finish(_) => assert_eq!(self.replies, self.called, "what ends has been answered"),
             Action::Reset => {
                 self.parked = None;
                 self.on(Event::ResetDone);

@@ -53,6 +53,7 @@ fn willing(call: Call) {
             let _ = asker.send(Err(Refusal::ResponseMode));
         }
         Call::Post(_, asker) => drop(asker.send(Ok(()))),
+        Call::Extension(_) => {}
     }
 }
 
@@ -200,7 +201,7 @@ async fn a_transition_out_of_place_names_both_states() {
 async fn told(request: Vec<u8>) -> Posted {
     let (sender, mut posts) = mpsc::unbounded_channel();
     let (address, _task) = api(move |call| match call {
-        Call::Next(_) | Call::RestoreNext(_) => {}
+        Call::Next(_) | Call::RestoreNext(_) | Call::Extension(_) => {}
         Call::Stream(_, _, asker) => drop(asker.send(Passage::Whole)),
         Call::Post(posted, asker) => {
             let _ = asker.send(Ok(()));

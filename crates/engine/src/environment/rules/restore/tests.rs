@@ -1,5 +1,6 @@
 use expect_test::{Expect, expect};
 
+use super::super::Limits;
 use super::super::tests::check_within;
 use super::*;
 
@@ -14,12 +15,12 @@ fn what_was_made_before_its_call_is_restored_for_it() {
         "0 built; 900 restore; 901 rested; 5000 call 1; 5020 next; 5100 response 1; 5110 next; 5200 call 2",
         &expect![[r#"
             0 built: initstart(init), start, timer@130000
-            900 restore: parkrestore, notimer, init-report(Init 900 Success), offer
+            900 restore: parkrestore, init-runtime-done(Init Success), notimer, init-report(Init 900 Success), offer
             901 rested: 
             5000 call 1: restorestart, restore, timer@15000
             5020 next: restore-report(20 20 Success), startline, deliver, timer@8020
             5100 response 1: reply(result), accept
-            5110 next: park, notimer, finish(90 Success), offer
+            5110 next: park, runtime-done(90 Success), notimer, finish(90 Success), offer
             5200 call 2: startline, deliver, timer@8200
         "#]],
     );
@@ -30,13 +31,13 @@ fn who_waits_for_an_init_waits_that_long_for_the_restore() {
     check(
         "0 built; 900 restore; 901 call 1; 920 next; 1000 response 1; 1010 next",
         &expect![[r#"
-        0 built: initstart(init), start, timer@130000
-        900 restore: parkrestore, notimer, init-report(Init 900 Success), offer
-        901 call 1: restorestart, restore, timer@10901
-        920 next: restore-report(920 19 Success), startline, deliver, timer@3920
-        1000 response 1: reply(result), accept
-        1010 next: park, notimer, finish(90 Success), offer
-    "#]],
+            0 built: initstart(init), start, timer@130000
+            900 restore: parkrestore, init-runtime-done(Init Success), notimer, init-report(Init 900 Success), offer
+            901 call 1: restorestart, restore, timer@10901
+            920 next: restore-report(920 19 Success), startline, deliver, timer@3920
+            1000 response 1: reply(result), accept
+            1010 next: park, runtime-done(90 Success), notimer, finish(90 Success), offer
+        "#]],
     );
 }
 
@@ -45,13 +46,13 @@ fn a_runtime_without_hooks_asks_for_work_at_once() {
     check(
         "0 built; 900 next; 901 rested; 910 next; 5000 call 1; 5100 response 1",
         &expect![[r#"
-        0 built: initstart(init), start, timer@130000
-        900 next: park, notimer, init-report(Init 900 Success), offer
-        901 rested: 
-        910 next: park
-        5000 call 1: restorestart, restore-report(0 0 Success), startline, deliver, timer@8000
-        5100 response 1: reply(result), accept
-    "#]],
+            0 built: initstart(init), start, timer@130000
+            900 next: park, init-runtime-done(Init Success), notimer, init-report(Init 900 Success), offer
+            901 rested: 
+            910 next: park
+            5000 call 1: restorestart, restore-report(0 0 Success), startline, deliver, timer@8000
+            5100 response 1: reply(result), accept
+        "#]],
     );
 }
 
@@ -60,12 +61,12 @@ fn hooks_have_ten_seconds() {
     check(
         "0 built; 900 restore; 901 rested; 5000 call 1; 15000 time",
         &expect![[r#"
-        0 built: initstart(init), start, timer@130000
-        900 restore: parkrestore, notimer, init-report(Init 900 Success), offer
-        901 rested: 
-        5000 call 1: restorestart, restore, timer@15000
-        15000 time: restore-report(10000 10000 Timeout), refusecall(timedout), destroy
-    "#]],
+            0 built: initstart(init), start, timer@130000
+            900 restore: parkrestore, init-runtime-done(Init Success), notimer, init-report(Init 900 Success), offer
+            901 rested: 
+            5000 call 1: restorestart, restore, timer@15000
+            15000 time: restore-report(10000 10000 Timeout), refusecall(timedout), destroy
+        "#]],
     );
 }
 
@@ -76,7 +77,7 @@ fn a_posted_error_is_told_when_the_runtime_has_ended() {
          5013 exit 65",
         &expect![[r#"
             0 built: initstart(init), start, timer@130000
-            900 restore: parkrestore, notimer, init-report(Init 900 Success), offer
+            900 restore: parkrestore, init-runtime-done(Init Success), notimer, init-report(Init 900 Success), offer
             901 rested: 
             5000 call 1: restorestart, restore, timer@15000
             5010 restore-error: accept, timer@6010
@@ -92,12 +93,12 @@ fn a_posted_error_is_told_of_a_runtime_that_stays() {
     check(
         "0 built; 900 restore; 901 call 1; 910 restore-error; 1910 time",
         &expect![[r#"
-        0 built: initstart(init), start, timer@130000
-        900 restore: parkrestore, notimer, init-report(Init 900 Success), offer
-        901 call 1: restorestart, restore, timer@10901
-        910 restore-error: accept, timer@1910
-        1910 time: restore-report(1910 1009 Error("Runtime.AfterRestoreError")), refusecall(failed), destroy
-    "#]],
+            0 built: initstart(init), start, timer@130000
+            900 restore: parkrestore, init-runtime-done(Init Success), notimer, init-report(Init 900 Success), offer
+            901 call 1: restorestart, restore, timer@10901
+            910 restore-error: accept, timer@1910
+            1910 time: restore-report(1910 1009 Error("Runtime.AfterRestoreError")), refusecall(failed), destroy
+        "#]],
     );
 }
 
@@ -106,31 +107,31 @@ fn a_runtime_that_ends_while_it_waits_runs_nothing() {
     check(
         "0 built; 900 restore; 901 rested; 950 signal 11; 950 close",
         &expect![[r#"
-        0 built: initstart(init), start, timer@130000
-        900 restore: parkrestore, notimer, init-report(Init 900 Success), offer
-        901 rested: 
-        950 signal 11: withdraw
-        950 close: destroy
-    "#]],
+            0 built: initstart(init), start, timer@130000
+            900 restore: parkrestore, init-runtime-done(Init Success), notimer, init-report(Init 900 Success), offer
+            901 rested: 
+            950 signal 11: withdraw
+            950 close: abandon, destroy
+        "#]],
     );
     check(
         "0 built; 900 restore; 901 rested; 950 signal 11; 951 call 1",
         &expect![[r#"
-        0 built: initstart(init), start, timer@130000
-        900 restore: parkrestore, notimer, init-report(Init 900 Success), offer
-        901 rested: 
-        950 signal 11: withdraw
-        951 call 1: restorestart, restore-report(0 0 Error("Runtime.ExitError")), refusecall(failed), destroy
-    "#]],
+            0 built: initstart(init), start, timer@130000
+            900 restore: parkrestore, init-runtime-done(Init Success), notimer, init-report(Init 900 Success), offer
+            901 rested: 
+            950 signal 11: withdraw
+            951 call 1: restorestart, restore-report(0 0 Error("Runtime.ExitError")), refusecall(failed), destroy
+        "#]],
     );
     check(
         "0 built; 900 restore; 901 call 1; 910 exit 1",
         &expect![[r#"
-        0 built: initstart(init), start, timer@130000
-        900 restore: parkrestore, notimer, init-report(Init 900 Success), offer
-        901 call 1: restorestart, restore, timer@10901
-        910 exit 1: restore-report(910 9 Error("Runtime.ExitError")), refusecall(failed), destroy
-    "#]],
+            0 built: initstart(init), start, timer@130000
+            900 restore: parkrestore, init-runtime-done(Init Success), notimer, init-report(Init 900 Success), offer
+            901 call 1: restorestart, restore, timer@10901
+            910 exit 1: restore-report(910 9 Error("Runtime.ExitError")), refusecall(failed), destroy
+        "#]],
     );
 }
 
@@ -139,19 +140,19 @@ fn an_init_that_fails_ends_its_environment() {
     check(
         "0 built; 900 init-error; 901 exit 64; 902 reset",
         &expect![[r#"
-        0 built: initstart(init), start, timer@130000
-        900 init-error: accept, timer@1900
-        901 exit 64: reset, timer@5901
-        902 reset: init-report(Init 901 Error("Runtime.ImportModuleError")), destroy
-    "#]],
+            0 built: initstart(init), start, timer@130000
+            900 init-error: accept, timer@1900
+            901 exit 64: init-runtime-done(Init Error("Runtime.ImportModuleError")), reset, timer@5901
+            902 reset: init-report(Init 901 Error("Runtime.ImportModuleError")), destroy
+        "#]],
     );
     check(
         "0 built; 130000 time; 130001 reset",
         &expect![[r#"
-        0 built: initstart(init), start, timer@130000
-        130000 time: reset, timer@135000
-        130001 reset: init-report(Init 130000 Timeout), destroy
-    "#]],
+            0 built: initstart(init), start, timer@130000
+            130000 time: init-runtime-done(Init Timeout), reset, timer@135000
+            130001 reset: init-report(Init 130000 Timeout), destroy
+        "#]],
     );
 }
 
@@ -161,24 +162,24 @@ fn an_environment_that_failed_is_not_used_again() {
         "0 built; 900 restore; 901 call 1; 910 next; 3910 time; 3920 reset",
         &expect![[r#"
             0 built: initstart(init), start, timer@130000
-            900 restore: parkrestore, notimer, init-report(Init 900 Success), offer
+            900 restore: parkrestore, init-runtime-done(Init Success), notimer, init-report(Init 900 Success), offer
             901 call 1: restorestart, restore, timer@10901
             910 next: restore-report(910 9 Success), startline, deliver, timer@3910
-            3910 time: reply(fault Sandbox.Timedout), reset, timer@8910
+            3910 time: reply(fault Sandbox.Timedout), runtime-done(3000 Timeout), reset, timer@8910
             3920 reset: finish(3000 Timeout), destroy
         "#]],
     );
     check(
         "0 built; 900 next; 901 call 1; 910 response 1; 911 next; 920 exit 1; 920 close",
         &expect![[r#"
-        0 built: initstart(init), start, timer@130000
-        900 next: park, notimer, init-report(Init 900 Success), offer
-        901 call 1: restorestart, restore-report(901 0 Success), startline, deliver, timer@3901
-        910 response 1: reply(result), accept
-        911 next: park, notimer, finish(10 Success), offer
-        920 exit 1: reset, timer@5920, withdraw
-        920 close: destroy
-    "#]],
+            0 built: initstart(init), start, timer@130000
+            900 next: park, init-runtime-done(Init Success), notimer, init-report(Init 900 Success), offer
+            901 call 1: restorestart, restore-report(901 0 Success), startline, deliver, timer@3901
+            910 response 1: reply(result), accept
+            911 next: park, runtime-done(10 Success), notimer, finish(10 Success), offer
+            920 exit 1: reset, timer@5920, withdraw
+            920 close: destroy
+        "#]],
     );
 }
 
@@ -191,7 +192,7 @@ fn calls_without_a_place_are_refused_by_the_names_of_states() {
         &expect![[r#"
             0 built: initstart(init), start, timer@130000
             10 restore-error: refuse(Started to RestoreError)
-            900 restore: parkrestore, notimer, init-report(Init 900 Success), offer
+            900 restore: parkrestore, init-runtime-done(Init Success), notimer, init-report(Init 900 Success), offer
             910 next: refuse(RestoreReady to Ready)
             911 init-error: refuse(RestoreReady to InitError)
             912 response 1: refuse(requestid)
@@ -214,20 +215,20 @@ fn a_lost_sandbox_is_told_to_who_waits() {
     check(
         "0 built; 900 restore; 901 rested; 950 lost",
         &expect![[r#"
-        0 built: initstart(init), start, timer@130000
-        900 restore: parkrestore, notimer, init-report(Init 900 Success), offer
-        901 rested: 
-        950 lost: destroy
-    "#]],
+            0 built: initstart(init), start, timer@130000
+            900 restore: parkrestore, init-runtime-done(Init Success), notimer, init-report(Init 900 Success), offer
+            901 rested: 
+            950 lost: destroy
+        "#]],
     );
     check(
         "0 built; 900 restore; 901 call 1; 950 lost",
         &expect![[r#"
-        0 built: initstart(init), start, timer@130000
-        900 restore: parkrestore, notimer, init-report(Init 900 Success), offer
-        901 call 1: restorestart, restore, timer@10901
-        950 lost: restore-report(950 49 Error("Sandbox.Failure")), refusecall(failed), destroy
-    "#]],
+            0 built: initstart(init), start, timer@130000
+            900 restore: parkrestore, init-runtime-done(Init Success), notimer, init-report(Init 900 Success), offer
+            901 call 1: restorestart, restore, timer@10901
+            950 lost: restore-report(950 49 Error("Sandbox.Failure")), refusecall(failed), destroy
+        "#]],
     );
 }
 
