@@ -337,4 +337,7 @@ function main() {
   });
 }
 
+if (process.env._SAMOVAR_WAIT !== undefined) {
+  require('./_samovar_waiting.js').wait(Number(process.env._SAMOVAR_WAIT));
+}
 main();

@@ -2,8 +2,9 @@
 
 A cold start waits for every module imported here, so this file takes only what each invocation
 needs: the socket and the JSON scanner are the C modules below `socket` and `json`, and logging,
-tracebacks and the rarer JSON rules come in when they are first needed. Importing this file does
-nothing; `main` does.
+tracebacks and the rarer JSON rules come in when they are first needed. A runtime that waits for
+its function has loaded them by then, see `_samovar_waiting`. Importing this file does nothing;
+`main` does.
 """
 
 import builtins
@@ -25,8 +26,8 @@ _TEXT_FRAME = 0xA55A0003
 _SPACE = " \t\n\r"
 
 # The stock client has these loaded before it looks at /var/task, so a file of the same name in a
-# function's package never replaces them. Here they load later and need that protection.
-_OURS_FIRST = frozenset(
+# function's package never replaces them. Here they may load later and need that protection.
+OURS_FIRST = frozenset(
     (
         "collections contextlib copy copyreg decimal enum functools heapq http json keyword linecache logging "
         "math numbers operator re reprlib socket string struct threading token tokenize traceback types "
@@ -359,14 +360,14 @@ class Runtime:
 
 
 class StandardFirst:
-    """Finds the modules of `_OURS_FIRST` in the standard library, and sets logging up once it loads."""
+    """Finds the modules of `OURS_FIRST` in the standard library, and sets logging up once it loads."""
 
     def __init__(self, runtime, path):
         self._runtime = runtime
         self._path = path
 
     def find_spec(self, name, path=None, target=None):
-        if path is not None or name not in _OURS_FIRST:
+        if path is not None or name not in OURS_FIRST:
             return None
         from _frozen_importlib_external import PathFinder
 
@@ -418,6 +419,14 @@ def load(name):
         raise Fault("Runtime.HandlerNotFound", text)
 
 
+def wait():
+    """Waits to hear of the function, when this process was started before it was known."""
+    if "_SAMOVAR_WAIT" in os.environ:
+        import _samovar_waiting
+
+        _samovar_waiting.wait()
+
+
 def main():
     """Serves the function that the environment variables name."""
     address = os.environ["AWS_LAMBDA_RUNTIME_API"]
@@ -444,6 +453,10 @@ def _set_up_imports(runtime):
     sdk = [os.environ.get("SAMOVAR_PYTHON_SDK", _SDK)]
     sys.path[:] = dict.fromkeys(user + asked + [here] + standard + sdk)
     sys.meta_path.insert(0, StandardFirst(runtime, standard))
+    if "logging" in sys.modules:
+        import _samovar_logging
+
+        _samovar_logging.set_up(runtime)
     extra = [entry for entry in asked if entry != here]
     if extra:
         _customize(extra)

@@ -3,4 +3,5 @@
 import _samovar_client
 
 if __name__ == "__main__":
+    _samovar_client.wait()
     _samovar_client.main()

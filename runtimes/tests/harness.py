@@ -7,6 +7,7 @@ import json
 import os
 import queue
 import signal
+import socket
 import struct
 import subprocess
 import threading
@@ -191,8 +192,13 @@ def records(output):
         at = end + 1
 
 
-def run(argv, folder, files, handler, events=(), env=None, runtime="python3.11", framed=True, refuse=None, together=True):
-    """Writes `files` to a package, starts `argv` for it and lets it serve `events`."""
+def run(
+    argv, folder, files, handler, events=(), env=None, runtime="python3.11", framed=True, refuse=None, together=True, waiting=False
+):
+    """Writes `files` to a package, starts `argv` for it and lets it serve `events`.
+
+    A `waiting` runtime is started before it knows its function, and is told once it is ready.
+    """
     for name, text in files.items():
         path = Path(folder) / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -221,8 +227,22 @@ def run(argv, folder, files, handler, events=(), env=None, runtime="python3.11",
         os.dup2(out_write, 62)
         variables["_LAMBDA_TELEMETRY_LOG_FD"] = "62"
         keep = (62,)
-    started = time.perf_counter()
-    process = subprocess.Popen(argv, cwd=folder, env=variables, stdin=subprocess.DEVNULL, stdout=out_write, stderr=out_write, pass_fds=keep)
+    outputs = {"stdin": subprocess.DEVNULL, "stdout": out_write, "stderr": out_write}
+    if waiting:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        known = {name: variables[name] for name in ("PATH", "LANG", "LC_CTYPE", "TZ")}
+        known["_SAMOVAR_WAIT"] = str(theirs.fileno())
+        process = subprocess.Popen(argv, cwd="/", env=known, **outputs, pass_fds=(*keep, theirs.fileno()))
+        theirs.close()
+        ours.settimeout(PATIENCE)
+        assert json.loads(ours.recv(100)) == {"ready": process.pid}
+        started = time.perf_counter()
+        order = {"env": list(variables.items()), "cwd": str(folder), "argv": argv}
+        ours.send(json.dumps(order, ensure_ascii=False).encode())
+        ours.close()
+    else:
+        started = time.perf_counter()
+        process = subprocess.Popen(argv, cwd=folder, env=variables, **outputs, pass_fds=keep)
     os.close(out_write)
     if framed:
         os.close(62)

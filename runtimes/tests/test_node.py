@@ -18,12 +18,13 @@ CLASSIC, MODERN = "nodejs20.x", "nodejs24.x"
 BOTH = [CLASSIC, MODERN]
 
 
-@pytest.fixture
-def node(tmp_path):
+@pytest.fixture(params=[False, True], ids=["", "waiting"])
+def node(request, tmp_path):
+    waiting = request.param
     argv = [NODE, str(RUNTIMES / "node" / "bootstrap.js")]
 
     def start(code, events=(Event(),), handler="app.handler", runtime=CLASSIC, files=None, **options):
-        return run(argv, tmp_path, files or {"app.js": code}, handler, list(events), runtime=runtime, **options)
+        return run(argv, tmp_path, files or {"app.js": code}, handler, list(events), runtime=runtime, waiting=waiting, **options)
 
     start.folder = tmp_path
     return start

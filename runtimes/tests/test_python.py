@@ -11,13 +11,16 @@ NBSP = "\u00a0"
 FIRST = REQUEST % 1
 
 
-@pytest.fixture(params=pythons(), ids=lambda found: found[0])
+STARTS = [(*found, waiting) for found in pythons() for waiting in (False, True)]
+
+
+@pytest.fixture(params=STARTS, ids=lambda start: start[0] + ("-waiting" if start[2] else ""))
 def python(request, tmp_path):
-    name, path = request.param
+    name, path, waiting = request.param
     argv = [path, "-S", str(RUNTIMES / "python" / "bootstrap.py")]
 
     def start(code, events=(Event(),), handler="app.handler", runtime=name, files=None, **options):
-        return run(argv, tmp_path, files or {"app.py": code}, handler, list(events), runtime=runtime, **options)
+        return run(argv, tmp_path, files or {"app.py": code}, handler, list(events), runtime=runtime, waiting=waiting, **options)
 
     start.minor = int(name.split(".")[1])
     start.folder = tmp_path

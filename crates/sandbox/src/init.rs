@@ -9,6 +9,7 @@ mod claim;
 mod extensions;
 mod plain;
 mod runtime;
+mod waiting;
 mod walls;
 mod watch;
 
@@ -20,7 +21,7 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::process::{Pid, WaitOptions, WaitStatus, wait};
 
 use crate::freezer::Freezer;
-use crate::limits::{CONTROL_BYTES, REAPED_A_TURN};
+use crate::limits::{BUILT_AHEAD_TIME, CONTROL_BYTES, REAPED_A_TURN};
 use crate::plan::plain::{Addresses, Places};
 use crate::plan::rooms::RoomStep;
 use crate::protocol::{Exit, FromInit, ToInit};
@@ -28,10 +29,12 @@ use crate::seccomp::Program;
 use crate::sys::{self, packets, process, signals};
 use extensions::Extensions;
 use runtime::Ready;
+use waiting::Waiter;
 use watch::{Victim, Watch};
 
 pub(crate) use claim::Claim;
-pub(crate) use walls::{MAPPED, RAISED};
+pub(crate) use waiting::Nursery;
+pub(crate) use walls::{MAPPED, RAISED, mark_sandbox, mount};
 pub(crate) use watch::MemoryGroup;
 
 /// What an init is born with.
@@ -46,6 +49,8 @@ pub(crate) struct Birth<'a> {
     pub(crate) log: OwnedFd,
     /// What the function may call.
     pub(crate) filter: &'a Program,
+    /// The runtime that shall wait inside, if any.
+    pub(crate) nursery: Option<Nursery>,
 }
 
 /// What is around the function's processes.
@@ -77,22 +82,29 @@ pub(crate) struct Walls {
 /// Runs an init in the process that was just forked, as pid 1 of a new namespace when there are walls; returns its
 /// exit status.
 pub(crate) fn run(birth: Birth<'_>) -> i32 {
-    let Birth { around, launcher, control, log, filter } = birth;
-    let kept = [&launcher, &control, &log].map(AsFd::as_fd);
+    let Birth { around, launcher, control, log, filter, nursery } = birth;
+    let handover =
+        nursery.iter().flat_map(|nursery| [Some(&nursery.socket), nursery.execute.as_ref()]).flatten();
+    let kept: Vec<_> = [&launcher, &control, &log].into_iter().chain(handover).map(AsFd::as_fd).collect();
     let raised = match around {
         Around::Walls(walls) => walls::raise(&walls, &kept, launcher.as_fd()).and_then(|mut watch| {
             let ready = Ready::new(log, Some(walls.joins), filter)?;
+            let mut waiter = nursery.and_then(|nursery| Waiter::begin(nursery, &ready));
+            if walls.claim.is_none() {
+                // Nobody is in a hurry yet, and what is given away ahead shall be worth it.
+                waiter = waiter.and_then(|waiter| waiter.awaited(BUILT_AHEAD_TIME));
+            }
             let claim = walls.claim.map_or_else(|| walls::await_claim(launcher.as_fd()), Ok)?;
             watch.limit_to(claim.memory);
-            Ok((Surroundings::Walls(watch, walls.freezer), ready))
+            Ok((Surroundings::Walls(watch, walls.freezer), ready, waiter))
         }),
         Around::Nothing(places, heard) => plain::Quarters::move_in(places, heard, &kept, launcher.as_fd())
-            .and_then(|quarters| Ok((Surroundings::Nothing(quarters), Ready::new(log, None, filter)?))),
+            .and_then(|quarters| Ok((Surroundings::Nothing(quarters), Ready::new(log, None, filter)?, None))),
     };
     match raised {
-        Ok((around, ready)) => {
+        Ok((around, ready, waiter)) => {
             drop(launcher);
-            Init { control, ready, around, runtime: None, extensions: Extensions::default() }.live()
+            Init { control, ready, around, waiter, runtime: None, extensions: Extensions::default() }.live()
         }
         Err(error) => {
             walls::report(launcher.as_fd(), &error);
@@ -105,6 +117,8 @@ struct Init<'a> {
     control: OwnedFd,
     ready: Ready<'a>,
     around: Surroundings,
+    /// Who waits to become the runtime.
+    waiter: Option<Waiter>,
     runtime: Option<Process>,
     extensions: Extensions,
 }
@@ -145,7 +159,10 @@ impl Init<'_> {
         process::end_with_parent()?;
         let mut has_more = false;
         loop {
-            let [from_server, from_children, from_memory] = self.wait(&children, has_more)?;
+            let [from_server, from_children, from_memory, from_waiter] = self.wait(&children, has_more)?;
+            if from_waiter {
+                self.hear_waiter();
+            }
             // A death that the watch caused is known before it is reported.
             if from_memory {
                 self.look();
@@ -167,17 +184,22 @@ impl Init<'_> {
     }
 
     /// Waits for the server, for the end of a child, and for memory that grew; not at all when there is work left.
-    fn wait(&self, children: &OwnedFd, has_more: bool) -> io::Result<[bool; 3]> {
+    fn wait(&self, children: &OwnedFd, has_more: bool) -> io::Result<[bool; 4]> {
         let mut waits = vec![PollFd::new(&self.control, PollFlags::IN), PollFd::new(children, PollFlags::IN)];
         waits.extend(self.watch().map(|watch| {
             let (alarm, rings) = watch.alarm();
             PollFd::from_borrowed_fd(alarm, rings)
         }));
+        let mut at_waiter = None;
+        if let Some(waiter) = &self.waiter {
+            at_waiter = Some(waits.len());
+            waits.push(PollFd::new(waiter.socket(), PollFlags::IN));
+        }
         let after = if has_more { Some(Duration::ZERO) } else { self.watch().and_then(Watch::after) };
         sys::wait_for(&mut waits, after)?;
-        let rang = |wait: Option<&PollFd<'_>>| wait.is_some_and(|wait| !wait.revents().is_empty());
-        let [server, children, memory] = [0, 1, 2].map(|index| rang(waits.get(index)));
-        Ok([server, children, memory || self.watch().is_some_and(Watch::is_due)])
+        let rang = |at: usize| waits.get(at).is_some_and(|wait| !wait.revents().is_empty());
+        let memory = (self.watch().is_some() && rang(2)) || self.watch().is_some_and(Watch::is_due);
+        Ok([rang(0), rang(1), memory, at_waiter.is_some_and(rang)])
     }
 
     fn watch(&self) -> Option<&Watch> {
@@ -225,6 +247,8 @@ impl Init<'_> {
                 self.tell(FromInit::Exited(self.exit_of(&runtime, status)))?;
             } else if let Some((id, extension)) = self.extensions.take(pid) {
                 self.tell(FromInit::Ended { id, exit: self.exit_of(&extension, status) })?;
+            } else if self.waiter.take_if(|waiter| waiter.is(pid)).is_some() {
+                // It ended before anybody wanted it, and the runtime will be executed.
             } else if self.watching().is_some_and(|watch| watch.ended(pid, status)) {
                 self.look();
             }
@@ -265,7 +289,10 @@ impl Init<'_> {
         let started = match self.runtime {
             Some(_) => Err(io::Error::from_raw_os_error(libc::EBUSY)),
             None => match &self.around {
-                Surroundings::Walls(..) => self.ready.start(argv, env, cwd),
+                Surroundings::Walls(..) => {
+                    let handed = self.waiter.take().and_then(|waiter| waiter.hand_over(argv, env, cwd));
+                    handed.map_or_else(|| self.ready.start(argv, env, cwd), Ok)
+                }
                 Surroundings::Nothing(quarters) => {
                     let (argv, env, cwd) = quarters.command(argv, env, cwd);
                     self.ready.start(&argv, &env, &cwd)
@@ -287,10 +314,18 @@ impl Init<'_> {
         Ok(())
     }
 
+    /// Hears the runtime that waits; lets go of one that is of no use.
+    fn hear_waiter(&mut self) {
+        if let Some(useless) = self.waiter.take_if(|waiter| !waiter.hear()) {
+            useless.end();
+        }
+    }
+
     /// Kills everything else in the sandbox and waits until it is gone.
     fn reset(&mut self) {
         self.runtime = None;
         self.extensions.forget();
+        self.waiter = None;
         if let Surroundings::Nothing(_) = self.around {
             return plain::kill_descendants();
         }

@@ -56,7 +56,11 @@ pub struct Interpreter {
 impl Interpreter {
     /// What the launcher has to know of it.
     pub fn root(&self) -> InterpreterRoot {
-        InterpreterRoot { id: self.id.clone(), mounts: self.mounts.clone() }
+        InterpreterRoot {
+            id: self.id.clone(),
+            mounts: self.mounts.clone(),
+            zygote: rules::waiting::zygote_command(self),
+        }
     }
 
     /// The version as people write it: `3.11.2`.
@@ -82,6 +86,7 @@ const FILES: &[(&str, &[u8])] = &[
     ("snapshot_restore_py.py", include_bytes!("../../../runtimes/python/snapshot_restore_py.py")),
     ("_samovar_json.py", include_bytes!("../../../runtimes/python/_samovar_json.py")),
     ("_samovar_logging.py", include_bytes!("../../../runtimes/python/_samovar_logging.py")),
+    ("_samovar_waiting.py", include_bytes!("../../../runtimes/python/_samovar_waiting.py")),
     ("bootstrap.js", include_bytes!("../../../runtimes/node/bootstrap.js")),
     ("_samovar_connection.js", include_bytes!("../../../runtimes/node/_samovar_connection.js")),
     ("_samovar_console.js", include_bytes!("../../../runtimes/node/_samovar_console.js")),
@@ -89,8 +94,10 @@ const FILES: &[(&str, &[u8])] = &[
     ("_samovar_layers.js", include_bytes!("../../../runtimes/node/_samovar_layers.js")),
     ("_samovar_loader.js", include_bytes!("../../../runtimes/node/_samovar_loader.js")),
     ("_samovar_store.js", include_bytes!("../../../runtimes/node/_samovar_store.js")),
-    ("bootstrap.rb", include_bytes!("../../../runtimes/ruby/bootstrap.rb")),
     ("_samovar_stream.js", include_bytes!("../../../runtimes/node/_samovar_stream.js")),
+    ("_samovar_waiting.js", include_bytes!("../../../runtimes/node/_samovar_waiting.js")),
+    ("bootstrap.rb", include_bytes!("../../../runtimes/ruby/bootstrap.rb")),
+    (rules::waiting::ZYGOTE_LIBRARY, include_bytes!(concat!(env!("OUT_DIR"), "/zygote.so"))),
 ];
 
 /// The runtime clients: path below `/var/runtime`, and contents.

@@ -11,6 +11,7 @@ mod prepared;
 mod sandboxes;
 mod server;
 mod tree;
+mod zygotes;
 
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::process::ExitCode;
@@ -30,6 +31,7 @@ use egress::Egress;
 use house::House;
 use networks::Networks;
 use sandboxes::{Ground, Sandboxes, Walled};
+use zygotes::Zygotes;
 
 /// Signals that the launcher reads instead of obeying.
 const SIGNALS: [i32; 4] = [libc::SIGCHLD, libc::SIGTERM, libc::SIGINT, libc::SIGHUP];
@@ -96,7 +98,9 @@ fn open_desk(
             let egress = Egress::open(house, &setup.egress)?;
             let networks = Networks::new(egress)?;
             let (interpreters, machine) = tree::enter(house, &setup, networks.has_egress())?;
-            let walled = Walled::new(groups, machine, networks, house.first_user(), setup.cpu_policy);
+            let zygotes = Zygotes::new(&setup.interpreters, &interpreters);
+            let walled =
+                Walled::new(groups, machine, networks, zygotes, house.first_user(), setup.cpu_policy);
             (interpreters, Ground::Walled(Box::new(walled)))
         }
         Isolation::None => {

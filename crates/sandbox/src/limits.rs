@@ -170,3 +170,35 @@ pub const NETWORKS_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Pause after a network namespace could not be made ready in advance.
 pub const NETWORKS_RETRY: Duration = Duration::from_secs(1);
+
+/// Time for a runtime that is to wait to say that it does, when its function comes first; after that the runtime is
+/// executed.
+pub const READY_TIME: Duration = Duration::from_secs(2);
+
+/// The same in a sandbox that is built ahead, where nobody waits for it; within [`BUILD_TIME`].
+pub const BUILT_AHEAD_TIME: Duration = Duration::from_secs(5);
+
+/// Longest packet in which a runtime says that it waits, in bytes.
+pub const READY_BYTES: usize = 64;
+
+/// Time for a zygote to carry out one order. One that takes longer is replaced.
+pub const ZYGOTE_TIME: Duration = Duration::from_secs(2);
+
+/// Time for a zygote to come up.
+pub const ZYGOTE_START_TIME: Duration = Duration::from_secs(20);
+
+/// Runtimes that a zygote may be asked for and has not borne; more are executed.
+pub const ZYGOTE_ORDERS: u64 = 64;
+
+/// Runtimes that one zygote bears before another takes its place: they share where their memory lies, and the secret by
+/// which Python orders its dictionaries.
+pub const ZYGOTE_CHILDREN: u64 = 1_000;
+
+/// Age at which a zygote that has borne any is replaced, for the same reason.
+pub const ZYGOTE_AGE: Duration = Duration::from_secs(15 * 60);
+
+/// Zygotes of one interpreter that fail in a row before it is left without for [`ZYGOTE_RETRY`].
+pub const ZYGOTE_FAILURES: u32 = 3;
+
+/// Time after which an interpreter without a zygote is tried again.
+pub const ZYGOTE_RETRY: Duration = Duration::from_secs(60);

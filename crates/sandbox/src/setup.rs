@@ -41,6 +41,8 @@ pub struct InterpreterRoot {
     pub id: String,
     /// What of the host it needs beyond `/usr`.
     pub mounts: Vec<HostMount>,
+    /// Command of the zygote that bears its runtimes, if it can have one: a Python with our own client.
+    pub zygote: Option<Vec<String>>,
 }
 
 /// A directory or file of the host that is shown inside, read-only.

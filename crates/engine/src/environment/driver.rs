@@ -548,13 +548,7 @@ impl Driver {
         self.output.end(job.invocation.id, &Figures { spent: &spent, used });
         let tail = self.output.cut_tail();
         self.output.flush().await;
-        let was_cold = self.counted.finished(&job.watch, *took, status, used);
-        if let Some(time) = extensions {
-            job.watch.extensions(*time);
-            if was_cold {
-                job.watch.cold_extensions(*time);
-            }
-        }
+        self.counted.finished(&job.watch, &spent, used);
         tracing::debug!(parent: &job.span, ?took, ?init, ?status, ?extensions, "ended");
         job.finish(Ended { tail });
         self.ended = Some(lease);

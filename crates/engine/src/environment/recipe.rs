@@ -19,6 +19,7 @@ use record::{LogWriter, Logs};
 use sandbox::SandboxSpec;
 use sandbox::identity::{ENDPOINT_PORT, INSIDE_ADDRESS};
 use sandbox::interpreters::Interpreter;
+use sandbox::interpreters::rules::waiting::may_wait;
 use sandbox::interpreters::rules::{Choice, RuntimeMatch, choose, launch_command, runtime_version};
 use tokio::sync::Semaphore;
 
@@ -124,7 +125,7 @@ impl Recipe {
             layers: self.layers.clone(),
             endpoint,
             loopback: self.snap_start.is_some(),
-            waiting: None,
+            waiting: self.waiting(),
         };
         Order { spec, place }
     }
@@ -142,6 +143,13 @@ impl Recipe {
             env: of_extensions(runtime.unwrap_or_default()),
             cwd: "/".into(),
         }
+    }
+
+    /// The runtime that may be started before it is known for which function.
+    fn waiting(&self) -> Option<Vec<String>> {
+        let [command] = &self.commands[..] else { return None };
+        (self.interpreter.is_some() && !self.wrapped && may_wait(&command.argv, &command.env))
+            .then(|| command.argv.clone())
     }
 
     /// What it means that a command, the last one tried, could not be executed.

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use sandbox::identity::{INSIDE_ADDRESS, RUNTIME_API_PORT, TELEMETRY_FD};
+use sandbox::interpreters::rules::waiting::{LANG, LIBRARIES, TIME_ZONE};
 
 /// A runtime's family, where it matters for its variables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,9 +88,6 @@ const CREDENTIALS_URL: &str = "http://127.0.0.1:9001/2021-04-23/credentials";
 
 const ENDPOINT_URL: &str = "AWS_ENDPOINT_URL";
 
-const LIBRARIES: &str =
-    "/var/lang/lib:/lib64:/usr/lib64:/var/runtime:/var/runtime/lib:/var/task:/var/task/lib:/opt/lib";
-
 /// All variables, sorted by name.
 pub fn variables(facts: &Facts<'_>, customer: &BTreeMap<String, String>) -> Vec<(String, String)> {
     let family = facts.runtime.map_or(Family::Other, Family::of);
@@ -134,10 +132,10 @@ fn overridable(facts: &Facts<'_>) -> Pairs {
     let mut pairs: Pairs = vec![
         ("AWS_XRAY_CONTEXT_MISSING", "LOG_ERROR".into()),
         ("AWS_XRAY_DAEMON_ADDRESS", "169.254.100.1:2000".into()),
-        ("LANG", "en_US.UTF-8".into()),
+        ("LANG", LANG.into()),
         ("LD_LIBRARY_PATH", LIBRARIES.into()),
         ("PATH", "/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin".into()),
-        ("TZ", ":UTC".into()),
+        ("TZ", TIME_ZONE.into()),
     ];
     if let Some(level) = facts.json_level {
         pairs.extend([("AWS_LAMBDA_LOG_FORMAT", "JSON".into()), ("AWS_LAMBDA_LOG_LEVEL", level.into())]);

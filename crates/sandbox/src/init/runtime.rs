@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::pipe::PipeFlags;
@@ -10,6 +10,7 @@ use rustix::process::{DumpableBehavior, Pid, Resource};
 use rustix::thread::{CapabilitySet, UnshareFlags};
 
 use crate::identity::{FUNCTION_GID, FUNCTION_UID, TELEMETRY_FD};
+use crate::interpreters::rules::waiting::HANDOVER_FD;
 use crate::limits::{FUNCTION_CORE, FUNCTION_LOCKED, FUNCTION_STACK, FUNCTION_TASKS};
 use crate::seccomp::Program;
 use crate::sys::process::{self, Executable};
@@ -45,7 +46,7 @@ impl<'a> Ready<'a> {
 
     /// Starts the runtime's program and waits until it runs: until `execve` has succeeded.
     pub(super) fn start(&self, argv: &[String], env: &[(String, String)], cwd: &str) -> io::Result<Pid> {
-        self.start_writing(self.log.as_fd(), argv, env, cwd)
+        self.execute(&Executable::new(argv, env)?, cwd, self.log.as_fd(), None)
     }
 
     /// The same for a program that writes to another log.
@@ -56,10 +57,30 @@ impl<'a> Ready<'a> {
         env: &[(String, String)],
         cwd: &str,
     ) -> io::Result<Pid> {
-        let program = Executable::new(argv, env)?;
+        self.execute(&Executable::new(argv, env)?, cwd, log, None)
+    }
+
+    /// Starts a program that waits to hear of its function, and gives it one descriptor more to hear it on.
+    pub(super) fn start_waiting(
+        &self,
+        argv: &[String],
+        env: &[(String, String)],
+        handover: BorrowedFd<'_>,
+    ) -> io::Result<Pid> {
+        self.execute(&Executable::new(argv, env)?, "/", self.log.as_fd(), Some(handover))
+    }
+
+    fn execute(
+        &self,
+        program: &Executable,
+        cwd: &str,
+        log: BorrowedFd<'_>,
+        handover: Option<BorrowedFd<'_>>,
+    ) -> io::Result<Pid> {
         let (report, reporter) = report_pipe()?;
         let pid = process::spawn_sharing(|| {
-            let error = match self.become_function(log, reporter.as_fd(), cwd) {
+            let kept = Kept { log, reporter: reporter.as_fd(), handover };
+            let error = match self.become_function(kept, cwd) {
                 Ok(()) => program.execute(),
                 Err(error) => error,
             };
@@ -81,8 +102,10 @@ impl<'a> Ready<'a> {
     }
 
     /// Turns the forked child into the function's process, with all but its program.
-    fn become_function(&self, log: BorrowedFd<'_>, reporter: BorrowedFd<'_>, cwd: &str) -> io::Result<()> {
-        let Some(joins) = &self.joins else { return self.become_plain(log, reporter, cwd) };
+    ///
+    /// `zygote/fork.c` does the same for a runtime that a zygote bears; what changes here changes there.
+    fn become_function(&self, kept: Kept<'_>, cwd: &str) -> io::Result<()> {
+        let Some(joins) = &self.joins else { return self.become_plain(kept, cwd) };
         for join in joins {
             rustix::io::write(join, b"0")?;
         }
@@ -91,7 +114,7 @@ impl<'a> Ready<'a> {
         process::no_new_privileges()?;
         // Before the descriptors are closed, the rules' among them.
         self.files.as_ref().map_or(Ok(()), |files| landlock::obey(files.as_fd()))?;
-        self.place_descriptors(log, reporter)?;
+        self.place_descriptors(kept)?;
         set_limits()?;
         process::bound_capabilities(CapabilitySet::empty())?;
         process::become_user(FUNCTION_UID, FUNCTION_GID)?;
@@ -102,10 +125,10 @@ impl<'a> Ready<'a> {
     }
 
     /// The same without walls: what a process may do to itself without any right.
-    fn become_plain(&self, log: BorrowedFd<'_>, reporter: BorrowedFd<'_>, cwd: &str) -> io::Result<()> {
+    fn become_plain(&self, kept: Kept<'_>, cwd: &str) -> io::Result<()> {
         process::die_with_parent()?;
         rustix::process::setsid()?;
-        self.place_descriptors(log, reporter)?;
+        self.place_descriptors(kept)?;
         set_plain_limits()?;
         process::hold_capabilities(CapabilitySet::empty())?;
         process::no_new_privileges()?;
@@ -114,17 +137,30 @@ impl<'a> Ready<'a> {
         process::filter_calls(self.filter)
     }
 
-    /// Input from nowhere; output, errors and telemetry frames into the log; nothing else.
-    fn place_descriptors(&self, log: BorrowedFd<'_>, reporter: BorrowedFd<'_>) -> io::Result<()> {
+    /// Input from nowhere; output, errors and telemetry frames into the log; nothing else but what is `kept`.
+    fn place_descriptors(&self, Kept { log, reporter, handover }: Kept<'_>) -> io::Result<()> {
         process::place_fd(self.null.as_fd(), 0)?;
         for target in [1, 2, TELEMETRY_FD] {
             process::place_fd(log, target)?;
         }
+        // Last, for what it takes the place of is in use until then.
+        handover.map_or(Ok(()), |handover| process::place_fd(handover, HANDOVER_FD))?;
         let kept = reporter.as_raw_fd();
-        process::close_range(3, TELEMETRY_FD - 1)?;
+        process::close_range(HANDOVER_FD + RawFd::from(handover.is_some()), TELEMETRY_FD - 1)?;
         process::close_range(TELEMETRY_FD + 1, kept - 1)?;
         process::close_range(kept + 1, i32::MAX)
     }
+}
+
+/// Descriptors of one program.
+#[derive(Clone, Copy)]
+struct Kept<'a> {
+    /// Takes what it writes.
+    log: BorrowedFd<'a>,
+    /// Closes as the program takes over.
+    reporter: BorrowedFd<'a>,
+    /// Goes to a program that waits.
+    handover: Option<BorrowedFd<'a>>,
 }
 
 /// A pipe whose write end lies above every descriptor that the program gets.

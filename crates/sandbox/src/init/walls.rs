@@ -61,9 +61,7 @@ pub(super) fn raise(
     process::close_all_but(&kept).doing("closing descriptors")?;
     process::die_with_parent().doing("tying the sandbox to the launcher")?;
     rustix::thread::set_name(c"samovar-init").doing("naming the init")?;
-    fs::write("/proc/self/oom_score_adj", OOM_SCORE).doing("offering the sandbox to the OOM killer")?;
-    // Kernels without audit have no such file, and those that forbid a second login keep the first.
-    let _ = fs::write("/proc/self/loginuid", AUDIT_LOGIN);
+    mark_sandbox()?;
     let watch = Watch::open(&walls.memory)?;
     if !walls.processors.is_empty() {
         process::run_on(&walls.processors).doing("choosing processors")?;
@@ -90,13 +88,22 @@ pub(super) fn raise(
     Ok(watch)
 }
 
+/// Marks this process, and what will descend from it, as a sandbox's to the kernel's killer and audit.
+pub(crate) fn mark_sandbox() -> Result<(), StepError> {
+    fs::write("/proc/self/oom_score_adj", OOM_SCORE).doing("offering the sandbox to the OOM killer")?;
+    // Kernels without audit have no such file, and those that forbid a second login keep the first.
+    let _ = fs::write("/proc/self/loginuid", AUDIT_LOGIN);
+    Ok(())
+}
+
 /// Tells the launcher why it did not work.
 pub(super) fn report(launcher: BorrowedFd<'_>, StepError { step, source }: &StepError) {
     let text = format!("E{step}\n{source}");
     let _ = packets::send(launcher, text.as_bytes(), &[], true);
 }
 
-fn mount(step: &RoomStep) -> Result<(), StepError> {
+/// Makes one mount of a room.
+pub(crate) fn mount(step: &RoomStep) -> Result<(), StepError> {
     let safe = MountFlags::NOSUID | MountFlags::NODEV;
     match step {
         RoomStep::Show { source, at } => {

@@ -1,5 +1,7 @@
 //! Which interpreter serves a Lambda runtime id, and how it is started. Decides; does nothing.
 
+pub mod waiting;
+
 use std::fmt;
 
 use base::units::Mib;
@@ -112,6 +114,18 @@ const CLIENT_VERSION: u32 = 1;
 /// The search path of recorded environments, without the interpreter's own directory in front.
 const PATH: &str = "/usr/local/bin:/usr/bin/:/bin:/opt/bin";
 
+/// The search path of a process that nobody configured.
+const SYSTEM_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
+/// Where our clients are inside.
+const CLIENTS: &str = "/var/runtime";
+
+/// Our client for Python.
+const PYTHON_CLIENT: &str = "/var/runtime/bootstrap.py";
+
+/// Our client for Node.js.
+const NODE_CLIENT: &str = "/var/runtime/bootstrap.js";
+
 /// Chooses for a runtime id among what is installed (preferred ones of equal version first).
 ///
 /// `native` names, package by package, what native modules were built for, such as `cpython-312`: a function's
@@ -157,10 +171,8 @@ pub fn launch_command(runtime: &str, interpreter: &Interpreter) -> StartCommand 
     let executable = interpreter.executable.display().to_string();
     let (arguments, variables): (&[&str], Vec<(&str, String)>) = match interpreter.family {
         // Without `site`: it costs 2 ms and would bring in what the host has installed.
-        Family::Python => (&["-S", "/var/runtime/bootstrap.py"], vec![("PYTHONPATH", "/var/runtime".into())]),
-        Family::Node => {
-            (&["--expose-gc", "/var/runtime/bootstrap.js"], vec![("NODE_PATH", node_path(runtime))])
-        }
+        Family::Python => (&["-S", PYTHON_CLIENT], vec![("PYTHONPATH", CLIENTS.into())]),
+        Family::Node => (&["--expose-gc", NODE_CLIENT], vec![("NODE_PATH", node_path(runtime))]),
         Family::Ruby => (&["/var/runtime/bootstrap.rb"], ruby_variables(runtime, interpreter)),
     };
     let argv = std::iter::once(executable).chain(arguments.iter().map(|&text| text.to_owned())).collect();

@@ -110,11 +110,16 @@ impl Desk {
             PollFd::new(&self.wires.server_socket, interest),
             PollFd::new(&self.wires.signals, PollFlags::IN),
         ];
-        waits.extend(self.sandboxes.rising().map(|launcher| PollFd::new(launcher, PollFlags::IN)));
+        waits.extend(self.sandboxes.wires().map(|wire| PollFd::new(wire, PollFlags::IN)));
         let timeout = match () {
             () if let Some(patience) = self.sandboxes.patience(now) => Some(patience),
             () if self.sandboxes.has_removals() || self.has_strays => Some(CGROUP_RETRY),
-            () if self.sandboxes.is_building() || self.chores.is_busy() => Some(TICK),
+            () if self.sandboxes.is_building()
+                || self.sandboxes.awaits_a_zygote()
+                || self.chores.is_busy() =>
+            {
+                Some(TICK)
+            }
             () if self.sandboxes.may_shrink() => Some(NETWORKS_PATIENCE),
             () => None,
         };

@@ -164,6 +164,7 @@ impl Sandboxes {
         }
         if let Ground::Walled(walled) = &mut self.ground {
             walled.retry_removals();
+            walled.zygotes.advance();
         }
     }
 
@@ -180,9 +181,15 @@ impl Sandboxes {
         Ok(())
     }
 
-    /// The sockets of inits whose walls are being raised.
-    pub(super) fn rising(&self) -> impl Iterator<Item = &OwnedFd> {
-        self.rising.values().map(|rising| &rising.init)
+    /// What may speak: inits whose walls are being raised, and zygotes.
+    pub(super) fn wires(&self) -> impl Iterator<Item = &OwnedFd> {
+        let zygotes = self.walled().into_iter().flat_map(|walled| walled.zygotes.wires());
+        self.rising.values().map(|rising| &rising.init).chain(zygotes)
+    }
+
+    /// Whether a zygote owes something, so that time matters.
+    pub(super) fn awaits_a_zygote(&self) -> bool {
+        self.walled().is_some_and(|walled| walled.zygotes.is_busy())
     }
 
     /// Reads what rising inits have to say, and hands over the sandboxes whose walls stand.
@@ -191,6 +198,9 @@ impl Sandboxes {
             let Some(sandbox) = self.live.get(id) else { return false };
             let Some(outcome) = rising.hear(sandbox) else { return true };
             if matches!(outcome, Outcome::Built(_)) {
+                if let (Ground::Walled(walled), Some(nest)) = (&mut self.ground, rising.nest.take()) {
+                    prepared::settle(nest, &mut walled.zygotes);
+                }
                 outbox.send(rising.ticket, outcome, b"", std::mem::take(&mut rising.keys));
             } else {
                 kill(sandbox.init);
@@ -202,6 +212,11 @@ impl Sandboxes {
 
     /// Notes that a child ended; whether it was an init.
     pub(super) fn ended(&mut self, pid: Pid, outbox: &mut Outbox) -> bool {
+        if let Ground::Walled(walled) = &mut self.ground
+            && walled.zygotes.ended(pid)
+        {
+            return true;
+        }
         let Some(id) = self.by_pid.remove(&pid) else { return false };
         // Its last words may still be unread.
         self.greet(outbox);
@@ -252,6 +267,9 @@ impl Sandboxes {
             self.walled().inspect(|walled| walled.thaw(*id));
             kill(sandbox.init);
         }
+        if let Ground::Walled(walled) = &mut self.ground {
+            walled.zygotes.end();
+        }
     }
 
     /// Whether an ended sandbox left something in `code/`.
@@ -266,7 +284,7 @@ impl Sandboxes {
 
     /// Whether a process is one of the inits.
     pub(super) fn has(&self, pid: Pid) -> bool {
-        self.by_pid.contains_key(&pid)
+        self.by_pid.contains_key(&pid) || self.walled().is_some_and(|walled| walled.zygotes.has(pid))
     }
 
     /// Whether nothing is left of any sandbox.
@@ -309,7 +327,6 @@ impl Rising {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
             Ok(received) if received.packet == [init::RAISED] => {
                 let welcome = sandbox.welcome(&self.init);
-                self.nest.take().into_iter().for_each(prepared::settle);
                 Some(welcome.map_or_else(
                     |error| Outcome::NotBuilt(not_built(&error)),
                     |()| Outcome::Built(self.extras),

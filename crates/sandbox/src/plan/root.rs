@@ -256,7 +256,7 @@ mod tests {
 
     fn interpreter(host: &str, inside: &str) -> InterpreterRoot {
         let mount = HostMount { host: host.into(), inside: inside.into() };
-        InterpreterRoot { id: "python-3.12".into(), mounts: vec![mount] }
+        InterpreterRoot { id: "python-3.12".into(), mounts: vec![mount], zygote: None }
     }
 
     #[test]

@@ -24,7 +24,8 @@ struct PathBeneath {
 }
 
 const PATH_BENEATH: u32 = 1; // LANDLOCK_RULE_PATH_BENEATH
-const SCOPES: u64 = 3; // LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET | LANDLOCK_SCOPE_SIGNAL
+/// Keeps signals and abstract sockets inside, as the kernel numbers it.
+pub(crate) const SCOPES: u64 = 3; // LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET | LANDLOCK_SCOPE_SIGNAL
 
 /// Makes the rules for this kernel; none where it has no Landlock that is of use. Call inside the sandbox's root.
 pub(crate) fn prepare() -> io::Result<Option<OwnedFd>> {

@@ -156,8 +156,14 @@ pub(crate) fn close_range(first: RawFd, last: RawFd) -> io::Result<()> {
 
 /// Makes `target` a copy of `source` that survives `execve`.
 pub(crate) fn place_fd(source: BorrowedFd<'_>, target: RawFd) -> io::Result<()> {
+    let source = source.as_raw_fd();
+    if source == target {
+        // A copy onto itself would leave it as it is.
+        // SAFETY: takes numbers.
+        return checked(unsafe { libc::fcntl(target, libc::F_SETFD, 0) }.into()).map(drop);
+    }
     // SAFETY: called in a forked child just before `execve`; whoever owned `target` never runs again.
-    checked(unsafe { libc::dup2(source.as_raw_fd(), target) }.into()).map(drop)
+    checked(unsafe { libc::dup2(source, target) }.into()).map(drop)
 }
 
 /// Sends SIGKILL to every process that this one may signal, but not to itself: as pid 1, to all in its namespace.

@@ -75,6 +75,7 @@ pub fn setup(data_dir: &Path) -> LauncherSetup {
                 host: "/usr/share/zoneinfo".into(),
                 inside: "/opt/elsewhere/tool".into(),
             }],
+            zygote: None,
         }],
         runtime_files: vec![runtime_file],
         sdk_dir: None,

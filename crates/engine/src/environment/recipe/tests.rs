@@ -122,6 +122,25 @@ async fn a_managed_runtime_starts_behind_the_customers_wrapper() {
 }
 
 #[tokio::test]
+async fn a_runtime_waits_for_functions_that_do_not_matter_to_its_start() {
+    let bench = Bench::new().await;
+    let python: &[&str] = &["/usr/bin/python3.11", "-S", "/var/runtime/bootstrap.py"];
+    for (runtime, variables, waits) in [
+        ("python3.11", &[("COLOUR", "blue")][..], Some(python)),
+        ("python3.11", &[(EXEC_WRAPPER, "/opt/wrapper")], None),
+        ("python3.11", &[("PYTHONHASHSEED", "0")], None),
+        ("provided.al2023", &[], None),
+    ] {
+        let mut version = bench.version(runtime, "app.py").await;
+        bench.seal(&mut version, variables);
+        let recipe = bench.pantry.recipe(&version).await.expect("a recipe");
+        let waiting = recipe.waiting();
+        let expected = waits.map(|argv| argv.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>());
+        assert_eq!(waiting, expected, "{runtime} {variables:?}");
+    }
+}
+
+#[tokio::test]
 async fn the_nearest_interpreter_serves_with_a_warning_and_not_under_exact_matching() {
     let mut bench = Bench::new().await;
     let version = bench.version("python3.13", "app.py").await;

@@ -25,7 +25,7 @@ pub(super) fn build(house: &PlainHouse, spec: &SandboxSpec, filter: &Program) ->
     let heard =
         Addresses { runtime_api: runtime_address, endpoint: endpoint.as_ref().map(|(_, address)| *address) };
     let around = Around::Nothing(Places::of(house, spec), heard);
-    let birth = init::Birth { around, launcher, control: server, log, filter };
+    let birth = init::Birth { around, launcher, control: server, log, filter, nursery: None };
     let pid = process::spawn(0, move || init::run(birth)).doing("forking an init")?;
     // The child is not collected before it was noted, so the number is still its own.
     let mut keys = vec![control, read, family_of(pid).doing("looking at an init")?, runtime_api];

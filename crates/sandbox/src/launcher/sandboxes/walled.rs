@@ -17,8 +17,9 @@ use crate::freezer::Freezer;
 use crate::identity::{CODE_OWNER_UID, ENVIRONMENT_BLOCK, FUNCTION_GID, FUNCTION_UID};
 use crate::init::{self, Around, Claim};
 use crate::launcher::networks::{Network, Networks};
-use crate::launcher::prepared::Nest;
+use crate::launcher::prepared::{self, Nest};
 use crate::launcher::tree::{Interpreters, make_memory_view};
+use crate::launcher::zygotes::Zygotes;
 use crate::limits::CGROUP_RETRIES;
 use crate::plan::groups::Limits;
 use crate::plan::rooms;
@@ -34,6 +35,8 @@ pub(in crate::launcher) struct Walled {
     groups: Groups,
     machine: Machine,
     networks: Networks,
+    /// Who bears runtimes into them.
+    pub(super) zygotes: Zygotes,
     users: Users,
     cpu_policy: CpuPolicy,
     /// Processors that were given out until now.
@@ -56,11 +59,12 @@ impl Walled {
         groups: Groups,
         machine: Machine,
         networks: Networks,
+        zygotes: Zygotes,
         first_user: u32,
         cpu_policy: CpuPolicy,
     ) -> Self {
         let users = Users { first: first_user, next: 0, taken: HashSet::new() };
-        Self { groups, machine, networks, users, cpu_policy, processors: 0, removals: Vec::new() }
+        Self { groups, machine, networks, zygotes, users, cpu_policy, processors: 0, removals: Vec::new() }
     }
 
     /// Forks the init of a sandbox. What it holds is taken back when that does not work.
@@ -81,7 +85,7 @@ impl Walled {
     }
 
     fn fork(
-        &self,
+        &mut self,
         spec: &SandboxSpec,
         interpreters: &Interpreters,
         filter: &Program,
@@ -96,8 +100,12 @@ impl Walled {
             interpreters.iter().find_map(|(id, mounts)| (id == wanted).then_some(mounts.as_slice()))
         });
         make_memory_view(spec.memory).doing("describing memory to a sandbox")?;
+        let preparation = spec.preparation();
+        let nursery =
+            prepared::nursery(&preparation, &mut self.zygotes).doing("making a runtime's socket")?;
+        let (nursery, handover) = nursery;
         let nest =
-            spec.waiting.as_ref().map(|_| Ok::<_, io::Error>((log.try_clone()?, share(&group.joins)?)));
+            handover.map(|socket| Ok::<_, io::Error>((socket, log.try_clone()?, share(&group.joins)?)));
         let nest = nest.transpose().doing("sharing a sandbox's groups")?;
         let loopback = spec.loopback.then(|| self.networks.listen_in(&network.namespace)).transpose()?;
         let walls = init::Walls {
@@ -109,7 +117,8 @@ impl Walled {
             freezer: group.freezer.as_ref().map(Freezer::share).transpose().doing("sharing the freezer")?,
             claim: Some(Claim { memory: spec.memory }),
         };
-        let birth = init::Birth { around: Around::Walls(walls), launcher, control: server, log, filter };
+        let birth =
+            init::Birth { around: Around::Walls(walls), launcher, control: server, log, filter, nursery };
         let flags = libc::CLONE_NEWPID as u64;
         let pid = process::spawn(flags, move || init::run(birth)).doing("forking an init")?;
         let (freezer, version) = group.freezer.map(Freezer::into_parts).unzip();
@@ -124,7 +133,7 @@ impl Walled {
         keys.extend(Some(network.endpoint).filter(|_| spec.endpoint));
         keys.extend(network.names.into_iter().flatten());
         keys.extend(freezer);
-        let nest = nest.map(|(log, joins)| Nest { preparation: spec.preparation(), init: pid, joins, log });
+        let nest = nest.map(|(handover, log, joins)| Nest { preparation, init: pid, joins, log, handover });
         Ok(Born { pid, holding: Some(holding), socket, keys, extras, nest })
     }
 

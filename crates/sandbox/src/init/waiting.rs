@@ -1,0 +1,138 @@
+//! A runtime that waits in the sandbox for its function: executed ahead by the init itself, or born by a zygote.
+//!
+//! It says once that it is ready, and takes one packet with what it would have been executed with. Until then nothing
+//! of a function has run in it. Whatever else it does, the runtime is executed as if it had not been there.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+use base::clock::Clock;
+use rustix::event::{PollFd, PollFlags};
+use rustix::process::{Pid, Signal, kill_process};
+use serde::{Deserialize, Serialize};
+
+use super::runtime::Ready;
+use crate::interpreters::rules::waiting;
+use crate::limits::{READY_BYTES, READY_TIME};
+use crate::sys::{self, packets};
+
+/// What an init is born with for a runtime that waits.
+pub(crate) struct Nursery {
+    /// The runtime's command.
+    pub(crate) argv: Vec<String>,
+    /// To the runtime.
+    pub(crate) socket: OwnedFd,
+    /// The runtime's own end when the init is to execute it; otherwise a zygote has it.
+    pub(crate) execute: Option<OwnedFd>,
+}
+
+/// What a runtime says when it waits.
+#[derive(Deserialize)]
+struct ReadyPacket {
+    /// Its number as it sees itself.
+    ready: i32,
+}
+
+/// What it is told then.
+#[derive(Serialize)]
+struct Handover<'a> {
+    env: &'a [(String, String)],
+    cwd: &'a str,
+    argv: &'a [String],
+}
+
+/// A runtime that waits, or is about to.
+pub(super) struct Waiter {
+    argv: Vec<String>,
+    socket: OwnedFd,
+    /// Known of one that was executed, and of any that is ready.
+    pid: Option<Pid>,
+    is_ready: bool,
+}
+
+impl Waiter {
+    /// Executes the runtime, or awaits the zygote's; none when that does not work.
+    pub(super) fn begin(nursery: Nursery, ready: &Ready<'_>) -> Option<Self> {
+        let Nursery { argv, socket, execute } = nursery;
+        let pid = match execute {
+            Some(theirs) => Some(ready.start_waiting(&argv, &waiting::environment(), theirs.as_fd()).ok()?),
+            None => None,
+        };
+        Some(Self { argv, socket, pid, is_ready: false })
+    }
+
+    /// What to wait for until the runtime is ready, and after that for its end.
+    pub(super) const fn socket(&self) -> &OwnedFd {
+        &self.socket
+    }
+
+    /// Reads what the runtime says; whether it is still of use.
+    pub(super) fn hear(&mut self) -> bool {
+        let received = match packets::receive(self.socket.as_fd(), READY_BYTES, true) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
+            received => received,
+        };
+        let said = received.ok().and_then(|said| serde_json::from_slice::<ReadyPacket>(&said.packet).ok());
+        let pid = said.and_then(|ReadyPacket { ready }| Pid::from_raw(ready));
+        if self.is_ready
+            || pid.is_none()
+            || pid == Some(Pid::INIT)
+            || self.pid.is_some_and(|known| Some(known) != pid)
+        {
+            return false;
+        }
+        self.pid = pid;
+        self.is_ready = true;
+        true
+    }
+
+    /// Whether a child that ended is this one.
+    pub(super) fn is(&self, child: Pid) -> bool {
+        self.pid == Some(child)
+    }
+
+    /// Makes it the runtime of a function; none when it is not fit for that, and ended.
+    pub(super) fn hand_over(mut self, argv: &[String], env: &[(String, String)], cwd: &str) -> Option<Pid> {
+        let packet = serde_json::to_vec(&Handover { env, cwd, argv }).ok();
+        let handed =
+            packet.filter(|_| self.argv == argv && self.becomes_ready(READY_TIME)).and_then(|packet| {
+                packets::send(self.socket.as_fd(), &packet, &[], true).ok()?;
+                self.pid
+            });
+        if handed.is_none() {
+            self.end();
+        }
+        handed
+    }
+
+    /// Itself when it is ready within a time; one that is not is ended.
+    pub(super) fn awaited(mut self, time: Duration) -> Option<Self> {
+        if self.becomes_ready(time) {
+            return Some(self);
+        }
+        self.end();
+        None
+    }
+
+    fn becomes_ready(&mut self, time: Duration) -> bool {
+        let clock = Clock::system();
+        let deadline = clock.now() + time;
+        while !self.is_ready && clock.now() < deadline {
+            let mut waits = [PollFd::new(&self.socket, PollFlags::IN)];
+            let waited = sys::wait_for(&mut waits, Some(deadline.since(clock.now())));
+            if waited.is_err() || !self.hear() {
+                return false;
+            }
+        }
+        self.is_ready
+    }
+
+    /// Ends it. One that is not born yet finds its socket closed.
+    pub(super) fn end(self) {
+        if let Some(pid) = self.pid {
+            // This process alone collects it, and has not; its number cannot have gone to another.
+            let _ = kill_process(pid, Signal::KILL);
+        }
+    }
+}
