@@ -3,6 +3,7 @@
 mod invoking;
 mod life;
 mod refusals;
+mod snap_start;
 mod streaming;
 
 use std::io::Write;
