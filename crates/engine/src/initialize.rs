@@ -27,7 +27,7 @@ impl Engine {
     ///
     /// It is bounded by the function's timeout, but see [`base::limits::SNAPSHOT_INIT_TIMEOUT`].
     pub async fn initialize(&self, version: Arc<Version>) -> Result<(), InitError> {
-        let initialised = self.pools.prepare(version);
+        let initialised = self.pools.prepare(&version);
         initialised.await.unwrap_or(Err(InitError::Hindered(StartError::Closed.into())))
     }
 }

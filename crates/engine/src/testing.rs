@@ -391,6 +391,10 @@ impl Control for FakeControl {
         Ok(())
     }
 
+    fn thawed(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+
     fn poll_told(&mut self, cx: &mut Context<'_>) -> Poll<Told> {
         self.events.poll_recv(cx).map(|told| told.unwrap_or(Told::Lost))
     }
@@ -413,7 +417,7 @@ struct FakeRecipes {
 
 #[async_trait]
 impl Recipes for FakeRecipes {
-    async fn recipe(&self, version: &Version) -> Result<Recipe, InvokeError> {
+    async fn recipe(&self, version: &Version, made_for: InitializationType) -> Result<Recipe, InvokeError> {
         let Configuration { memory, ephemeral, logging, role, .. } = &*version.configuration;
         let stream = format!("stream-{}", self.dice.hex::<4>());
         let identity = FunctionIdentity {
@@ -436,10 +440,6 @@ impl Recipes for FakeRecipes {
             log: LogPlan {
                 writer: self.logs.writer(&version.arn.scope, &logging.group, &stream),
                 stream: stream.as_str().into(),
-                initialization: match version.snap_starts() {
-                    true => InitializationType::SnapStart,
-                    false => InitializationType::OnDemand,
-                },
                 format: Format::Text,
                 application: Level::Trace,
                 system: SystemLevel::Debug,
@@ -447,6 +447,7 @@ impl Recipes for FakeRecipes {
                 version: version.qualifier.clone(),
                 memory: *memory,
                 runtime: Some(("fake:1.v1".into(), "arn:fake".into())),
+                made_for,
                 notice: None,
             },
             snap_start: version.snap_starts().then(|| {

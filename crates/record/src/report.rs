@@ -58,6 +58,17 @@ pub enum InitializationType {
     SnapStart,
 }
 
+impl InitializationType {
+    /// As the variable `AWS_LAMBDA_INITIALIZATION_TYPE` and the platform's lines say it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::OnDemand => "on-demand",
+            Self::ProvisionedConcurrency => "provisioned-concurrency",
+            Self::SnapStart => "snap-start",
+        }
+    }
+}
+
 /// In which phase an init runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]

@@ -24,6 +24,7 @@ pub fn run(args: ServeArgs) -> Result<ExitCode> {
         unpack: artifact::unzip::unpack_to_report,
         egress: config.egress.clone(),
         cpu_policy: if config.cpu_quota { CpuPolicy::Quota } else { CpuPolicy::Shares },
+        prepared: config.prepared,
         isolation: config.isolation.into(),
     };
     Ok(sandbox::launch(setup, move |side| server(side, config, interpreters))?)

@@ -13,7 +13,9 @@ use rustix::process::{Pid, Signal};
 use crate::freezer::Freezer;
 use crate::init::MemoryGroup;
 use crate::limits::CGROUP_RETRY;
-use crate::plan::groups::{Controller, Hierarchy, Limits, Version, hierarchies, settings, takes_weights};
+use crate::plan::groups::{
+    Controller, Hierarchy, Limits, Setting, Version, ahead, hierarchies, settings, takes_weights,
+};
 use crate::setup::LaunchError;
 use crate::sys::{Step, StepError};
 
@@ -68,14 +70,26 @@ impl Groups {
         self.hierarchies.iter().map(|opened| opened.path.as_path())
     }
 
-    /// Makes a function's groups and sets their limits. Leaves nothing behind when it fails.
-    pub(crate) fn make(&self, name: &str, limits: Limits) -> Result<Group, StepError> {
-        self.try_make(name, limits).inspect_err(|_| {
+    /// Makes the groups of a function, which have no limits yet. Leaves nothing behind when it fails.
+    pub(crate) fn make(&self, name: &str) -> Result<Group, StepError> {
+        self.try_make(name).inspect_err(|_| {
             self.remove(name);
         })
     }
 
-    fn try_make(&self, name: &str, limits: Limits) -> Result<Group, StepError> {
+    /// Sets the limits of a function's groups.
+    pub(crate) fn limit(&self, name: &str, limits: Limits) -> Result<(), StepError> {
+        for opened in &self.hierarchies {
+            for controller in &opened.controllers {
+                for setting in settings(opened.version, *controller, limits) {
+                    set(opened.directory.as_fd(), &format!("{name}/{}", setting.file), &setting)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn try_make(&self, name: &str) -> Result<Group, StepError> {
         let mut joins = Vec::new();
         let (mut meter, mut freezer) = (None, None);
         for opened in &self.hierarchies {
@@ -83,11 +97,8 @@ impl Groups {
             rustix::fs::mkdirat(&opened.directory, name, Mode::from_raw_mode(0o755)).step(place)?;
             let directory = open_directory(opened.directory.as_fd(), name).step(place)?;
             for controller in &opened.controllers {
-                for setting in settings(opened.version, *controller, limits) {
-                    match write_file(directory.as_fd(), setting.file, &setting.value) {
-                        Err(_) if setting.optional => {}
-                        result => result.step(|| format!("setting {} to {}", setting.file, setting.value))?,
-                    }
+                for setting in ahead(opened.version, *controller) {
+                    set(directory.as_fd(), setting.file, &setting)?;
                 }
             }
             let flags = OFlags::WRONLY | OFlags::CLOEXEC;
@@ -272,7 +283,10 @@ fn sweep_group(group: &Path, tries: u32) {
 }
 
 fn pids(file: &Path) -> Vec<Pid> {
-    let text = fs::read_to_string(file).unwrap_or_default();
+    numbers(&fs::read_to_string(file).unwrap_or_default())
+}
+
+fn numbers(text: &str) -> Vec<Pid> {
     text.lines().filter_map(|line| line.parse().ok().and_then(Pid::from_raw)).collect()
 }
 
@@ -281,10 +295,23 @@ fn open_directory(parent: BorrowedFd<'_>, name: &str) -> io::Result<OwnedFd> {
     Ok(rustix::fs::openat(parent, name, flags, Mode::empty())?)
 }
 
+fn set(directory: BorrowedFd<'_>, file: &str, setting: &Setting) -> Result<(), StepError> {
+    match write_file(directory, file, &setting.value) {
+        Err(_) if setting.optional => Ok(()),
+        result => result.step(|| format!("setting {} to {}", setting.file, setting.value)),
+    }
+}
+
 fn write_file(directory: BorrowedFd<'_>, name: &str, value: &str) -> io::Result<()> {
     let flags = OFlags::WRONLY | OFlags::CLOEXEC;
     let file = rustix::fs::openat(directory, name, flags, Mode::empty())?;
     fs::File::from(file).write_all(value.as_bytes())
+}
+
+/// The threads in a group of either version.
+pub(crate) fn threads(group: BorrowedFd<'_>) -> Vec<Pid> {
+    let text = read_file(group, "tasks").or_else(|_| read_file(group, "cgroup.threads"));
+    numbers(&text.unwrap_or_default())
 }
 
 /// Bytes that most files of the kernel's fit in.

@@ -4,12 +4,14 @@ mod chores;
 mod desk;
 mod egress;
 mod forwarding;
+mod furnish;
 mod house;
 mod networks;
 mod plain;
 mod prepared;
 mod sandboxes;
 mod server;
+mod stacks;
 mod tree;
 mod zygotes;
 
@@ -18,18 +20,20 @@ use std::process::ExitCode;
 
 use rustix::fs::Mode;
 use rustix::pipe::PipeFlags;
-use rustix::process::{Pid, Resource, Signal, WaitOptions, waitpid};
+use rustix::process::{Pid, Resource, Signal, WaitOptions, getrlimit, waitpid};
 use rustix::thread::CapabilitySet;
 
 use crate::cgroups::Groups;
 use crate::limits::FUNCTION_CORE;
 use crate::plan::root;
+use crate::plan::views::Machine;
 use crate::setup::{Isolation, LaunchError, LauncherSetup, ServerSide};
 use crate::sys::{self, Step, packets, process, signals};
 use desk::Desk;
 use egress::Egress;
 use house::House;
 use networks::Networks;
+use prepared::Prepared;
 use sandboxes::{Ground, Sandboxes, Walled};
 use zygotes::Zygotes;
 
@@ -99,8 +103,10 @@ fn open_desk(
             let networks = Networks::new(egress)?;
             let (interpreters, machine) = tree::enter(house, &setup, networks.has_egress())?;
             let zygotes = Zygotes::new(&setup.interpreters, &interpreters);
-            let walled =
-                Walled::new(groups, machine, networks, zygotes, house.first_user(), setup.cpu_policy);
+            let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX) as usize;
+            let prepared = |machine: &Machine| Prepared::new(setup.prepared, files, machine.processors.len());
+            let (first_user, policy) = (house.first_user(), setup.cpu_policy);
+            let walled = Walled::new(groups, machine, networks, zygotes, first_user, policy, prepared);
             (interpreters, Ground::Walled(Box::new(walled)))
         }
         Isolation::None => {
@@ -143,6 +149,10 @@ pub(crate) const NEEDED: &[(CapabilitySet, &str)] = &[
     (CapabilitySet::SETUID, "CAP_SETUID"),
     (CapabilitySet::SYS_ADMIN, "CAP_SYS_ADMIN"),
 ];
+
+/// What it takes beyond that to fork runtimes into sandboxes instead of executing them.
+pub(crate) const ZYGOTES_NEED: &[(CapabilitySet, &str)] =
+    &[(CapabilitySet::SYS_CHROOT, "CAP_SYS_CHROOT"), (CapabilitySet::SYS_PTRACE, "CAP_SYS_PTRACE")];
 
 fn check_threads() -> Result<(), LaunchError> {
     let threads = std::fs::read_dir("/proc/self/task").doing("counting threads")?.count();

@@ -7,5 +7,6 @@ pub mod names;
 pub mod plain;
 pub mod rooms;
 pub mod root;
+pub mod stock;
 pub mod views;
 pub mod watch;

@@ -25,6 +25,9 @@ pub struct LauncherSetup {
     pub unpack: Unpack,
     /// How processor time is shared out.
     pub cpu_policy: CpuPolicy,
+    /// Sandboxes that are kept ready at all times; none are built ahead when it is zero. Without it their number follows
+    /// demand, up to [`crate::limits::PREPARED_MOST`].
+    pub prepared: Option<usize>,
     /// What functions reach beyond their sandbox.
     pub egress: egress::Wishes,
     /// What stands between functions and everything else.

@@ -5,6 +5,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "walls/ahead.rs"]
+mod ahead;
 #[path = "walls/driver.rs"]
 mod driver;
 #[path = "walls/escapes.rs"]
@@ -22,8 +24,9 @@ use driver::Scenario;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let scenarios: Vec<Scenario> =
-        [escapes::SCENARIOS, lifecycle::SCENARIOS, limits::SCENARIOS, packages::SCENARIOS].concat();
+    let walls = [escapes::SCENARIOS, limits::SCENARIOS, packages::SCENARIOS].concat();
+    let once = [lifecycle::SCENARIOS, ahead::SCENARIOS, limits::ALONE].concat();
+    let scenarios = [once, driver::both_ways(&walls)].concat();
     if let [flag, name, data_dir] = arguments.as_slice()
         && flag == "--scenario"
     {

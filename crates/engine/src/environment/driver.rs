@@ -42,10 +42,10 @@ const READING_AGE: Duration = Duration::from_millis(100);
 
 /// Runs one environment from its sandbox's building to its end.
 pub async fn run(kit: Arc<Kit>, newcomer: Newcomer) {
-    let Newcomer { membership, commands, place, version } = newcomer;
+    let Newcomer { membership, commands, place, version, made_for } = newcomer;
     let mut counted = Counted::building(kit.clock.now());
     let built = async {
-        let recipe = kit.recipes.recipe(&version).await?;
+        let recipe = kit.recipes.recipe(&version, made_for).await?;
         let order = recipe.order(membership.id(), kit.endpoint.is_some(), place);
         Ok((kit.starter.build(order).await?, recipe))
     };
@@ -86,7 +86,7 @@ async fn live(
         Ok(parts) => parts,
         Err(error) => return membership.fail(StartError::from(error).into()),
     };
-    let limits = Limits::of(&version.configuration, recipe.snap_start.is_some());
+    let limits = Limits::of(version.configuration.timeout, recipe.log.made_for);
     let mut driver = Driver {
         clock: kit.clock,
         idle_expiry: kit.idle_expiry,
@@ -110,10 +110,10 @@ async fn live(
         run: None,
         ended: None,
         asker: None,
-        extensions: Extensions::new(kit.dice.clone(), Arc::clone(&version)),
+        extensions: Extensions::new(kit.dice.clone(), version),
         sink: None,
         parked: None,
-        restore: Restore::of(version),
+        restore: Restore::default(),
         turns: VecDeque::from([Event::Built]),
     };
     while !driver.rules.is_closed() {
@@ -122,6 +122,8 @@ async fn live(
     }
     driver.output.finish().await;
     driver.output.flush().await;
+    let Driver { membership, commands, .. } = driver;
+    membership.give_back(commands);
 }
 
 pub(super) struct Driver {
@@ -474,7 +476,9 @@ impl Driver {
 
     /// Lets everything inside go on; a sandbox that stays frozen is lost.
     fn wake(&mut self) {
-        if let Err(error) = self.weather.wake() {
+        let woken =
+            self.weather.wake().and_then(|thawed| if thawed { self.control.thawed() } else { Ok(()) });
+        if let Err(error) = woken {
             tracing::error!(environment = %self.membership.id(), %error, "sandbox stays frozen");
             self.turns.push_back(Event::SandboxLost);
         }
@@ -573,6 +577,7 @@ impl Driver {
         }
         let bytes = self.meter.max_memory();
         self.reading = Some((now, bytes));
+        self.membership.held(bytes);
         bytes
     }
 
@@ -591,6 +596,10 @@ impl Driver {
             Next::Rest => {
                 let patience = self.patience();
                 self.expiry = Some(end.min(now + patience));
+                self.set_alarm();
+            }
+            Next::Stay => {
+                self.expiry = Some(end);
                 self.set_alarm();
             }
             Next::Close => self.turns.push_back(Event::Close),

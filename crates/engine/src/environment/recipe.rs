@@ -71,7 +71,7 @@ pub struct Kit {
 #[async_trait]
 pub trait Recipes: Send + Sync {
     /// The recipe of one new environment.
-    async fn recipe(&self, version: &Version) -> Result<Recipe, InvokeError>;
+    async fn recipe(&self, version: &Version, made_for: InitializationType) -> Result<Recipe, InvokeError>;
 }
 
 /// Everything that one environment needs, from its version. It holds the variables in clear, for as long as the
@@ -199,7 +199,7 @@ pub struct Pantry {
 
 #[async_trait]
 impl Recipes for Pantry {
-    async fn recipe(&self, version: &Version) -> Result<Recipe, InvokeError> {
+    async fn recipe(&self, version: &Version, made_for: InitializationType) -> Result<Recipe, InvokeError> {
         let packages = try_join_all(version.codes().map(|code| self.artifacts.ready(&code.digest))).await;
         let packages = packages.map_err(|error| InvokeError::Code(error.to_string()))?;
         let runtime = self.runtime(&version.configuration, &packages)?;
@@ -207,7 +207,7 @@ impl Recipes for Pantry {
         let stream = stream_name(version, self.clock.now(), &self.dice.hex::<16>());
         let snap_start = version.snap_starts().then(|| self.snap_start(version));
         let authorization = snap_start.as_ref().map(|it| it.authorization.as_str());
-        let variables = self.variables(version, &runtime, &keys, &stream, authorization)?;
+        let variables = self.variables(version, made_for, &runtime, &keys, &stream, authorization)?;
         let commands = runtime.programs.iter().map(|argv| Command {
             argv: argv.clone(),
             env: variables.clone(),
@@ -225,7 +225,7 @@ impl Recipes for Pantry {
             memory: configuration.memory,
             tmp: configuration.ephemeral,
             keys: Arc::new(keys),
-            log: self.log(version, &stream, runtime.warning),
+            log: self.log(version, made_for, &stream, runtime.warning),
             snap_start,
         };
         recipe.wrap();
@@ -271,6 +271,7 @@ impl Pantry {
     fn variables(
         &self,
         version: &Version,
+        made_for: InitializationType,
         runtime: &Runtime,
         keys: &Issued,
         stream: &str,
@@ -303,6 +304,7 @@ impl Pantry {
                 LogFormat::Json { application, .. } => Some(application.as_str()),
             },
             interpreter: &runtime.variables,
+            made_for,
             snap_start,
         };
         Ok(variables(&facts, &customer))
@@ -318,7 +320,13 @@ impl Pantry {
         }
     }
 
-    fn log(&self, version: &Version, stream: &str, notice: Option<String>) -> LogPlan {
+    fn log(
+        &self,
+        version: &Version,
+        made_for: InitializationType,
+        stream: &str,
+        notice: Option<String>,
+    ) -> LogPlan {
         let Configuration { logging, runtime, memory, .. } = &*version.configuration;
         let (format, application, system) = match logging.format {
             LogFormat::Text => (Format::Text, Level::Trace, SystemLevel::Debug),
@@ -334,10 +342,6 @@ impl Pantry {
         LogPlan {
             writer: self.logs.writer(&version.arn.scope, &logging.group, stream),
             stream: stream.into(),
-            initialization: match version.snap_starts() {
-                true => InitializationType::SnapStart,
-                false => InitializationType::OnDemand,
-            },
             format,
             application,
             system,
@@ -345,6 +349,7 @@ impl Pantry {
             version: version.qualifier.clone(),
             memory: *memory,
             runtime,
+            made_for,
             notice,
         }
     }

@@ -1,12 +1,10 @@
 //! What the driver does for environments that are restored for their first call.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use access::Issued;
 use base::clock::Clock;
 use base::limits::STANDBY_EXPIRY;
-use catalogue::Version;
 use tokio::sync::oneshot;
 
 use super::driver::{Asker, Driver};
@@ -17,17 +15,13 @@ use crate::host::runtime::{Credentials, Verdict};
 use crate::initialize::InitError;
 
 /// What a driver keeps of an environment that is restored.
+#[derive(Default)]
 pub(super) struct Restore {
-    version: Arc<Version>,
     /// The runtime's `/restore/next`, until the first call.
     parked: Option<oneshot::Sender<Verdict>>,
 }
 
 impl Restore {
-    pub(super) const fn of(version: Arc<Version>) -> Self {
-        Self { version, parked: None }
-    }
-
     /// The runtime is gone.
     pub(super) fn forget(&mut self) {
         self.parked = None;
@@ -64,7 +58,7 @@ impl Driver {
 
     /// The first call has come: the environment writes to its own stream, and the next call finds another one ready.
     pub(super) async fn restore_start(&mut self) {
-        self.membership.replace(&self.restore.version);
+        self.membership.replace();
         if let Some(SnapStart { writer, stream, .. }) = self.recipe.snap_start.clone() {
             self.output.restore_start(writer, stream).await;
         }

@@ -19,8 +19,8 @@ use std::time::Duration;
 
 use base::clock::Timestamp;
 use base::id::RequestId;
-use base::limits::INIT_TIMEOUT;
-use catalogue::Configuration;
+use base::limits::{INIT_TIMEOUT, PROVISIONED_INIT, PROVISIONED_INIT_MOST};
+use record::report::InitializationType;
 use sandbox::protocol::{Stop, Who};
 
 pub use self::extensions::{ExtensionCall, ExtensionId, ExtensionRefusal, Name, Standing};
@@ -42,8 +42,23 @@ pub struct Limits {
     pub timeout: Duration,
     /// How long the first init may take before it is made again inside an invoke.
     pub init: Duration,
-    /// Whether an environment is initialised before it is called, and restored for its first call.
+    /// Whether the environment is kept ready for provisioned concurrency: one without a runtime is replaced.
+    pub kept_ready: bool,
+    /// Whether it is initialised before it is called, and restored for its first call.
     pub restored: bool,
+}
+
+impl Limits {
+    /// Those of a function with this timeout, in an environment made for this.
+    pub fn of(timeout: Duration, made_for: InitializationType) -> Self {
+        let long = timeout.max(PROVISIONED_INIT).min(PROVISIONED_INIT_MOST);
+        let plain = Self { timeout, init: INIT_TIMEOUT, kept_ready: false, restored: false };
+        match made_for {
+            InitializationType::OnDemand => plain,
+            InitializationType::ProvisionedConcurrency => Self { init: long, kept_ready: true, ..plain },
+            InitializationType::SnapStart => Self { init: long, restored: true, ..plain },
+        }
+    }
 }
 
 /// Whether an init runs on its own or inside an invoke ("suppressed").
@@ -394,17 +409,9 @@ fn lost(now: Timestamp, state: State) -> (State, Vec<Action>) {
     (State::Closed, actions)
 }
 
-impl Limits {
-    /// Of a version's environments, which are `restored` for their first calls or begin with an init.
-    pub fn of(configuration: &Configuration, restored: bool) -> Self {
-        let timeout = configuration.timeout;
-        Self { timeout, init: if restored { restore::init_limit(timeout) } else { INIT_TIMEOUT }, restored }
-    }
-}
-
 impl Default for Limits {
     fn default() -> Self {
-        Self { timeout: Duration::from_secs(3), init: INIT_TIMEOUT, restored: false }
+        Self { timeout: Duration::from_secs(3), init: INIT_TIMEOUT, kept_ready: false, restored: false }
     }
 }
 

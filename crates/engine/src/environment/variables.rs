@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
+use record::report::InitializationType;
 use sandbox::identity::{INSIDE_ADDRESS, RUNTIME_API_PORT, TELEMETRY_FD};
 use sandbox::interpreters::rules::waiting::{LANG, LIBRARIES, TIME_ZONE};
 
@@ -75,6 +76,8 @@ pub struct Facts<'a> {
     pub json_level: Option<&'a str>,
     /// What the chosen interpreter needs besides; wins over the defaults, and gives way to the customer.
     pub interpreter: &'a [(String, String)],
+    /// What the environment is made for.
+    pub made_for: InitializationType,
     /// What the runtime of a version with SnapStart shows to get its keys; none for others.
     pub snap_start: Option<&'a str>,
 }
@@ -185,14 +188,14 @@ fn reserved(facts: &Facts<'_>, family: Family) -> Pairs {
 fn of_this_environment(facts: &Facts<'_>) -> Pairs {
     if let Some(authorization) = facts.snap_start {
         return vec![
-            ("AWS_LAMBDA_INITIALIZATION_TYPE", "snap-start".into()),
+            ("AWS_LAMBDA_INITIALIZATION_TYPE", facts.made_for.as_str().into()),
             ("AWS_CONTAINER_AUTHORIZATION_TOKEN", authorization.into()),
             ("AWS_CONTAINER_CREDENTIALS_FULL_URI", CREDENTIALS_URL.into()),
         ];
     }
     let Keys { access_key, secret, token } = facts.keys.clone();
     vec![
-        ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand".into()),
+        ("AWS_LAMBDA_INITIALIZATION_TYPE", facts.made_for.as_str().into()),
         ("AWS_ACCESS_KEY_ID", access_key),
         ("AWS_SECRET_ACCESS_KEY", secret),
         ("AWS_SESSION_TOKEN", token),
@@ -221,6 +224,7 @@ mod tests {
             endpoint: Some("http://169.254.100.1:4566"),
             json_level: None,
             interpreter: &[],
+            made_for: InitializationType::OnDemand,
             snap_start: None,
         }
     }

@@ -17,7 +17,6 @@ impl Claim {
     pub(crate) const BYTES: usize = 5;
 
     /// The claim as one packet.
-    #[cfg_attr(not(test), expect(dead_code, reason = "sandboxes are claimed from the next change on"))]
     pub(crate) fn packet(self) -> Vec<u8> {
         [&[CLAIMED], self.memory.0.to_ne_bytes().as_slice()].concat()
     }

@@ -37,7 +37,7 @@ impl Quarters {
         process::adopt_orphans().doing("adopting the function's processes")?;
         rustix::thread::set_name(c"samovar-init").doing("naming the init")?;
         make_room(&places)?;
-        await_map(launcher)?;
+        await_map(launcher, None)?;
         process::hold_capabilities(CapabilitySet::empty()).doing("giving up rights")?;
         process::no_new_privileges().doing("giving up rights")?;
         Ok(Self { places, heard })

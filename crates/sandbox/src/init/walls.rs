@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use rustix::mount::MountFlags;
@@ -64,7 +64,7 @@ pub(super) fn raise(
     mark_sandbox()?;
     let watch = Watch::open(&walls.memory)?;
     if !walls.processors.is_empty() {
-        process::run_on(&walls.processors).doing("choosing processors")?;
+        process::run_on(None, &walls.processors).doing("choosing processors")?;
     }
 
     // Everything made here belongs to the host's user namespace, so that root inside has no power over it.
@@ -82,8 +82,11 @@ pub(super) fn raise(
     }
     mounts::enter(Path::new(ROOT)).doing("entering the sandbox's root")?;
 
+    // Whoever furnishes it later enters by this; nobody can open it once this process has settled.
+    let door =
+        walls.claim.is_none().then(mounts::current).transpose().doing("opening the sandbox's mounts")?;
     process::unshare(UnshareFlags::NEWUSER).doing("making a user namespace (user.max_user_namespaces)")?;
-    await_map(launcher)?;
+    await_map(launcher, door)?;
     settle().doing("giving up rights")?;
     Ok(watch)
 }
@@ -118,6 +121,9 @@ pub(crate) fn mount(step: &RoomStep) -> Result<(), StepError> {
             mounts::mount(c"tmpfs", at, flags, options)
                 .step(|| format!("mounting a tmpfs at {}", at.display()))
         }
+        RoomStep::Resize { at, options } => {
+            mounts::set_options(at, safe, options).step(|| format!("sizing the tmpfs at {}", at.display()))
+        }
         RoomStep::Processes { at } => {
             let flags = safe | MountFlags::NOEXEC;
             // Root inside, the init alone, sees the processes that it has to watch.
@@ -132,9 +138,10 @@ pub(crate) fn mount(step: &RoomStep) -> Result<(), StepError> {
     }
 }
 
-/// Waits until the launcher has said who is who.
-pub(super) fn await_map(launcher: BorrowedFd<'_>) -> Result<(), StepError> {
-    packets::send(launcher, &[RAISED], &[], false).doing("telling the launcher")?;
+/// Waits until the launcher has said who is who. It gets the mount namespace when mounts are to follow.
+pub(super) fn await_map(launcher: BorrowedFd<'_>, door: Option<OwnedFd>) -> Result<(), StepError> {
+    let door: Vec<_> = door.iter().map(AsFd::as_fd).collect();
+    packets::send(launcher, &[RAISED], &door, false).doing("telling the launcher")?;
     let answer = packets::receive(launcher, 1, false).doing("waiting for the launcher")?;
     match answer.packet[..] {
         [MAPPED] => Ok(()),

@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, wait};
 
 use super::chores::Chores;
 use super::house::House;
-use super::sandboxes::Sandboxes;
+use super::sandboxes::{Keys, Sandboxes};
 use crate::limits::{
     CGROUP_RETRY, NETWORKS_PATIENCE, REQUEST_BYTES, REQUESTS_A_TURN, REQUESTS_WAITING, TEARDOWN_TIME,
 };
@@ -59,7 +59,10 @@ impl Desk {
             clock: Clock::system(),
             sandboxes,
             chores: Chores::new(house, setup.unpack, setup.isolation),
-            outbox: Outbox::default(),
+            outbox: Outbox {
+                server: wires.server_socket.try_clone().expect("a launcher that starts has descriptors left"),
+                packets: VecDeque::new(),
+            },
             is_plain: setup.isolation == Isolation::None,
             has_strays: false,
             ended: None,
@@ -89,7 +92,7 @@ impl Desk {
         self.sandboxes.advance(now, self.outbox.has_room(), &mut self.outbox);
         self.clear_up();
         self.chores.advance(now, &mut self.outbox);
-        self.outbox.flush(&self.wires.server_socket);
+        self.outbox.flush();
         let (from_server, from_signals) = self.wait(now)?;
         if !from_server && !from_signals {
             self.sandboxes.prepare(self.clock.now());
@@ -97,7 +100,7 @@ impl Desk {
         if from_signals {
             self.hear_signals();
         }
-        self.sandboxes.greet(&mut self.outbox);
+        self.sandboxes.greet(self.clock.now(), &mut self.outbox);
         if from_server { self.receive() } else { Ok(()) }
     }
 
@@ -154,7 +157,7 @@ impl Desk {
         while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
             if pid == self.wires.server {
                 self.ended = Some(status);
-            } else if !self.sandboxes.ended(pid, &mut self.outbox) {
+            } else if !self.sandboxes.ended(pid, self.clock.now(), &mut self.outbox) {
                 self.chores.ended(pid, status, &mut self.outbox);
             }
         }
@@ -186,12 +189,15 @@ impl Desk {
     fn accept(&mut self, Received { packet, mut descriptors }: Received) {
         let Ok((Request { ticket, work }, b"")) = decode::<Request>(&packet) else { return };
         match work {
-            Work::Build(spec) => self.sandboxes.request(ticket, spec, &mut self.outbox),
+            Work::Build(spec) => self.sandboxes.request(ticket, spec, self.clock.now(), &mut self.outbox),
             Work::Destroy(id) => self.sandboxes.destroy(ticket, id, &mut self.outbox),
             Work::Unpack(name) => {
                 self.chores.request_unpack(ticket, name, descriptors.pop(), &mut self.outbox);
             }
-            Work::Remove(name) => self.chores.request_remove(ticket, &name, &mut self.outbox),
+            Work::Remove(name) => {
+                self.sandboxes.forget_code(&name);
+                self.chores.request_remove(ticket, &name, &mut self.outbox);
+            }
         }
     }
 
@@ -260,8 +266,8 @@ impl Desk {
 }
 
 /// Answers on their way to the server.
-#[derive(Default)]
 pub(super) struct Outbox {
+    server: OwnedFd,
     packets: VecDeque<(Vec<u8>, Vec<OwnedFd>)>,
 }
 
@@ -279,15 +285,22 @@ impl Outbox {
         }
     }
 
+    /// Hands over a sandbox, at once if that can be: its runtime may start while others are still being served.
+    pub(super) fn hand_over(&mut self, ticket: u64, keys: Keys, endpoint: bool) {
+        let (extras, descriptors) = keys.hand_over(endpoint);
+        self.send(ticket, Outcome::Built(extras), b"", descriptors);
+        self.flush();
+    }
+
     fn has_room(&self) -> bool {
         self.packets.len() < ANSWERS_WAITING
     }
 
     /// Sends what the socket takes. A server that has gone is noticed elsewhere.
-    fn flush(&mut self, socket: &OwnedFd) {
+    fn flush(&mut self) {
         while let Some((packet, descriptors)) = self.packets.front() {
             let descriptors: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
-            match packets::send(socket.as_fd(), packet, &descriptors, true) {
+            match packets::send(self.server.as_fd(), packet, &descriptors, true) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 _ => drop(self.packets.pop_front()),
             }

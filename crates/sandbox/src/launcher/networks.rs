@@ -6,7 +6,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use base::clock::Timestamp;
@@ -64,10 +64,20 @@ impl Networks {
         self.egress.is_some()
     }
 
+    /// Fails when sandboxes would not get out although they shall.
+    pub(super) fn check(&self) -> Result<(), StepError> {
+        self.egress.as_ref().map_or(Ok(()), Egress::check)
+    }
+
+    /// One that is ready, for a sandbox that nobody waits for.
+    pub(super) fn spare(&mut self) -> Option<Network> {
+        self.ready.pop_front()
+    }
+
     /// One that is ready, or else a new one; more are kept ready after that.
     pub(super) fn take(&mut self, now: Timestamp) -> Result<Network, StepError> {
         self.taken = Some(now);
-        self.egress.as_ref().map_or(Ok(()), Egress::check)?;
+        self.check()?;
         if let Some(network) = self.ready.pop_front() {
             return Ok(network);
         }
@@ -77,9 +87,13 @@ impl Networks {
 
     /// Makes one in advance, if that is due.
     pub(super) fn refill(&mut self, now: Timestamp) {
-        if !self.wants_more(now) {
-            return;
+        if self.wants_more(now) {
+            self.add(now);
         }
+    }
+
+    /// Makes one in advance.
+    pub(super) fn add(&mut self, now: Timestamp) {
         match self.make() {
             Ok(network) => self.ready.push_back(network),
             Err(StepError { step, source }) => {
@@ -90,10 +104,10 @@ impl Networks {
     }
 
     /// A listener for the Runtime API at the loopback address of a namespace.
-    pub(super) fn listen_in(&self, namespace: &OwnedFd) -> Result<OwnedFd, StepError> {
+    pub(super) fn listen_in(&self, namespace: BorrowedFd<'_>) -> Result<OwnedFd, StepError> {
         let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, RUNTIME_API_PORT);
         let listen = || network::listen_at(address).doing("listening in the sandbox");
-        network::inside(namespace.as_fd(), self.home.as_fd(), listen)
+        network::inside(namespace, self.home.as_fd(), listen)
     }
 
     /// Whether [`Self::refill`] has something to do.

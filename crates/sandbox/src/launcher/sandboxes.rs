@@ -15,8 +15,10 @@ use rustix::pipe::PipeFlags;
 use rustix::process::{Pid, Resource, Signal, getrlimit};
 
 use super::desk::Outbox;
-use super::prepared::{self, Nest};
+use super::prepared::{self, Nest, Prepared};
+use super::stacks::Stack;
 use super::tree::Interpreters;
+use crate::freezer::Freezer;
 use crate::init;
 use crate::limits::{BUILD_TIME, BUILDS_AT_ONCE, MOURNERS};
 use crate::plan::names;
@@ -26,11 +28,11 @@ use crate::seccomp::{self, Program};
 use crate::spec::{BuildError, SandboxSpec};
 use crate::sys::{Step, StepError, packets};
 
-use walled::Holding;
-pub(super) use walled::Walled;
+use walled::Unclaimed;
+pub(super) use walled::{Holding, Walled};
 
 /// Longest description of a failure that an init may send, in bytes.
-const REPORT_BYTES: usize = 1024;
+pub(super) const REPORT_BYTES: usize = 1024;
 
 /// Every sandbox of this launcher.
 pub(super) struct Sandboxes {
@@ -59,6 +61,8 @@ struct Sandbox {
     init: Pid,
     /// What it has of the launcher's; nothing where there are no walls.
     holding: Option<Holding>,
+    /// The layers that it shows, when they are shared.
+    _stack: Option<Stack>,
     /// Destroy requests that wait for its end.
     mourners: Vec<u64>,
 }
@@ -68,22 +72,32 @@ struct Rising {
     ticket: u64,
     deadline: Timestamp,
     init: OwnedFd,
-    /// What the server gets, in the order of [`crate::spec::Built`].
-    keys: Vec<OwnedFd>,
-    /// What the keys are for.
-    extras: Extras,
+    keys: Keys,
+    /// Whether the function has an AWS endpoint.
+    endpoint: bool,
     /// Where a runtime shall wait, when one shall.
     nest: Option<Nest>,
 }
 
+/// What the server gets of a sandbox; see [`crate::spec::Built`].
+pub(super) struct Keys {
+    pub(super) control: OwnedFd,
+    pub(super) log: OwnedFd,
+    pub(super) meter: OwnedFd,
+    pub(super) runtime_api: OwnedFd,
+    pub(super) loopback: Option<OwnedFd>,
+    pub(super) endpoint: Option<OwnedFd>,
+    pub(super) names: Option<[OwnedFd; 2]>,
+    pub(super) freezer: Option<Freezer>,
+}
+
 /// An init that was just forked.
-struct Born {
-    pid: Pid,
-    holding: Option<Holding>,
-    socket: OwnedFd,
-    keys: Vec<OwnedFd>,
-    extras: Extras,
-    nest: Option<Nest>,
+pub(super) struct Born {
+    pub(super) pid: Pid,
+    pub(super) holding: Option<Holding>,
+    pub(super) socket: OwnedFd,
+    pub(super) keys: Keys,
+    pub(super) nest: Option<Nest>,
 }
 
 impl Sandboxes {
@@ -103,11 +117,43 @@ impl Sandboxes {
     }
 
     /// Takes a request for a sandbox.
-    pub(super) fn request(&mut self, ticket: u64, spec: SandboxSpec, outbox: &mut Outbox) {
-        match self.refusal(&spec) {
-            Some(error) => outbox.answer(ticket, Outcome::NotBuilt(error)),
-            None => self.waiting.push_back((ticket, spec)),
+    pub(super) fn request(&mut self, ticket: u64, spec: SandboxSpec, now: Timestamp, outbox: &mut Outbox) {
+        if let Some(error) = self.refusal(&spec) {
+            return outbox.answer(ticket, Outcome::NotBuilt(error));
         }
+        if let Ground::Walled(walled) = &mut self.ground {
+            walled.asked(&spec, now);
+        }
+        if !self.claim(ticket, &spec, outbox) {
+            self.waiting.push_back((ticket, spec));
+        }
+    }
+
+    /// Gives a function a sandbox that stands already; whether the request is answered.
+    fn claim(&mut self, ticket: u64, spec: &SandboxSpec, outbox: &mut Outbox) -> bool {
+        let Ground::Walled(walled) = &mut self.ground else { return false };
+        while let Some(mut sealed) = walled.take(spec) {
+            match walled.claim(&mut sealed, spec, &self.interpreters) {
+                Ok((holding, stack)) => {
+                    let sandbox = Sandbox {
+                        init: sealed.init,
+                        holding: Some(holding),
+                        _stack: stack,
+                        mourners: Vec::new(),
+                    };
+                    self.by_pid.insert(sealed.init, spec.id);
+                    self.live.insert(spec.id, sandbox);
+                    outbox.hand_over(ticket, sealed.keys, spec.endpoint);
+                    return true;
+                }
+                Err(Unclaimed::Ended) => {}
+                Err(Unclaimed::Refused(error)) => {
+                    outbox.answer(ticket, Outcome::NotBuilt(not_built(&error)));
+                    return true;
+                }
+            }
+        }
+        false
     }
 
     fn refusal(&self, spec: &SandboxSpec) -> Option<BuildError> {
@@ -138,7 +184,7 @@ impl Sandboxes {
                     sandbox.mourners.push(ticket);
                 }
                 if let Ground::Walled(walled) = &self.ground {
-                    walled.thaw(id);
+                    walled.thaw(sandbox.holding);
                 }
                 kill(sandbox.init);
                 if let Some(rising) = self.rising.remove(&id) {
@@ -150,19 +196,28 @@ impl Sandboxes {
 
     /// Starts what waits, gives up what takes too long, and retries removals.
     pub(super) fn advance(&mut self, now: Timestamp, has_room: bool, outbox: &mut Outbox) {
-        while has_room
-            && self.rising.len() < BUILDS_AT_ONCE
-            && let Some((ticket, spec)) = self.waiting.pop_front()
-        {
+        while has_room && let Some((ticket, spec)) = self.waiting.pop_front() {
+            if self.claim(ticket, &spec, outbox) {
+                continue;
+            }
+            if self.rising.len() >= BUILDS_AT_ONCE {
+                self.waiting.push_front((ticket, spec));
+                break;
+            }
             if let Err(error) = self.build(ticket, &spec, now) {
                 outbox.answer(ticket, Outcome::NotBuilt(not_built(&error)));
             }
+        }
+        if self.rising.values().any(|rising| rising.deadline < now) {
+            // This process may have waited for its turn as long as they did, and they may have said so meanwhile.
+            self.greet(now, outbox);
         }
         for (id, rising) in self.rising.extract_if(|_, rising| rising.deadline < now) {
             outbox.answer(rising.ticket, Outcome::NotBuilt(BuildError::TimedOut));
             self.live.get(&id).inspect(|sandbox| kill(sandbox.init));
         }
         if let Ground::Walled(walled) = &mut self.ground {
+            walled.prepared_mut().into_iter().for_each(|prepared| prepared.expire(now));
             walled.retry_removals();
             walled.zygotes.advance();
         }
@@ -173,18 +228,19 @@ impl Sandboxes {
             Ground::Walled(walled) => walled.build(spec, &self.interpreters, &self.filter, now)?,
             Ground::Plain(house) => plain::build(house, spec, &self.filter)?,
         };
-        let Born { pid, holding, socket, keys, extras, nest } = born;
+        let Born { pid, holding, socket, keys, nest } = born;
         self.by_pid.insert(pid, spec.id);
-        self.live.insert(spec.id, Sandbox { init: pid, holding, mourners: Vec::new() });
-        let deadline = now + BUILD_TIME;
-        self.rising.insert(spec.id, Rising { ticket, deadline, init: socket, keys, extras, nest });
+        self.live.insert(spec.id, Sandbox { init: pid, holding, _stack: None, mourners: Vec::new() });
+        let (deadline, endpoint) = (now + BUILD_TIME, spec.endpoint);
+        self.rising.insert(spec.id, Rising { ticket, deadline, init: socket, keys, endpoint, nest });
         Ok(())
     }
 
     /// What may speak: inits whose walls are being raised, and zygotes.
     pub(super) fn wires(&self) -> impl Iterator<Item = &OwnedFd> {
+        let ahead = self.prepared().into_iter().flat_map(Prepared::rising);
         let zygotes = self.walled().into_iter().flat_map(|walled| walled.zygotes.wires());
-        self.rising.values().map(|rising| &rising.init).chain(zygotes)
+        self.rising.values().map(|rising| &rising.init).chain(ahead).chain(zygotes)
     }
 
     /// Whether a zygote owes something, so that time matters.
@@ -193,33 +249,47 @@ impl Sandboxes {
     }
 
     /// Reads what rising inits have to say, and hands over the sandboxes whose walls stand.
-    pub(super) fn greet(&mut self, outbox: &mut Outbox) {
-        self.rising.retain(|id, rising| {
-            let Some(sandbox) = self.live.get(id) else { return false };
-            let Some(outcome) = rising.hear(sandbox) else { return true };
-            if matches!(outcome, Outcome::Built(_)) {
-                if let (Ground::Walled(walled), Some(nest)) = (&mut self.ground, rising.nest.take()) {
-                    prepared::settle(nest, &mut walled.zygotes);
-                }
-                outbox.send(rising.ticket, outcome, b"", std::mem::take(&mut rising.keys));
-            } else {
-                kill(sandbox.init);
-                outbox.answer(rising.ticket, outcome);
-            }
-            false
+    pub(super) fn greet(&mut self, now: Timestamp, outbox: &mut Outbox) {
+        let mut heard = Vec::new();
+        let live = &self.live;
+        let done = self.rising.extract_if(|id, rising| {
+            let outcome = live.get(id).map(|sandbox| rising.hear(sandbox));
+            // One that is not known has been answered.
+            let is_done = outcome.as_ref().is_none_or(Option::is_some);
+            heard.extend(is_done.then(|| outcome.flatten()));
+            is_done
         });
+        let done: Vec<_> = done.collect();
+        for ((id, rising), outcome) in done.into_iter().zip(heard) {
+            match outcome {
+                None => {}
+                Some(Ok(())) => {
+                    if let (Ground::Walled(walled), Some(nest)) = (&mut self.ground, rising.nest) {
+                        prepared::settle(nest, &mut walled.zygotes);
+                    }
+                    outbox.hand_over(rising.ticket, rising.keys, rising.endpoint);
+                }
+                Some(Err(error)) => {
+                    self.live.get(&id).inspect(|sandbox| kill(sandbox.init));
+                    outbox.answer(rising.ticket, Outcome::NotBuilt(error));
+                }
+            }
+        }
+        if let Ground::Walled(walled) = &mut self.ground {
+            walled.greet(now);
+        }
     }
 
     /// Notes that a child ended; whether it was an init.
-    pub(super) fn ended(&mut self, pid: Pid, outbox: &mut Outbox) -> bool {
+    pub(super) fn ended(&mut self, pid: Pid, now: Timestamp, outbox: &mut Outbox) -> bool {
         if let Ground::Walled(walled) = &mut self.ground
             && walled.zygotes.ended(pid)
         {
             return true;
         }
-        let Some(id) = self.by_pid.remove(&pid) else { return false };
+        let Some(id) = self.by_pid.remove(&pid) else { return self.ended_ahead(pid, now) };
         // Its last words may still be unread.
-        self.greet(outbox);
+        self.greet(now, outbox);
         if let Some(rising) = self.rising.remove(&id) {
             outbox.answer(rising.ticket, Outcome::NotBuilt(reported(b"")));
         }
@@ -228,17 +298,33 @@ impl Sandboxes {
             sandbox.mourners.iter().for_each(|ticket| outbox.answer(*ticket, Outcome::Destroyed));
         }
         match &mut self.ground {
-            Ground::Walled(walled) => walled.take_back(id, sandbox.and_then(|sandbox| sandbox.holding)),
+            Ground::Walled(walled) => walled.take_back(sandbox.and_then(|sandbox| sandbox.holding)),
             Ground::Plain(_) => self.vacated.push(format!("{ROOM}{id}")),
         }
         true
+    }
+
+    /// The same of one that nobody has asked for.
+    fn ended_ahead(&mut self, pid: Pid, now: Timestamp) -> bool {
+        let Ground::Walled(walled) = &mut self.ground else { return false };
+        walled.greet(now);
+        let holding = walled.prepared_mut().and_then(|prepared| prepared.ended(pid));
+        walled.take_back(holding);
+        holding.is_some()
+    }
+
+    /// Lets go of what shows a directory of code that is about to be removed.
+    pub(super) fn forget_code(&mut self, name: &str) {
+        if let Ground::Walled(walled) = &mut self.ground {
+            walled.forget_code(name);
+        }
     }
 
     /// Uses a quiet moment for the sandboxes to come.
     pub(super) fn prepare(&mut self, now: Timestamp) {
         let is_building = self.is_building();
         if let Ground::Walled(walled) = &mut self.ground {
-            walled.prepare(now, is_building);
+            walled.prepare(now, is_building, &self.interpreters, &self.filter);
         }
     }
 
@@ -263,11 +349,12 @@ impl Sandboxes {
     /// Kills them all.
     pub(super) fn destroy_all(&mut self) {
         self.waiting.clear();
-        for (id, sandbox) in &self.live {
-            self.walled().inspect(|walled| walled.thaw(*id));
+        for sandbox in self.live.values() {
+            self.walled().inspect(|walled| walled.thaw(sandbox.holding));
             kill(sandbox.init);
         }
         if let Ground::Walled(walled) = &mut self.ground {
+            walled.prepared_mut().into_iter().for_each(Prepared::end_all);
             walled.zygotes.end();
         }
     }
@@ -284,12 +371,14 @@ impl Sandboxes {
 
     /// Whether a process is one of the inits.
     pub(super) fn has(&self, pid: Pid) -> bool {
-        self.by_pid.contains_key(&pid) || self.walled().is_some_and(|walled| walled.zygotes.has(pid))
+        self.by_pid.contains_key(&pid)
+            || self.prepared().is_some_and(|prepared| prepared.has(pid))
+            || self.walled().is_some_and(|walled| walled.zygotes.has(pid))
     }
 
     /// Whether nothing is left of any sandbox.
     pub(super) fn is_empty(&self) -> bool {
-        self.live.is_empty() && !self.has_removals()
+        self.live.is_empty() && !self.has_removals() && self.prepared().is_none_or(Prepared::is_empty)
     }
 
     /// Whether a sandbox is being built or is to be.
@@ -312,6 +401,10 @@ impl Sandboxes {
         self.walled().inspect(|walled| walled.close());
     }
 
+    fn prepared(&self) -> Option<&Prepared> {
+        self.walled().and_then(Walled::prepared)
+    }
+
     fn walled(&self) -> Option<&Walled> {
         match &self.ground {
             Ground::Walled(walled) => Some(walled),
@@ -322,30 +415,40 @@ impl Sandboxes {
 
 impl Rising {
     /// What has become of it, when its init has said so.
-    fn hear(&mut self, sandbox: &Sandbox) -> Option<Outcome> {
+    fn hear(&mut self, sandbox: &Sandbox) -> Option<Result<(), BuildError>> {
         match packets::receive(self.init.as_fd(), REPORT_BYTES, true) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
             Ok(received) if received.packet == [init::RAISED] => {
-                let welcome = sandbox.welcome(&self.init);
-                Some(welcome.map_or_else(
-                    |error| Outcome::NotBuilt(not_built(&error)),
-                    |()| Outcome::Built(self.extras),
-                ))
+                let welcome = welcome(sandbox.init, sandbox.holding.as_ref(), &self.init);
+                Some(welcome.map_err(|error| not_built(&error)))
             }
-            Ok(received) => Some(Outcome::NotBuilt(reported(&received.packet))),
-            Err(error) => Some(Outcome::NotBuilt(reported(error.to_string().as_bytes()))),
+            Ok(received) => Some(Err(reported(&received.packet))),
+            Err(error) => Some(Err(reported(error.to_string().as_bytes()))),
         }
     }
 }
 
-impl Sandbox {
-    /// Lets an init go on that has raised its walls.
-    fn welcome(&self, init: &OwnedFd) -> Result<(), StepError> {
-        if let Some(holding) = &self.holding {
-            holding.name_users(self.init)?;
-        }
-        packets::send(init.as_fd(), &[init::MAPPED], &[], true).doing("answering the init")
+impl Keys {
+    /// As the server takes them.
+    pub(super) fn hand_over(self, endpoint: bool) -> (Extras, Vec<OwnedFd>) {
+        let Self { control, log, meter, runtime_api, loopback, endpoint: listener, names, freezer } = self;
+        let (freezer, version) = freezer.map(Freezer::into_parts).unzip();
+        let is_heard = endpoint && listener.is_some();
+        let loops = loopback.is_some();
+        let extras = Extras { loopback: loops, endpoint: is_heard, names: names.is_some(), freezer: version };
+        let mut keys = vec![control, log, meter, runtime_api];
+        keys.extend(loopback);
+        keys.extend(listener.filter(|_| endpoint));
+        keys.extend(names.into_iter().flatten());
+        keys.extend(freezer);
+        (extras, keys)
     }
+}
+
+/// Lets an init go on that has raised its walls.
+pub(super) fn welcome(init: Pid, holding: Option<&Holding>, socket: &OwnedFd) -> Result<(), StepError> {
+    holding.map_or(Ok(()), |holding| holding.name_users(init))?;
+    packets::send(socket.as_fd(), &[init::MAPPED], &[], true).doing("answering the init")
 }
 
 /// A pipe whose read end does not block.
@@ -356,7 +459,7 @@ fn log_pipe() -> io::Result<(OwnedFd, OwnedFd)> {
 }
 
 /// What an init wrote before it gave up: `E`, the step, a line feed, the reason.
-fn reported(packet: &[u8]) -> BuildError {
+pub(super) fn reported(packet: &[u8]) -> BuildError {
     let text = String::from_utf8_lossy(packet);
     let (step, reason) = text.split_once('\n').unwrap_or((&text, "it ended"));
     let step =
@@ -368,7 +471,7 @@ fn not_built(StepError { step, source }: &StepError) -> BuildError {
     BuildError::Step { step: step.clone(), reason: source.to_string() }
 }
 
-fn kill(init: Pid) {
+pub(super) fn kill(init: Pid) {
     // An init is reaped only by this process, so its number cannot have gone to another.
     let _ = rustix::process::kill_process(init, Signal::KILL);
 }

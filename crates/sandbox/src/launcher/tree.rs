@@ -37,7 +37,7 @@ pub(super) fn enter(
     let safe = MountFlags::NOSUID | MountFlags::NODEV;
     mounts::mount(c"tmpfs", top, safe, "mode=0755").doing("mounting the launcher's root")?;
     let own = |path: &str| top.join(path.trim_start_matches('/'));
-    for directory in [rooms::ROOT, rooms::CODE, rooms::HOST, VIEWS, VIEWS_MADE, "/proc"] {
+    for directory in [rooms::ROOT, rooms::CODE, rooms::HOST, rooms::STACKS, VIEWS, VIEWS_MADE, "/proc"] {
         fs::create_dir(own(directory)).doing("making the launcher's root")?;
     }
     mounts::bind(&house.data.join(CODE), &own(rooms::CODE)).doing("showing the code to the launcher")?;

@@ -200,25 +200,38 @@ pub struct Setting {
     pub optional: bool,
 }
 
-/// The settings of a fresh group, in the order in which the kernel accepts them.
+const fn setting(file: &'static str, value: String, optional: bool) -> Setting {
+    Setting { file, value, optional }
+}
+
+/// The settings of any function's fresh group.
+pub fn ahead(version: Version, controller: Controller) -> Vec<Setting> {
+    let may = |file, value: u64| setting(file, value.to_string(), true);
+    match (version, controller) {
+        (Version::V1, Controller::Memory) => vec![may("memory.swappiness", 0)],
+        (Version::V2, Controller::Memory) => vec![may("memory.swap.max", 0)],
+        (_, Controller::Pids) => vec![setting("pids.max", FUNCTION_PROCESSES.to_string(), false)],
+        (_, Controller::Cpu | Controller::Io | Controller::Freezer) => Vec::new(),
+    }
+}
+
+/// The settings of one function's, on top of those, in the order in which the kernel accepts them.
 pub fn settings(version: Version, controller: Controller, limits: Limits) -> Vec<Setting> {
     let cpu = MilliCpu::of_memory(limits.memory);
-    let must = |file, value: u64| Setting { file, value: value.to_string(), optional: false };
-    let may = |file, value: u64| Setting { file, value: value.to_string(), optional: true };
+    let must = |file, value: u64| setting(file, value.to_string(), false);
+    let may = |file, value: u64| setting(file, value.to_string(), true);
     let period = CPU_PERIOD.as_micros() as u64;
     // The kernel accepts no quota below a millisecond.
     let quota = (period * u64::from(cpu.0) / 1000).max(1000);
     let strict = limits.cpu_policy == CpuPolicy::Quota;
     let hard = hard_limit(limits.memory, limits.tmp);
     match (version, controller) {
-        (Version::V1, Controller::Memory) => vec![
-            must("memory.limit_in_bytes", hard),
-            may("memory.memsw.limit_in_bytes", hard),
-            may("memory.swappiness", 0),
-        ],
+        (Version::V1, Controller::Memory) => {
+            vec![must("memory.limit_in_bytes", hard), may("memory.memsw.limit_in_bytes", hard)]
+        }
         (Version::V2, Controller::Memory) => {
             let alarm = limits.memory.bytes();
-            vec![must("memory.max", hard), must("memory.high", alarm), may("memory.swap.max", 0)]
+            vec![must("memory.max", hard), must("memory.high", alarm)]
         }
         (Version::V1, Controller::Io) => {
             let weight = in_proportion(limits.memory, 100);
@@ -228,8 +241,7 @@ pub fn settings(version: Version, controller: Controller, limits: Limits) -> Vec
             let weight = in_proportion(limits.memory, 100);
             vec![may("io.weight", weight.clamp(1, 10_000)), may("io.bfq.weight", weight.clamp(1, 1000))]
         }
-        (_, Controller::Pids) => vec![must("pids.max", FUNCTION_PROCESSES)],
-        (_, Controller::Freezer) => vec![],
+        (_, Controller::Pids | Controller::Freezer) => Vec::new(),
         (Version::V1, Controller::Cpu) => {
             let mut settings = vec![must("cpu.shares", in_proportion(limits.memory, 1024).max(2))];
             if strict {
@@ -240,11 +252,7 @@ pub fn settings(version: Version, controller: Controller, limits: Limits) -> Vec
         (Version::V2, Controller::Cpu) => {
             let mut settings = vec![must("cpu.weight", in_proportion(limits.memory, 1000).clamp(1, 10_000))];
             if strict {
-                settings.push(Setting {
-                    file: "cpu.max",
-                    value: format!("{quota} {period}"),
-                    optional: false,
-                });
+                settings.push(setting("cpu.max", format!("{quota} {period}"), false));
             }
             settings
         }
@@ -262,7 +270,8 @@ mod tests {
 
     fn shown(version: Version, memory: u32, cpu_policy: CpuPolicy) -> Vec<String> {
         let limits = Limits { memory: Mib(memory), tmp: Mib(512), cpu_policy };
-        let all = Controller::USED.into_iter().flat_map(|controller| settings(version, controller, limits));
+        let of = |controller| [ahead(version, controller), settings(version, controller, limits)].concat();
+        let all = Controller::USED.into_iter().flat_map(of);
         all.map(|Setting { file, value, optional }| {
             format!("{file}={value}{}", if optional { "?" } else { "" })
         })
@@ -274,9 +283,9 @@ mod tests {
         assert_eq!(
             shown(Version::V1, 1769, CpuPolicy::Shares),
             [
+                "memory.swappiness=0?",
                 "memory.limit_in_bytes=2479480912",
                 "memory.memsw.limit_in_bytes=2479480912?",
-                "memory.swappiness=0?",
                 "cpu.shares=1024",
                 "pids.max=1024",
                 "blkio.bfq.weight=100?",
@@ -290,9 +299,9 @@ mod tests {
         assert_eq!(
             shown(Version::V2, 1769, CpuPolicy::Shares),
             [
+                "memory.swap.max=0?",
                 "memory.max=2479480912",
                 "memory.high=1854930944",
-                "memory.swap.max=0?",
                 "cpu.weight=1000",
                 "pids.max=1024",
                 "io.weight=100?",

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use base::limits::FUNCTION_TMP;
 use base::units::Mib;
 
 use crate::identity::CODE_OWNER_UID;
@@ -37,6 +38,13 @@ pub enum RoomStep {
         /// Whether programs may be executed from it.
         executable: bool,
     },
+    /// Gives one of those another size.
+    Resize {
+        /// Where.
+        at: PathBuf,
+        /// The option text.
+        options: String,
+    },
     /// The process file system of the sandbox.
     Processes {
         /// Where.
@@ -57,6 +65,9 @@ pub const ROOT: &str = "/root";
 /// The data directory's `code/`, in the launcher's tree.
 pub const CODE: &str = "/code";
 
+/// Directory of numbered stacks of layers, in the launcher's tree.
+pub const STACKS: &str = "/stacks";
+
 /// Directory of numbered interpreter mounts, in the launcher's tree.
 pub const HOST: &str = "/host";
 
@@ -69,26 +80,59 @@ pub struct PlacedMount {
     pub number: usize,
 }
 
-/// What to mount for a sandbox, in order. The request must have passed [`crate::plan::names::refusal`].
-pub fn steps(spec: &SandboxSpec, interpreter: &[PlacedMount], machine: &Machine) -> Vec<RoomStep> {
-    let tmp = tmp_bytes(spec.tmp);
-    let shared = SHARED_MEMORY.min(spec.memory).bytes();
+/// What to mount in any sandbox with this interpreter, in order: the smallest that a function may have.
+pub fn ahead(interpreter: &[PlacedMount], machine: &Machine) -> Vec<RoomStep> {
+    let tmp = memory_options(tmp_bytes(FUNCTION_TMP.0));
+    // No function has less memory than that.
+    let shared = memory_options(SHARED_MEMORY.bytes());
     let mut steps = vec![
-        RoomStep::Show { source: code(&spec.code), at: inside("var/task") },
-        RoomStep::Memory { at: inside("tmp"), options: memory_options(tmp), executable: true },
-        RoomStep::Memory { at: inside("dev/shm"), options: memory_options(shared), executable: false },
+        RoomStep::Memory { at: inside("tmp"), options: tmp, executable: true },
+        RoomStep::Memory { at: inside("dev/shm"), options: shared, executable: false },
     ];
-    let within_opt = interpreter.iter().any(|placed| placed.mount.inside.starts_with("/opt"));
-    steps.extend(opt(&spec.layers, within_opt));
-    let needed = interpreter.iter().filter(|placed| !is_already_shown(&placed.mount));
-    steps.extend(needed.map(|placed| RoomStep::Show {
+    steps.extend(shown(interpreter));
+    steps.push(RoomStep::Processes { at: inside("proc") });
+    steps.extend(covers(machine.covers()));
+    steps
+}
+
+/// What to mount on top of that for one function, in order. The request must have passed
+/// [`crate::plan::names::refusal`]. `interpreter` is what it has, `mounted` whether [`ahead`] knew of it.
+pub fn late(
+    spec: &SandboxSpec,
+    interpreter: &[PlacedMount],
+    mounted: bool,
+    machine: &Machine,
+) -> Vec<RoomStep> {
+    let mut steps = vec![RoomStep::Show { source: code(&spec.code), at: inside("var/task") }];
+    if spec.tmp > FUNCTION_TMP.0 {
+        steps.push(RoomStep::Resize { at: inside("tmp"), options: size_options(tmp_bytes(spec.tmp)) });
+    }
+    let within_opt = |placed: &&PlacedMount| placed.mount.inside.starts_with("/opt");
+    let opt = opt(&spec.layers, interpreter.iter().any(|placed| within_opt(&placed)));
+    let covered = opt.is_some();
+    steps.extend(opt);
+    // The layers lie on top of what was mounted below /opt.
+    let anew = interpreter.iter().filter(|placed| !mounted || (covered && within_opt(placed)));
+    steps.extend(shown(anew));
+    steps.extend(covers(machine.covers_of(spec.memory)));
+    steps
+}
+
+/// Where a place in the launcher's tree below [`ROOT`] is for who is in the sandbox.
+pub fn seen_inside(at: &Path) -> PathBuf {
+    Path::new("/").join(at.strip_prefix(ROOT).unwrap_or(at))
+}
+
+fn shown<'a>(interpreter: impl IntoIterator<Item = &'a PlacedMount>) -> impl Iterator<Item = RoomStep> {
+    let needed = interpreter.into_iter().filter(|placed| !is_already_shown(&placed.mount));
+    needed.map(|placed| RoomStep::Show {
         source: Path::new(HOST).join(placed.number.to_string()),
         at: inside(placed.mount.inside.strip_prefix("/").unwrap_or(&placed.mount.inside)),
-    }));
-    steps.push(RoomStep::Processes { at: inside("proc") });
-    let covers = machine.covers(spec.memory).into_iter();
-    steps.extend(covers.map(|(source, at)| RoomStep::Cover { source, at: inside(at) }));
-    steps
+    })
+}
+
+fn covers(covers: Vec<(PathBuf, PathBuf)>) -> impl Iterator<Item = RoomStep> {
+    covers.into_iter().map(|(source, at)| RoomStep::Cover { source, at: inside(at) })
 }
 
 /// What fits into a `/tmp`, in bytes; sizes between the recorded two follow a line between them.
@@ -124,8 +168,11 @@ fn opt(layers: &[String], keep_places: bool) -> Option<RoomStep> {
 }
 
 fn memory_options(bytes: u64) -> String {
-    let inodes = bytes / TMP_BYTES_PER_INODE;
-    format!("mode=1777,size={bytes},nr_inodes={inodes},uid={CODE_OWNER_UID},gid={CODE_OWNER_UID}")
+    format!("mode=1777,{},uid={CODE_OWNER_UID},gid={CODE_OWNER_UID}", size_options(bytes))
+}
+
+fn size_options(bytes: u64) -> String {
+    format!("size={bytes},nr_inodes={}", bytes / TMP_BYTES_PER_INODE)
 }
 
 fn code(name: &str) -> PathBuf {
@@ -165,17 +212,17 @@ mod tests {
     #[test]
     fn code_tmp_and_shared_memory_are_always_there() {
         let machine = Machine { masked: vec![("kcore", false)], ..Machine::default() };
-        let steps = steps(&spec(&[]), &[], &machine);
-        assert_eq!(steps[0], RoomStep::Show { source: "/code/c0de".into(), at: "/root/var/task".into() });
+        let late = late(&spec(&[]), &[], true, &machine);
+        assert_eq!(late, [RoomStep::Show { source: "/code/c0de".into(), at: "/root/var/task".into() }]);
+        let steps = ahead(&[], &machine);
         let owner = "uid=1879048193,gid=1879048193";
         let tmp = format!("mode=1777,size=538333184,nr_inodes=65714,{owner}");
-        assert_eq!(steps[1], RoomStep::Memory { at: "/root/tmp".into(), options: tmp, executable: true });
+        assert_eq!(steps[0], RoomStep::Memory { at: "/root/tmp".into(), options: tmp, executable: true });
         let shared = format!("mode=1777,size=67108864,nr_inodes=8192,{owner}");
         assert_eq!(
-            steps[2],
+            steps[1],
             RoomStep::Memory { at: "/root/dev/shm".into(), options: shared, executable: false }
         );
-        assert!(!steps.iter().any(|step| matches!(step, RoomStep::Stack { .. })));
         let mask = RoomStep::Cover { source: "/views/empty-file".into(), at: "/root/proc/kcore".into() };
         assert!(steps.contains(&mask));
     }
@@ -215,11 +262,33 @@ mod tests {
     }
 
     #[test]
+    fn a_larger_tmp_grows_late() {
+        let spec = SandboxSpec { tmp: Mib(10_240), ..spec(&[]) };
+        let options = "size=10738335744,nr_inodes=1310832".to_owned();
+        let resize = RoomStep::Resize { at: "/root/tmp".into(), options };
+        assert!(late(&spec, &[], true, &Machine::default()).contains(&resize));
+    }
+
+    #[test]
     fn an_interpreter_below_opt_keeps_its_place_under_the_layers() {
-        let steps = steps(&spec(&["a"]), &[placed("/opt/python")], &Machine::default());
         let stack = RoomStep::Stack { lower: "/code/a:/root/opt".into(), at: "/root/opt".into() };
-        let shown = RoomStep::Show { source: "/host/7".into(), at: "/root/opt/python".into() };
-        let position = |wanted| steps.iter().position(|step| *step == wanted);
-        assert!(position(stack).unwrap() < position(shown).unwrap());
+        let shown = |number: usize, at: &str| RoomStep::Show {
+            source: format!("/host/{number}").into(),
+            at: format!("/root{at}").into(),
+        };
+        let below = PlacedMount { number: 8, ..placed("/opt/python") };
+        let interpreter = [placed("/srv/python"), below];
+        let of = |mounted, layers: &[&str]| {
+            let steps = late(&spec(layers), &interpreter, mounted, &Machine::default());
+            steps.into_iter().skip(1).collect::<Vec<_>>()
+        };
+        let [other, below] = [shown(7, "/srv/python"), shown(8, "/opt/python")];
+        assert_eq!(of(true, &[]), []);
+        assert_eq!(of(true, &["a"]), [stack.clone(), below.clone()]);
+        assert_eq!(of(false, &[]), [other.clone(), below.clone()]);
+        assert_eq!(of(false, &["a"]), [stack, other.clone(), below.clone()]);
+        let ahead = ahead(&interpreter, &Machine::default());
+        assert!(ahead.contains(&other) && ahead.contains(&below));
+        assert_eq!(seen_inside(Path::new("/root/var/task")), Path::new("/var/task"));
     }
 }

@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
+use base::limits::FUNCTION_MEMORY;
 use base::units::Mib;
 
 /// Where the files are, in the launcher's tree: shown for reading alone.
@@ -55,6 +56,12 @@ const PLAIN: [(&str, &str); 5] = [
     ("swaps", "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"),
     ("vmstat", "pgpgin 0\npgpgout 0\npswpin 0\npswpout 0\npgfault 0\npgmajfault 0\noom_kill 0\n"),
 ];
+
+/// The file of memory figures.
+const MEMORY_FIGURES: &str = "meminfo";
+
+/// Files that tell of a function's size.
+const OF_SIZE: [&str; 3] = ["cpuinfo", MEMORY_FIGURES, "stat"];
 
 /// Least memory at which a function sees this many processors, and two below. Source: recorded inside functions.
 const PROCESSORS: [(Mib, usize); 4] = [(Mib(8_846), 6), (Mib(7_077), 5), (Mib(5_308), 4), (Mib(3_009), 3)];
@@ -116,30 +123,43 @@ impl Machine {
         plain.into_iter().chain(counts.into_iter().flat_map(share)).collect()
     }
 
-    /// What covers what in a sandbox: sources in the launcher's tree, targets relative to the sandbox's root.
-    pub fn covers(&self, memory: Mib) -> Vec<(PathBuf, PathBuf)> {
+    /// What covers what in every sandbox: sources in the launcher's tree, targets relative to the sandbox's root.
+    /// Those who have few processors see their own; of memory there is nothing yet.
+    pub fn covers(&self) -> Vec<(PathBuf, PathBuf)> {
         let views = Path::new(VIEWS);
         let proc = Path::new("proc");
-        let share = views.join(directory(self.processors_of(memory)));
         let masks = self
             .masked
             .iter()
             .map(|(name, is_directory)| (views.join(EMPTY[usize::from(*is_directory)]), proc.join(name)));
-        let files = self.covered.iter().map(|name| {
-            let source = match *name {
-                "cpuinfo" | "stat" => share.join(name),
-                "meminfo" => views.join(meminfo_name(memory)),
-                plain => views.join(plain),
-            };
-            (source, proc.join(name))
-        });
-        masks.chain(files).chain([(share.join("sys"), "sys".into())]).collect()
+        let plain = self.covered.iter().filter(|name| !OF_SIZE.contains(name));
+        let plain = plain.map(|name| (views.join(name), proc.join(name)));
+        masks.chain(plain).chain(self.share(FUNCTION_MEMORY.0)).collect()
+    }
+
+    /// What covers those of a function of this memory.
+    pub fn covers_of(&self, memory: Mib) -> Vec<(PathBuf, PathBuf)> {
+        let meminfo = self
+            .covered
+            .contains(&MEMORY_FIGURES)
+            .then(|| (Path::new(VIEWS).join(meminfo_name(memory)), Path::new("proc").join(MEMORY_FIGURES)));
+        let is_other = self.processors_of(memory) != self.processors_of(FUNCTION_MEMORY.0);
+        let share = is_other.then(|| self.share(memory)).into_iter().flatten();
+        meminfo.into_iter().chain(share).collect()
+    }
+
+    /// What tells of the processors of a function of this memory.
+    fn share(&self, memory: Mib) -> Vec<(PathBuf, PathBuf)> {
+        let share = Path::new(VIEWS).join(directory(self.processors_of(memory)));
+        let files = ["cpuinfo", "stat"].into_iter().filter(|name| self.covered.contains(name));
+        let files = files.map(|name| (share.join(name), Path::new("proc").join(name)));
+        files.chain([(share.join("sys"), "sys".into())]).collect()
     }
 }
 
 /// Files of `/proc` that are covered by ones with other contents.
 pub fn covered() -> impl Iterator<Item = &'static str> {
-    PLAIN.iter().map(|(name, _)| *name).chain(["cpuinfo", "meminfo", "stat"])
+    PLAIN.iter().map(|(name, _)| *name).chain(OF_SIZE)
 }
 
 /// Name of the memory figures of functions of this size.
@@ -274,11 +294,23 @@ mod tests {
         let made: Vec<_> =
             machine.views("", "").into_iter().map(|(path, _)| Path::new(VIEWS).join(path)).collect();
         for memory in [128, 3_009, 5_308, 7_077, 10_240].map(Mib) {
-            for (source, at) in machine.covers(memory) {
+            for (source, at) in [machine.covers(), machine.covers_of(memory)].concat() {
                 let own = source.ends_with(meminfo_name(memory)) || source.ends_with(EMPTY[0]);
                 assert!(own || made.iter().any(|made| made.starts_with(&source)), "{source:?} at {at:?}");
             }
         }
+    }
+
+    #[test]
+    fn a_function_with_more_processors_than_the_least_gets_its_own_views_on_top() {
+        let machine = Machine { covered: covered().collect(), ..machine(8) };
+        let at = |memory| {
+            let covers = machine.covers_of(Mib(memory)).into_iter();
+            covers.map(|(_, at)| at.to_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(at(128), ["proc/meminfo"]);
+        assert_eq!(at(10_240), ["proc/meminfo", "proc/cpuinfo", "proc/stat", "sys"]);
+        assert!(!machine.covers().iter().any(|(_, at)| at.ends_with("meminfo")));
     }
 
     #[test]

@@ -26,22 +26,44 @@ pub struct Scenario {
     pub server: fn(ServerSide),
     /// What is done around the launcher's process, when the scenario is about that.
     pub outside: Option<fn(&Scenario, &Path)>,
+    /// Sandboxes that the launcher keeps ready; the scenario begins when they are.
+    pub ahead: usize,
 }
 
 /// A scenario that plays in the server.
 pub const fn inside(name: &'static str, server: fn(ServerSide)) -> Scenario {
-    Scenario { name, server, outside: None }
+    Scenario { name, server, outside: None, ahead: 0 }
+}
+
+/// The same with sandboxes that were built ahead.
+pub const fn ahead(name: &'static str, ahead: usize, server: fn(ServerSide)) -> Scenario {
+    Scenario { name, server, outside: None, ahead }
+}
+
+/// Every scenario, and again with sandboxes that were built ahead.
+pub fn both_ways(scenarios: &[Scenario]) -> Vec<Scenario> {
+    let has_walls = |scenario: &&Scenario| !scenario.name.ends_with("_without_walls");
+    let again = scenarios.iter().filter(has_walls).map(|scenario| Scenario {
+        name: format!("{}_built_ahead", scenario.name).leak(),
+        ahead: 3,
+        ..scenario.clone()
+    });
+    scenarios.iter().cloned().chain(again).collect()
 }
 
 /// Becomes a launcher whose server plays the scenario.
 pub fn play(scenario: &Scenario, data_dir: &Path) -> ExitCode {
-    let server = scenario.server;
-    let mut setup = setup(data_dir);
+    let (server, ahead) = (scenario.server, scenario.ahead);
+    let mut setup = LauncherSetup { prepared: Some(ahead), ..setup(data_dir) };
     if scenario.name.ends_with("_without_walls") {
         setup.isolation = sandbox::Isolation::None;
     }
     let code = sandbox::launch(setup, |side| {
-        match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| server(side))) {
+        let play = || {
+            await_ready(ahead);
+            server(side);
+        };
+        match std::panic::catch_unwind(std::panic::AssertUnwindSafe(play)) {
             Ok(()) => ExitCode::SUCCESS,
             Err(_) => ExitCode::FAILURE,
         }
@@ -81,6 +103,7 @@ pub fn setup(data_dir: &Path) -> LauncherSetup {
         sdk_dir: None,
         unpack,
         cpu_policy: sandbox::CpuPolicy::Shares,
+        prepared: None,
         egress: wishes(),
         isolation: sandbox::Isolation::Full,
     }
@@ -158,6 +181,21 @@ impl Drop for TempDir {
 
 /// Longest that anything here may take.
 pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Waits until as many sandboxes wait for a function.
+pub fn await_ready(count: usize) {
+    assert!(comes_true(|| ready().len() >= count), "{} of {count} are ready", ready().len());
+}
+
+/// The inits of the launcher's sandboxes that have given up their rights.
+pub fn ready() -> Vec<i32> {
+    let launcher = rustix::process::getppid().unwrap().as_raw_nonzero().get();
+    let has_settled = |pid: &i32| {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        status.contains("CapEff:\t00000000002001e0\n")
+    };
+    children(launcher).into_iter().filter(has_settled).collect()
+}
 
 /// Waits for a callback.
 pub fn wait<T: Send + 'static>(ask: impl FnOnce(Box<dyn FnOnce(T) + Send>)) -> T {

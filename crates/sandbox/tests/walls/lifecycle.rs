@@ -33,26 +33,45 @@ pub const SCENARIOS: &[Scenario] = &[
         name: "a_killed_launcher_leaves_no_process_and_the_next_sweeps",
         server: linger,
         outside: Some(killed),
+        ahead: 0,
     },
     Scenario {
         name: "a_launcher_killed_at_any_moment_is_swept_up",
         server: churn,
         outside: Some(killed_often),
+        ahead: 0,
     },
-    Scenario { name: "a_killed_server_takes_everything_down", server: linger, outside: Some(server_killed) },
-    Scenario { name: "a_termination_reaches_the_server_once", server: await_term, outside: Some(terminated) },
-    Scenario { name: "a_second_launcher_is_refused", server: linger, outside: Some(second) },
+    Scenario {
+        name: "a_killed_server_takes_everything_down",
+        server: linger,
+        outside: Some(server_killed),
+        ahead: 0,
+    },
+    Scenario {
+        name: "a_termination_reaches_the_server_once",
+        server: await_term,
+        outside: Some(terminated),
+        ahead: 0,
+    },
+    Scenario { name: "a_second_launcher_is_refused", server: linger, outside: Some(second), ahead: 0 },
     Scenario {
         name: "without_root_the_launcher_says_what_to_do",
         server: linger,
         outside: Some(without_root),
+        ahead: 0,
     },
     Scenario {
         name: "the_sandboxs_own_root_has_no_power_over_its_walls",
         server: linger,
         outside: Some(own_root),
+        ahead: 0,
     },
-    Scenario { name: "a_directory_with_other_files_is_refused", server: linger, outside: Some(foreign) },
+    Scenario {
+        name: "a_directory_with_other_files_is_refused",
+        server: linger,
+        outside: Some(foreign),
+        ahead: 0,
+    },
 ];
 
 fn exits(side: ServerSide) {
@@ -160,9 +179,11 @@ fn hostile(side: ServerSide) {
     }
     assert!(matches!(refused(&|spec| spec.interpreter = Some("/usr".into())), BuildError::Refused(_)));
     assert!(matches!(refused(&|spec| spec.code = "x".repeat(70_000)), BuildError::Refused(_)));
+    assert!(comes_true(|| groups(&side).is_empty()));
     let sandbox = Boxed::new(&side);
+    let own = groups(&side);
     assert!(matches!(refused(&|spec| spec.id = sandbox.id), BuildError::Refused(_)));
-    assert!(comes_true(|| groups(&side).iter().all(|group| group.ends_with(sandbox.id.to_string()))));
+    assert_eq!(groups(&side), own);
 }
 
 /// What a server that was taken over could send.
@@ -240,7 +261,7 @@ fn speed(side: ServerSide) {
 }
 
 /// Stands with one busy sandbox until somebody ends it.
-fn linger(side: ServerSide) {
+pub fn linger(side: ServerSide) {
     let sandbox = Boxed::new(&side);
     sandbox.start(&["/bin/sh", "-c", "sleep 1000 & exec sleep 1000"]);
     println!("ready {} {}", side.data_dir.file_name().unwrap().to_str().unwrap(), std::process::id());
@@ -302,13 +323,13 @@ fn linger_briefly(side: &ServerSide) {
 }
 
 /// A launcher in a process of its own, whose server has said that it is ready.
-struct Running {
-    launcher: Child,
-    instance: String,
-    server: i32,
+pub struct Running {
+    pub launcher: Child,
+    pub instance: String,
+    pub server: i32,
 }
 
-fn start(scenario: &Scenario, data_dir: &Path) -> Running {
+pub fn start(scenario: &Scenario, data_dir: &Path) -> Running {
     let mut launcher = Command::new(std::env::current_exe().unwrap())
         .args(["--scenario", scenario.name])
         .arg(data_dir)
@@ -339,12 +360,12 @@ fn signal(pid: i32, signal: Signal) {
     kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
 }
 
-fn is_gone(pid: i32) -> bool {
+pub fn is_gone(pid: i32) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     status.is_empty() || status.contains("State:\tZ")
 }
 
-fn killed(scenario: &Scenario, data_dir: &Path) {
+pub fn killed(scenario: &Scenario, data_dir: &Path) {
     let mut first = start(scenario, data_dir);
     let family = first.family();
     assert!(family.len() >= 3, "server, init and function: {family:?}");
@@ -354,13 +375,18 @@ fn killed(scenario: &Scenario, data_dir: &Path) {
     first.launcher.wait().unwrap();
     assert!(comes_true(|| family.iter().all(|pid| is_gone(*pid))), "{family:?}");
 
-    let mut second = start(scenario, data_dir);
+    let second = start(scenario, data_dir);
     assert_eq!(second.instance, first.instance);
     let new = groups_of(&second.instance);
     assert!(!new.is_empty() && old.iter().all(|group| !group.exists()), "{new:?}");
-    signal(second.server, Signal::KILL);
-    assert_eq!(second.launcher.wait().unwrap().code(), Some(137));
-    assert_nothing_left(&second.instance);
+    end(second);
+}
+
+/// Ends a launcher by its server's end.
+pub fn end(mut running: Running) {
+    signal(running.server, Signal::KILL);
+    assert_eq!(running.launcher.wait().unwrap().code(), Some(137));
+    assert_nothing_left(&running.instance);
 }
 
 fn server_killed(scenario: &Scenario, data_dir: &Path) {

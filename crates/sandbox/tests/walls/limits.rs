@@ -14,10 +14,12 @@ pub const SCENARIOS: &[Scenario] = &[
     inside("shared_memory_is_the_functions_own", shared_memory),
     inside("the_largest_process_goes_first", largest_first),
     inside("swap_gives_no_memory", swap),
-    inside("every_group_has_its_figures_and_its_process", groups_hold),
     inside("a_function_sees_its_share_of_the_machine", share),
     inside("nothing_in_proc_tells_of_the_machine", proc_files),
 ];
+
+/// What looks at every group there is.
+pub const ALONE: &[Scenario] = &[inside("every_group_has_its_figures_and_its_process", groups_hold)];
 
 const HOARD: &str = "x = bytearray(300 << 20); print('held')";
 

@@ -19,8 +19,8 @@ use base::random::Dice;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use catalogue::{Catalogue, FunctionKey};
-use engine::{Ended, Flow, FunctionError, InitError, Invocation, InvokeError, Reply};
+use catalogue::{Catalogue, FunctionKey, Version};
+use engine::{Ended, Flow, FunctionError, InitError, Invocation, InvokeError, Reply, Standing};
 use flow::{Events, EventsSetup, Invoker};
 use serde_json::{Value, json};
 use store::Blobs;
@@ -52,6 +52,8 @@ struct Script {
     answer: Mutex<Option<Result<Ran, InvokeError>>>,
     /// What comes of the next init; it succeeds unless told otherwise.
     init: Mutex<Option<Result<(), InitError>>>,
+    /// How provisioned concurrency of every version stands.
+    standing: Mutex<Standing>,
 }
 
 /// What a function answered, and whether it failed.
@@ -74,7 +76,7 @@ impl Invoker for Script {
 
 #[async_trait]
 impl Runner for Script {
-    async fn initialize(&self, _version: Arc<catalogue::Version>) -> Result<(), InitError> {
+    async fn initialize(&self, _version: Arc<Version>) -> Result<(), InitError> {
         let told = self.init.lock().unwrap().take();
         told.unwrap_or(Ok(()))
     }
@@ -84,6 +86,10 @@ impl Runner for Script {
             self.invoke(invocation).await?;
         let payload = Flow::whole(http::HeaderValue::from_static("text/tea"), payload);
         Ok(Reply { executed_version, function_error, broken, payload, trace, end })
+    }
+
+    fn standing(&self, _version: &Version) -> Standing {
+        *self.standing.lock().unwrap()
     }
 }
 

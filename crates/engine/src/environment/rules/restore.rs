@@ -8,11 +8,9 @@
 //! Sources: Lambda Developer Guide, "Lambda execution environment lifecycle"; the transitions are those of AWS's
 //! published runtime interface emulator.
 
-use std::time::Duration;
-
 use base::clock::Timestamp;
 use base::id::RequestId;
-use base::limits::{INIT_ERROR_GRACE, RESTORE_TIMEOUT, SNAPSHOT_INIT_TIMEOUT};
+use base::limits::{INIT_ERROR_GRACE, RESTORE_TIMEOUT};
 
 use super::invoke::{begin, failed};
 use super::leaving::close;
@@ -202,12 +200,6 @@ impl Restoring {
         let why = if status == Status::Timeout { RestoreError::TimedOut } else { RestoreError::Failed };
         vec![self.report(now, status), Action::RefuseCall(why)]
     }
-}
-
-/// The init limit of a version whose timeout this is.
-pub fn init_limit(timeout: Duration) -> Duration {
-    let (least, most) = SNAPSHOT_INIT_TIMEOUT;
-    timeout.clamp(least, most)
 }
 
 #[cfg(test)]

@@ -7,10 +7,9 @@ use std::os::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags};
 use rustix::process::Pid;
 
-use super::{Born, log_pipe};
+use super::{Born, Keys, log_pipe};
 use crate::init::{self, Around};
 use crate::plan::plain::{Addresses, Places, PlainHouse};
-use crate::requests::Extras;
 use crate::seccomp::Program;
 use crate::spec::SandboxSpec;
 use crate::sys::{Step, StepError, network, packets, process};
@@ -28,10 +27,11 @@ pub(super) fn build(house: &PlainHouse, spec: &SandboxSpec, filter: &Program) ->
     let birth = init::Birth { around, launcher, control: server, log, filter, nursery: None };
     let pid = process::spawn(0, move || init::run(birth)).doing("forking an init")?;
     // The child is not collected before it was noted, so the number is still its own.
-    let mut keys = vec![control, read, family_of(pid).doing("looking at an init")?, runtime_api];
-    keys.extend(endpoint.map(|(listener, _)| listener));
-    let extras = Extras { loopback: false, endpoint: spec.endpoint, names: false, freezer: None };
-    Ok(Born { pid, holding: None, socket, keys, extras, nest: None })
+    let meter = family_of(pid).doing("looking at an init")?;
+    let endpoint = endpoint.map(|(listener, _)| listener);
+    let keys =
+        Keys { control, log: read, meter, runtime_api, loopback: None, endpoint, names: None, freezer: None };
+    Ok(Born { pid, holding: None, socket, keys, nest: None })
 }
 
 fn listen() -> io::Result<(OwnedFd, SocketAddrV4)> {

@@ -1,4 +1,7 @@
+use std::time::Duration;
+
 use expect_test::{Expect, expect};
+use record::report::InitializationType;
 
 use super::super::Limits;
 use super::super::tests::check_within;
@@ -6,7 +9,7 @@ use super::*;
 
 fn check(script: &str, expected: &Expect) {
     let timeout = Duration::from_secs(3);
-    check_within(Limits { timeout, init: init_limit(timeout), restored: true }, script, expected);
+    check_within(Limits::of(timeout, InitializationType::SnapStart), script, expected);
 }
 
 #[test]
@@ -235,6 +238,7 @@ fn a_lost_sandbox_is_told_to_who_waits() {
 #[test]
 fn the_init_limit_is_between_130_and_900_seconds() {
     for (timeout, expected) in [(3, 130), (131, 131), (900, 900), (1000, 900)] {
-        assert_eq!(init_limit(Duration::from_secs(timeout)), Duration::from_secs(expected));
+        let limits = Limits::of(Duration::from_secs(timeout), InitializationType::SnapStart);
+        assert_eq!(limits.init, Duration::from_secs(expected));
     }
 }
