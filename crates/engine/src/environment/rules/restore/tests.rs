@@ -5,7 +5,6 @@ use record::report::InitializationType;
 
 use super::super::Limits;
 use super::super::tests::check_within;
-use super::*;
 
 fn check(script: &str, expected: &Expect) {
     let timeout = Duration::from_secs(3);
