@@ -11,7 +11,7 @@ use sandbox::identity::FIRST_ENVIRONMENT_UID;
 use sandbox::protocol::{Exit, FromInit};
 use sandbox::{SandboxSpec, ServerSide};
 
-use crate::driver::{Boxed, Scenario, inside, spec};
+use crate::driver::{Boxed, Scenario, comes_true, inside, spec};
 
 pub const SCENARIOS: &[Scenario] = &[
     inside("a_function_is_the_recorded_user_without_rights", identity),
@@ -243,16 +243,19 @@ fn two_users(side: ServerSide) {
     for sandbox in [&one, &other] {
         assert!(matches!(sandbox.start(&["/bin/sleep", &unique]), FromInit::Started { .. }));
     }
-    let mut users: Vec<_> = std::fs::read_dir("/proc")
-        .unwrap()
-        .flatten()
-        .filter(|process| {
+    // A program runs a moment before the kernel shows its arguments.
+    let mut users = Vec::new();
+    let are_two = comes_true(|| {
+        let processes = std::fs::read_dir("/proc").unwrap().flatten().filter(|process| {
             std::fs::read_to_string(process.path().join("cmdline")).unwrap_or_default().contains(&unique)
-        })
-        .map(|process| std::fs::metadata(process.path().join("task")).unwrap().uid())
-        .collect();
+        });
+        users = processes
+            .filter_map(|process| Some(std::fs::metadata(process.path().join("task")).ok()?.uid()))
+            .collect();
+        users.len() == 2
+    });
     users.dedup();
-    assert_eq!(users.len(), 2, "{users:?}");
+    assert!(are_two && users.len() == 2, "{users:?}");
     assert!(users.iter().all(|user| *user >= FIRST_ENVIRONMENT_UID), "{users:?}");
     one.reset();
     one.start(&["/bin/sleep", &unique]);
