@@ -127,6 +127,30 @@ def test_the_memory_of_a_frozen_function_is_still_measured_and_it_still_ends(fre
     assert "Max Memory Used: " in log and "Max Memory Used: 0 MB" not in log
 
 
+def test_an_init_sleeps_while_its_sandbox_is_frozen_and_watches_again_after(fresh):
+    samovar = fresh()
+    lam, traces = samovar.client("lambda"), Traces(samovar)
+    code = "def handler(event, context):\n    return len([bytes([1]) * (1 << 20) for _ in range(event)])\n"
+    create(lam, "f", code, Timeout=30)
+    invoke(lam, "f", 0)
+    until(all_frozen(traces, 1))
+    (init,) = [pid for pid in samovar.children() if pathlib.Path(f"/proc/{pid}/comm").read_text() == "samovar-init\n"]
+
+    def woken():
+        status = pathlib.Path(f"/proc/{init}/status").read_text()
+        return sum(int(line.split()[1]) for line in status.splitlines() if "ctxt_switches" in line)
+
+    # It looks for some time before it knows that the frost has come.
+    def sleeps(seconds=2.5):
+        before = woken()
+        time.sleep(seconds)
+        return woken() == before
+
+    until(sleeps, 30)
+    answer = invoke(lam, "f", 400)
+    assert answer["payload"]["errorType"] == "Runtime.OutOfMemory", answer["payload"]
+
+
 def test_an_update_and_a_deletion_end_frozen_environments(fresh):
     samovar = fresh()
     lam, traces = samovar.client("lambda"), Traces(samovar)

@@ -16,6 +16,9 @@ import urllib.error
 import urllib.request
 
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 from prometheus_client.parser import text_string_to_metric_families
 
 from samovar import ACCOUNT, BINARY, NODE, REGION, create, invoke, until
@@ -248,13 +251,21 @@ def test_every_family_is_named_and_described_as_prometheus_wants(server, lam, na
 
 
 def test_callers_from_elsewhere_need_a_key(fresh):
-    server = fresh("--keys", "AKIDOPERATOR:secret,111111111111/AKIDOTHER:secret2")
+    server = fresh("--require-keys", env={"SAMOVAR_KEYS": "AKIDOPERATOR:secret,111111111111/AKIDOTHER:secret2"})
     assert get(server).status == get(server, "/_samovar/metrics").status == 200
     for path in ["/metrics", "/_samovar/metrics"]:
         for headers in [{"X-Forwarded-For": "192.0.2.1"}, {"Host": "rebound.example"}]:
             with pytest.raises(urllib.error.HTTPError) as refused:
                 get(server, path, headers)
             assert refused.value.code == 403
+    url, passed_on = server.endpoint + "/_samovar/metrics", {"X-Forwarded-For": "192.0.2.1"}
+    for key, secret, status in [("AKIDOPERATOR", "secret", 200), ("AKIDOTHER", "secret2", 403), ("AKIDOPERATOR", "no", 403)]:
+        request = AWSRequest("GET", url)
+        SigV4Auth(Credentials(key, secret), "lambda", REGION).add_auth(request)
+        try:
+            assert get(server, "/_samovar/metrics", {**request.headers, **passed_on}).status == status
+        except urllib.error.HTTPError as refused:
+            assert refused.code == status
     post = urllib.request.Request(server.endpoint + "/metrics", data=b"")
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(post, timeout=10)

@@ -1,6 +1,7 @@
 //! What xtask can do, read from its command line.
 
 use crate::bench::TOPICS;
+use crate::bench::soak::SECONDS as SOAK_SECONDS;
 use crate::fuzz::SECONDS;
 use crate::fuzz::api::Plan;
 
@@ -18,6 +19,8 @@ pub enum Task {
     FuzzApi(Plan),
     /// Measure: all, or one topic.
     Bench { only: Option<String> },
+    /// Everything at once for a while, and then exact books.
+    Soak { seconds: u32, seed: Option<String> },
     /// Check the invariants of the house.
     Tidy,
 }
@@ -33,6 +36,8 @@ usage: cargo xtask <task>
                             send generated requests over all operations to the real binary, or one of them again
   bench [TOPIC]             measure, with floors from the same run; TOPIC: invokes, bursts, imports,
                             scale, catalogue or logs
+  bench soak [--seconds N] [--seed S]
+                            everything at once for ten minutes or N seconds, and then exact books
   codegen [--check]         generate the wire types from models/
   tidy                      check the invariants of ARCHITECTURE.md";
 
@@ -46,6 +51,7 @@ pub fn parse(arguments: &[String]) -> Option<Task> {
         ["demo", "--keep"] => Some(Task::Demo { keep: true }),
         ["bench"] => Some(Task::Bench { only: None }),
         ["bench", topic] if TOPICS.contains(&topic) => Some(Task::Bench { only: Some(topic.to_owned()) }),
+        ["bench", "soak", ref rest @ ..] => soak(rest),
         ["tidy"] => Some(Task::Tidy),
         ["test", ref rest @ ..] => test(rest),
         ["fuzz", "api", ref rest @ ..] => fuzz_api(rest, Plan::default()).map(Task::FuzzApi),
@@ -63,6 +69,19 @@ fn test(rest: &[&str]) -> Option<Task> {
     };
     let pytest = rest.get(split + 1..).unwrap_or_default().iter().map(|word| (*word).to_owned()).collect();
     Some(Task::Test { only, pytest })
+}
+
+fn soak(mut rest: &[&str]) -> Option<Task> {
+    let (mut seconds, mut seed) = (SOAK_SECONDS, None);
+    while let [flag, value, others @ ..] = rest {
+        match *flag {
+            "--seconds" => seconds = value.parse().ok()?,
+            "--seed" => seed = Some((*value).to_owned()),
+            _ => return None,
+        }
+        rest = others;
+    }
+    rest.is_empty().then_some(Task::Soak { seconds, seed })
 }
 
 fn fuzz(rest: &[&str]) -> Option<Task> {

@@ -23,6 +23,7 @@ mod load;
 mod logs;
 mod scale;
 mod search;
+pub mod soak;
 mod table;
 mod tail;
 
@@ -36,13 +37,7 @@ const BINARY_VARIABLE: &str = "SAMOVAR_BENCH_BINARY";
 
 /// Runs every benchmark, or those of one topic, and prints one table.
 pub fn run(only: Option<&str>) -> Result<()> {
-    let binary = match std::env::var_os(BINARY_VARIABLE) {
-        Some(binary) => {
-            step(&format!("measuring {}: no figure of it is worth keeping", binary.display()));
-            PathBuf::from(binary)
-        }
-        None => setup::binary()?,
-    };
+    let binary = binary()?;
     let mut table = Table::default();
     for topic in TOPICS.into_iter().filter(|topic| only.is_none_or(|only| only == *topic)) {
         match topic {
@@ -62,6 +57,17 @@ pub fn run(only: Option<&str>) -> Result<()> {
     }
     println!("{}", table.text);
     Ok(())
+}
+
+/// What is measured.
+fn binary() -> Result<PathBuf> {
+    match std::env::var_os(BINARY_VARIABLE) {
+        Some(binary) => {
+            step(&format!("measuring {}: no figure of it is worth keeping", binary.display()));
+            Ok(PathBuf::from(binary))
+        }
+        None => setup::binary(),
+    }
 }
 
 /// Runs `work` on `flight` connections at once and gives all times.

@@ -30,6 +30,7 @@ fn main() -> ExitCode {
         Task::Demo { keep } => demo::run(keep),
         Task::Test { only, pytest } => test::run(only.as_deref(), &pytest),
         Task::Bench { only } => bench::run(only.as_deref()),
+        Task::Soak { seconds, seed } => bench::soak::run(seconds, seed.as_deref()),
         Task::Fuzz { only, seconds } => fuzz::run(only.as_deref(), seconds),
         Task::FuzzApi(plan) => fuzz::api::run(&plan),
         Task::Tidy => tidy::run(),

@@ -338,6 +338,46 @@ pub const RESET_TIME: Duration = Duration::from_secs(5);
 /// not cause a cold start by that.
 pub const LEASE_PATIENCE: Duration = Duration::from_millis(10);
 
+/// How long an invocation waits for a place on the machine, or for an environment whose start failed under load,
+/// before it is throttled. Ours: clients of AWS's SDKs wait a minute.
+pub const PLACE_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Environments of one version that are warmed for provisioned concurrency at once. Ours: invocations need the
+/// processors meanwhile.
+pub const WARMING_AT_ONCE: usize = 8;
+
+/// Pause before an environment of provisioned concurrency is made again whose init failed, doubled each time. Ours.
+pub const WARM_RETRY: Duration = Duration::from_secs(1);
+
+/// Most of that pause. Ours.
+pub const WARM_RETRY_MOST: Duration = Duration::from_secs(60);
+
+/// Time that an init may take before any invocation, for provisioned concurrency; a longer timeout of the function
+/// counts instead. Source: Lambda Developer Guide, "Understanding the Lambda execution environment lifecycle".
+pub const PROVISIONED_INIT: Duration = Duration::from_secs(130);
+
+/// Most of that time. Source: the same.
+pub const PROVISIONED_INIT_MOST: Duration = Duration::from_secs(900);
+
+/// Time between two looks at the machine's memory. Ours: a look costs some tens of microseconds.
+pub const MEMORY_LOOK: Duration = Duration::from_millis(200);
+
+/// What an environment is expected to hold whose version has not told yet, in bytes. Ours: twice what a small function
+/// of an interpreted language holds.
+pub const ENVIRONMENT_MEMORY: u64 = 16 * 1024 * 1024;
+
+/// The part of the machine's memory that is kept free unless configured otherwise: one in so many. Ours.
+pub const MEMORY_RESERVE_PART: u64 = 16;
+
+/// Least of that part, in bytes. Ours.
+pub const MEMORY_RESERVE_LEAST: u64 = 128 * 1024 * 1024;
+
+/// Most of that part, in bytes. Ours.
+pub const MEMORY_RESERVE_MOST: u64 = 1024 * 1024 * 1024;
+
+/// Pause before an environment is started again that could not be started just now. Ours.
+pub const START_RETRY: Duration = Duration::from_millis(50);
+
 /// Time that environments get to be torn down once they must. Ours.
 pub const TEARDOWN_TIME: Duration = Duration::from_secs(5);
 

@@ -58,7 +58,7 @@ impl Function {
 
     /// What each version gets of environments that are kept ready under a qualifier: an alias that leads to two
     /// versions splits them by weight.
-    fn split(&self, qualifier: &Qualifier, all: Concurrency) -> Vec<(u64, Concurrency)> {
+    pub fn split(&self, qualifier: &Qualifier, all: Concurrency) -> Vec<(u64, Concurrency)> {
         let alias = match qualifier {
             Qualifier::Latest => return Vec::new(),
             Qualifier::Version(number) => return vec![(*number, all)],

@@ -1,22 +1,26 @@
 //! Whether an invocation may run now: the ledger of what runs, and the budget of environments.
 
 pub mod budget;
+pub mod memory;
 pub mod rules;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use base::arn::{Qualifier, Scope};
+use base::arn::{FunctionArn, Qualifier, Scope};
+use base::clock::Timestamp;
 use base::units::Concurrency;
 use catalogue::{Catalogue, Event, FunctionKey, Subscription, Version};
 
 pub use self::rules::AdmitError;
 use self::rules::Ledger;
+use self::rules::rates::Rates;
 use crate::census::AccountUse;
 
 /// Grants concurrency. Cheap to clone; clones share one ledger.
 #[derive(Debug, Clone)]
 pub struct Admission {
     books: Arc<Mutex<Books>>,
+    rates: Option<Arc<Mutex<Rates>>>,
 }
 
 /// One unit of concurrency. It returns to its owner when dropped.
@@ -42,7 +46,29 @@ impl Admission {
     }
 
     fn of(books: Books) -> Self {
-        Self { books: Arc::new(Mutex::new(books)) }
+        Self { books: Arc::new(Mutex::new(books)), rates: None }
+    }
+
+    /// The same with AWS's rates.
+    pub fn with_rates(self) -> Self {
+        Self { rates: Some(Arc::default()), ..self }
+    }
+
+    /// Counts a request that somebody waits for, or says that there were too many. Events have no rate.
+    pub fn request(&self, version: &Version, now: Timestamp) -> Result<(), AdmitError> {
+        let Some(rates) = &self.rates else { return Ok(()) };
+        let function = version.key();
+        let (shares, limit) = {
+            let books = lock(&self.books);
+            (books.ledger.shares(&function).cloned().unwrap_or_default(), books.ledger.limit())
+        };
+        lock(rates).request(&function, &version.qualifier, &shares, limit, now)
+    }
+
+    /// Counts a new environment, or says that there were too many.
+    pub fn start(&self, version: &FunctionArn, now: Timestamp) -> Result<(), AdmitError> {
+        let Some(rates) = &self.rates else { return Ok(()) };
+        lock(rates).start(&version.scope, &version.name, now)
     }
 
     /// Grants one unit to a version or says why not.
@@ -117,7 +143,7 @@ impl Books {
 }
 
 /// The books hold plain numbers that every step leaves whole, so a panic elsewhere does not spoil them.
-fn lock(books: &Mutex<Books>) -> MutexGuard<'_, Books> {
+fn lock<T>(books: &Mutex<T>) -> MutexGuard<'_, T> {
     books.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -113,6 +113,15 @@ pub enum InvokeError {
         /// How many there may be.
         budget: usize,
     },
+    /// The machine has too little memory for another environment. Safe to retry.
+    #[error(
+        "this machine has no {needed} bytes of memory for another environment and none is idle; lower --memory-reserve, \
+         raise --memory-limit or run less at once"
+    )]
+    NoMemory {
+        /// What an environment of the function is expected to hold.
+        needed: u64,
+    },
     /// The payload is larger than [`limits::SYNC_REQUEST_BYTES`].
     #[error("the payload has {size} bytes and may have {limit}", limit = limits::SYNC_REQUEST_BYTES)]
     TooLarge {
@@ -284,6 +293,14 @@ impl Engine {
         self.run(invocation, Job::streaming).await
     }
 
+    /// Whether an invocation may run now.
+    fn admit(&self, version: &Version) -> Result<Permit, AdmitError> {
+        if !self.events {
+            self.admission.request(version, self.clock.now())?;
+        }
+        self.admission.admit(version)
+    }
+
     async fn run<P>(
         &self,
         invocation: Authorized<Invocation>,
@@ -296,7 +313,7 @@ impl Engine {
         }
         let FunctionArn { scope, name, .. } = &invocation.version.arn;
         let watch = self.metrics.watch(scope, name);
-        let permit = match self.admission.admit(&invocation.version) {
+        let permit = match self.admit(&invocation.version) {
             Ok(permit) => permit,
             Err(reason) => {
                 watch.add(self.clock.now(), Count::Throttles);

@@ -13,11 +13,14 @@ pub mod host;
 mod invoke;
 mod outcome;
 mod pool;
+#[cfg(test)]
+mod simulation;
 pub mod starter;
 #[cfg(test)]
 mod testing;
 mod trace;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,7 +31,7 @@ use base::clock::Clock;
 use base::random::Dice;
 use base::task::Insistent;
 use base::units::Concurrency;
-use catalogue::{Catalogue, Event, FunctionKey};
+use catalogue::{Catalogue, Event, Function, FunctionKey, State, Version};
 use record::{Logs, Metrics};
 use sandbox::LauncherClient;
 use sandbox::interpreters::Interpreter;
@@ -36,6 +39,8 @@ pub use sandbox::interpreters::rules::{RuntimeMatch, runtime_version};
 
 use self::admission::Admission;
 use self::admission::budget::Budget;
+use self::admission::memory::Memory;
+pub use self::admission::memory::{Wishes as MemoryWishes, usual_reserve};
 pub use self::census::{AccountUse, Census, Environments};
 use self::environment::driver;
 use self::environment::recipe::{Kit, Pantry};
@@ -46,6 +51,9 @@ pub use self::invoke::{Ended, FunctionError, Invocation, InvokeError, Reply};
 pub use self::outcome::{Answer, Exit, Fault};
 use self::pool::PoolKey;
 use self::pool::pools::Pools;
+pub use self::pool::pools::keeping::Provisioned;
+use self::pool::rules::Wish;
+pub use self::pool::rules::{Standing, WarmFailure};
 use self::starter::Starter;
 pub use self::trace::TraceHeader;
 
@@ -75,6 +83,10 @@ pub struct EngineSetup {
     pub account_concurrency: Concurrency,
     /// Idle time after which an environment is closed.
     pub idle_expiry: Duration,
+    /// What functions leave of the machine's memory.
+    pub memory: MemoryWishes,
+    /// Whether AWS's rates hold here, too.
+    pub aws_limits: bool,
     /// Age at which an environment takes no further call.
     pub max_age: Duration,
     /// The clock.
@@ -90,6 +102,8 @@ pub struct Engine {
     pools: Arc<Pools>,
     metrics: Metrics,
     clock: Clock,
+    /// Whether nobody waits for what it is asked to run.
+    events: bool,
 }
 
 impl Engine {
@@ -117,9 +131,14 @@ impl Engine {
             idle_expiry: setup.idle_expiry,
             max_age: setup.max_age,
         };
-        let admission = Admission::following(setup.account_concurrency, setup.catalogue.clone());
-        let engine = Self::of(kit, admission, setup.metrics, Budget::of_process(), setup.dice);
+        let mut admission = Admission::following(setup.account_concurrency, setup.catalogue.clone());
+        if setup.aws_limits {
+            admission = admission.with_rates();
+        }
+        let budget = Budget::of_process().with_memory(Memory::new(setup.memory));
+        let engine = Self::of(kit, admission, setup.metrics, budget, setup.dice);
         tokio::spawn(engine.clone().follow(setup.catalogue));
+        tokio::spawn(Arc::clone(&engine.pools).watch_memory());
         engine
     }
 
@@ -129,8 +148,14 @@ impl Engine {
         let kit = Arc::new(kit);
         let spawn =
             move |newcomer| drop(tokio::spawn(Insistent::new(driver::run(Arc::clone(&kit), newcomer))));
-        let pools = Pools::new(budget, clock, dice, Box::new(spawn));
-        Self { admission, pools, metrics, clock }
+        let pools = Pools::new(budget, admission.clone(), clock, dice, Box::new(spawn));
+        tokio::spawn(Arc::clone(&pools).tend_always());
+        Self { admission, pools, metrics, clock, events: false }
+    }
+
+    /// The same for events that nobody waits for: AWS bounds how many run, and not how many come in a second.
+    pub fn for_events(&self) -> Self {
+        Self { events: true, ..self.clone() }
     }
 
     /// How many environments there are.
@@ -141,6 +166,16 @@ impl Engine {
     /// How many invocations an account runs now in a region.
     pub fn running(&self, scope: &Scope) -> Concurrency {
         self.admission.in_use(scope)
+    }
+
+    /// How provisioned concurrency of a version stands.
+    pub fn standing(&self, version: &Version) -> Standing {
+        self.pools.standing(version)
+    }
+
+    /// How all provisioned concurrency stands.
+    pub fn provisioned(&self) -> Vec<Provisioned> {
+        self.pools.all_provisioned()
     }
 
     /// Takes no more invocations, waits at most `bound` for those under way, then closes every environment.
@@ -157,12 +192,44 @@ impl Engine {
     /// books current while nothing is invoked.
     async fn follow(self, catalogue: Catalogue) {
         let mut changes = catalogue.subscribe();
+        self.provision_all(&catalogue);
         while let Some(event) = changes.next().await {
             self.admission.catch_up();
             self.forget_gone(&catalogue, &event);
             self.pools.retire(|pool| concerns(&event, pool) && is_outdated(&catalogue, pool));
+            match &event {
+                Event::Changed(key) | Event::Removed(key) => {
+                    let function = catalogue.peek(key);
+                    self.pools
+                        .provision(key, &function.map(|function| wishes(&function)).unwrap_or_default());
+                }
+                Event::Everything => self.provision_all(&catalogue),
+            }
         }
     }
+
+    /// Keeps ready what every function wants, and nothing else.
+    fn provision_all(&self, catalogue: &Catalogue) {
+        let wanting = catalogue.everywhere(|function: &Function| !function.provisioned.is_empty());
+        let wanted = |pool: &PoolKey| {
+            wanting.iter().any(|one| one.key.name == pool.version.name && one.key.scope == pool.version.scope)
+        };
+        self.pools.unprovision(|pool| !wanted(pool));
+        for function in &wanting {
+            self.pools.provision(&function.key, &wishes(function));
+        }
+    }
+}
+
+/// What a function's versions want to be kept ready. A version that is still being made is told of again.
+fn wishes(function: &Function) -> BTreeMap<u64, (Arc<Version>, Wish)> {
+    let said = function.provisioned.values().map(|config| config.last_modified).max();
+    let wish = |count: Concurrency| Some(Wish { count: usize::try_from(count.0).ok()?, said: said? });
+    let wanted = function.shares().provisioned.into_iter().filter_map(|(number, count)| {
+        let version = function.versions.get(&number).filter(|version| version.state == State::Active)?;
+        Some((number, (Arc::clone(version), wish(count)?)))
+    });
+    wanted.collect()
 }
 
 impl Engine {

@@ -2,18 +2,21 @@
 
 pub mod census;
 pub mod pools;
+pub mod rules;
 
-use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use base::arn::FunctionArn;
 use base::clock::Timestamp;
 use base::id::EnvironmentId;
-use base::limits::LEASE_PATIENCE;
+use catalogue::Version;
+use record::report::InitializationType;
 use tokio::sync::mpsc;
 
 use self::pools::Pools;
-use crate::admission::budget::Place;
+use self::rules::{Kind, Leaving, Offered, Patience, Roster, Standing, Submitted};
+use crate::admission::budget::{Place, Pledge};
 use crate::invoke::{InvokeError, Job};
 use crate::starter::StartError;
 
@@ -24,6 +27,13 @@ pub struct PoolKey {
     pub version: FunctionArn,
     /// Changes with every change of code or configuration.
     pub generation: u64,
+}
+
+impl PoolKey {
+    /// The pool of a version as it is.
+    pub fn of(version: &Version) -> Self {
+        Self { version: version.qualified_arn(), generation: version.generation }
+    }
 }
 
 /// What the pool tells an environment's task.
@@ -48,21 +58,24 @@ pub struct Assignment {
 #[derive(Debug)]
 pub struct Lease {
     pool: Arc<Pool>,
-    member: Member,
+    handle: Handle,
     /// The caller has its answer: the environment will soon take the next call.
     answered: bool,
     ended: bool,
 }
 
+/// How an environment's task is reached.
+type Handle = mpsc::UnboundedSender<Command>;
+
 impl Lease {
-    const fn on(pool: Arc<Pool>, member: Member) -> Self {
-        Self { pool, member, answered: false, ended: false }
+    const fn on(pool: Arc<Pool>, handle: Handle) -> Self {
+        Self { pool, handle, answered: false, ended: false }
     }
 
     /// Moves the lease with its job into the environment's own task; gives the job back when there is none
     /// any more.
     fn start(self, job: Box<Job>) -> Result<(), Box<Job>> {
-        let commands = self.member.commands.clone();
+        let commands = self.handle.clone();
         let assignment = Assignment { job, lease: self };
         commands.send(Command::Run(assignment)).map_err(|refused| match refused.0 {
             Command::Run(assignment) => assignment.job,
@@ -73,7 +86,7 @@ impl Lease {
     /// Tells the pool that this environment is about to be free.
     pub fn answered(&mut self) {
         if !std::mem::replace(&mut self.answered, true) {
-            self.pool.lock().ending += 1;
+            self.pool.lock().answered();
         }
     }
 }
@@ -81,19 +94,13 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         if self.answered {
-            self.pool.lock().ending -= 1;
+            self.pool.lock().freed();
         }
         if !self.ended {
             // A task that is gone has destroyed its environment already.
-            let _ = self.member.commands.send(Command::Close);
+            let _ = self.handle.send(Command::Close);
         }
     }
-}
-
-#[derive(Debug, Clone)]
-struct Member {
-    id: EnvironmentId,
-    commands: mpsc::UnboundedSender<Command>,
 }
 
 /// What an environment that can take a call does next.
@@ -103,7 +110,9 @@ pub enum Next {
     Run(Assignment),
     /// Wait for a command, at most for the idle expiry.
     Rest,
-    /// End: the pool keeps no idle environments any more.
+    /// Wait for a command.
+    Stay,
+    /// End: the pool does not keep it.
     Close,
 }
 
@@ -111,29 +120,13 @@ pub enum Next {
 pub struct Pool {
     key: PoolKey,
     pools: Weak<Pools>,
-    state: Mutex<State>,
-}
-
-/// Idle list and waiting queue under one lock, so that no wake-up falls between them. It is never held
-/// across an await.
-#[derive(Default)]
-struct State {
-    /// Oldest first; the newest is taken first.
-    idle: VecDeque<(Member, Timestamp)>,
-    /// Oldest first. Each waits for a starting environment of its own or any that becomes idle earlier.
-    waiting: VecDeque<(Box<Job>, Timestamp)>,
-    /// Every environment that has not ended.
-    members: HashMap<EnvironmentId, Member>,
-    /// How many of them have not been offered yet.
-    starting: usize,
-    /// How many of them have answered their caller and are about to be free.
-    ending: usize,
-    /// Whether somebody will look at the queue again after [`LEASE_PATIENCE`].
-    watched: bool,
-    /// Set when the generation was replaced: nothing idles here any more.
-    retired: bool,
-    /// Set when the pool was forgotten: jobs must look for another.
-    forgotten: bool,
+    /// Who environments are made for that no job asked for.
+    version: Arc<Version>,
+    /// The most that an environment has held lately, in bytes; zero until one has told.
+    held: AtomicU64,
+    /// Who is idle and who waits, under one lock, so that no wake-up falls between them. It is never held across an
+    /// await.
+    roster: Mutex<Roster<Handle, Box<Job>>>,
 }
 
 /// One environment's membership in its pool, held by its task. It ends when dropped.
@@ -141,7 +134,9 @@ struct State {
 pub struct Membership {
     pool: Arc<Pool>,
     id: EnvironmentId,
-    offered: bool,
+    kind: Kind,
+    /// Memory that is set aside until it has finished its init and can be measured.
+    pledge: Option<Pledge>,
     failure: Option<InvokeError>,
 }
 
@@ -155,12 +150,15 @@ pub struct Newcomer {
     /// Its place on the machine.
     pub place: Place,
     /// Who it is for: the invocation that made the pool start it, as a template. It may run another.
-    pub version: Arc<catalogue::Version>,
+    pub version: Arc<Version>,
+    /// What it is made for.
+    pub made_for: InitializationType,
 }
 
 impl Pool {
-    fn new(key: PoolKey, pools: Weak<Pools>) -> Self {
-        Self { key, pools, state: Mutex::default() }
+    fn new(version: Arc<Version>, pools: Weak<Pools>) -> Self {
+        let key = PoolKey::of(&version);
+        Self { key, pools, version, held: AtomicU64::new(0), roster: Mutex::default() }
     }
 
     /// What the pool is of.
@@ -168,136 +166,81 @@ impl Pool {
         &self.key
     }
 
-    /// The state is whole between any two statements that can panic, so a panic elsewhere does not spoil it.
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The roster is whole between any two statements that can panic, so a panic elsewhere does not spoil it.
+    fn lock(&self) -> MutexGuard<'_, Roster<Handle, Box<Job>>> {
+        self.roster.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Runs a job on the newest idle environment, or queues it and says what else is to be done.
     /// A forgotten pool gives the job back.
-    fn submit(self: &Arc<Self>, mut job: Box<Job>, now: Timestamp) -> Result<Submitted, Box<Job>> {
+    fn submit(self: &Arc<Self>, mut job: Box<Job>, now: Timestamp) -> Result<Needed, Box<Job>> {
         loop {
-            let member = {
-                let mut state = self.lock();
-                if state.forgotten {
-                    return Err(job);
-                }
-                match state.idle.pop_back() {
-                    Some((member, _)) => member,
-                    None => {
-                        state.waiting.push_back((job, now));
-                        return Ok(state.wanted());
-                    }
-                }
+            let submitted = self.lock().submit(job, now);
+            let (handle, taken) = match submitted {
+                Submitted::Run(_, handle, job) => (handle, job),
+                Submitted::Wait => return Ok(Needed::Nothing),
+                Submitted::Start => return Ok(Needed::Start),
+                Submitted::Watch => return Ok(Needed::Watch),
+                Submitted::Forgotten(job) => return Err(job),
             };
-            match Lease::on(Arc::clone(self), member).start(job) {
-                Ok(()) => return Ok(Submitted::Done),
+            match Lease::on(Arc::clone(self), handle).start(taken) {
+                Ok(()) => return Ok(Needed::Nothing),
                 Err(returned) => job = returned,
             }
         }
     }
 
-    /// How many environments must be started for jobs that waited too long, and whether to look again.
-    fn impatient(&self, now: Timestamp) -> (usize, bool) {
-        let mut state = self.lock();
-        let late = state.waiting.iter().take_while(|(_, since)| now.since(*since) >= LEASE_PATIENCE).count();
-        let more = late.saturating_sub(state.starting);
-        state.starting += more;
-        state.watched = state.waiting.len() > state.starting;
-        (more, state.watched)
-    }
-
-    /// Enters an environment that [`Pool::submit`] asked for.
-    fn enter(self: &Arc<Self>, id: EnvironmentId) -> (Membership, mpsc::UnboundedReceiver<Command>) {
-        let (commands, receiver) = mpsc::unbounded_channel();
-        self.lock().members.insert(id, Member { id, commands });
+    /// Enters an environment that the roster asked for.
+    fn enter(
+        self: &Arc<Self>,
+        id: EnvironmentId,
+        kind: Kind,
+    ) -> (Membership, mpsc::UnboundedReceiver<Command>) {
+        let (handle, commands) = mpsc::unbounded_channel();
+        self.lock().enter(id, handle, kind);
         let pool = Arc::clone(self);
-        (Membership { pool, id, offered: false, failure: None }, receiver)
+        (Membership { pool, id, kind, pledge: None, failure: None }, commands)
     }
 
     /// Lets nothing idle any more and closes what does. What runs ends as if nothing had happened.
     fn retire(&self) {
-        let idle = {
-            let mut state = self.lock();
-            state.retired = true;
-            std::mem::take(&mut state.idle)
-        };
-        for (member, _) in idle {
-            let _ = member.commands.send(Command::Close);
-        }
+        let closing = self.lock().retire();
+        close(closing);
     }
 
     /// Closes everything at once; jobs under way are lost.
     fn destroy(&self) {
-        let members: Vec<Member> = {
-            let mut state = self.lock();
-            state.retired = true;
-            state.idle.clear();
-            state.members.values().cloned().collect()
-        };
-        for member in members {
-            let _ = member.commands.send(Command::Close);
-        }
-    }
-
-    /// When the environment that idles longest began to.
-    fn oldest_idle(&self) -> Option<Timestamp> {
-        self.lock().idle.front().map(|(_, since)| *since)
+        let closing = self.lock().destroy();
+        close(closing);
     }
 
     /// Closes the environment that idles longest.
     fn evict(&self) -> bool {
-        let evicted = self.lock().idle.pop_front();
-        evicted.is_some_and(|(member, _)| member.commands.send(Command::Close).is_ok())
+        let evicted = self.lock().evict();
+        evicted.is_some_and(|handle| handle.send(Command::Close).is_ok())
     }
 
-    fn leave(&self, id: EnvironmentId, offered: bool, failure: Option<InvokeError>) {
-        let (refused, empty) = {
-            let mut state = self.lock();
-            state.members.remove(&id);
-            state.idle.retain(|(member, _)| member.id != id);
-            state.starting -= usize::from(!offered);
-            // Each waiting job has a starting environment of its own; now the youngest has none and is told.
-            let alone = !offered && state.waiting.len() > state.starting;
-            let orphan = if alone { state.waiting.pop_back() } else { None };
-            (
-                orphan.map(|(job, _)| job),
-                state.members.is_empty() && state.waiting.is_empty() && state.starting == 0,
-            )
-        };
-        if let Some(job) = refused {
-            job.refuse(failure.unwrap_or_else(|| StartError::Closed.into()));
-        }
-        if let Some(pools) = self.pools.upgrade() {
-            pools.left(&self.key, empty);
-        }
+    /// How provisioned concurrency stands here.
+    pub fn standing(&self) -> Standing {
+        self.lock().standing()
+    }
+}
+
+fn close(environments: Vec<Handle>) {
+    for environment in environments {
+        let _ = environment.send(Command::Close);
     }
 }
 
 /// What a submitted job needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Submitted {
+enum Needed {
     /// Nothing: it runs, or what it waits for is under way.
-    Done,
+    Nothing,
     /// A new environment.
     Start,
-    /// A look at the queue after [`LEASE_PATIENCE`].
+    /// A look at the queue after [`base::limits::LEASE_PATIENCE`].
     Watch,
-}
-
-impl State {
-    fn wanted(&mut self) -> Submitted {
-        if self.waiting.len() <= self.starting {
-            Submitted::Done
-        } else if self.waiting.len() > self.starting + self.ending {
-            self.starting += 1;
-            Submitted::Start
-        } else if std::mem::replace(&mut self.watched, true) {
-            Submitted::Done
-        } else {
-            Submitted::Watch
-        }
-    }
 }
 
 impl std::fmt::Debug for Pool {
@@ -315,41 +258,92 @@ impl Membership {
     /// The environment can take a call: it gets the oldest waiting job, or idles. The lease of the run that
     /// ended goes back in the same step, so that no job finds the environment neither ending nor free.
     pub fn offer(&mut self, now: Timestamp, ended: Option<Lease>) -> Next {
-        let mut state = self.pool.lock();
+        let pools = self.pool.pools.upgrade();
+        let pressed = pools.as_ref().is_some_and(|pools| pools.is_pressed());
+        let mut roster = self.pool.lock();
         if let Some(mut lease) = ended {
-            state.ending -= usize::from(std::mem::take(&mut lease.answered));
+            if std::mem::take(&mut lease.answered) {
+                roster.freed();
+            }
             lease.ended = true;
         }
-        state.starting -= usize::from(!std::mem::replace(&mut self.offered, true));
-        let Some(member) = state.members.get(&self.id).cloned() else { return Next::Close };
-        if let Some((job, _)) = state.waiting.pop_front() {
-            let lease = Lease::on(Arc::clone(&self.pool), member);
-            return Next::Run(Assignment { job, lease });
+        let offered = roster.offer(self.id, now, pressed);
+        drop(roster);
+        if let Some(pledge) = self.pledge.take() {
+            pledge.settle();
+            // The next one of those that are kept ready may be warmed.
+            if let Some(pools) = pools.filter(|_| self.kind == Kind::Provisioned) {
+                pools.tend_soon();
+            }
         }
-        if state.retired {
-            return Next::Close;
+        match offered {
+            Offered::Run(handle, job) => {
+                let lease = Lease::on(Arc::clone(&self.pool), handle);
+                Next::Run(Assignment { job, lease })
+            }
+            Offered::Rest => Next::Rest,
+            Offered::Stay => Next::Stay,
+            Offered::Close => Next::Close,
         }
-        state.idle.push_back((member, now));
-        Next::Rest
     }
 
     /// Takes the environment out of the idle list; false when it has been given a job meanwhile.
     pub fn withdraw(&self) -> bool {
-        let mut state = self.pool.lock();
-        let before = state.idle.len();
-        state.idle.retain(|(member, _)| member.id != self.id);
-        state.idle.len() < before
+        self.pool.lock().withdraw(self.id)
+    }
+
+    /// Notes what the environment has held at most, in bytes: the next ones of its version will need as much.
+    pub fn held(&self, bytes: u64) {
+        self.pool.held.store(bytes, Ordering::Relaxed);
     }
 
     /// Ends the membership of an environment that could not be started, and tells the job that waits for it.
     pub fn fail(mut self, error: InvokeError) {
         self.failure = Some(error);
     }
+
+    /// Gives back what was sent to an environment that had ended: it runs elsewhere.
+    pub fn give_back(self, mut commands: mpsc::UnboundedReceiver<Command>) {
+        commands.close();
+        let (pools, mut jobs) = (self.pool.pools.upgrade(), Vec::new());
+        while let Ok(command) = commands.try_recv() {
+            if let Command::Run(Assignment { job, .. }) = command {
+                jobs.push(job);
+            }
+        }
+        drop(self);
+        if let Some(pools) = pools {
+            jobs.into_iter().for_each(|job| pools.run(job));
+        }
+    }
+
+    fn patience(&self, now: Timestamp) -> Patience {
+        self.pool.lock().patience(self.id, now)
+    }
 }
 
 impl Drop for Membership {
     fn drop(&mut self) {
-        self.pool.leave(self.id, self.offered, self.failure.take());
+        let failure = self.failure.take();
+        if let Some(pools) = self.pool.pools.upgrade() {
+            pools.left(&self.pool, self.id, failure);
+        }
+    }
+}
+
+impl InvokeError {
+    /// What it means for whoever waits that an environment ended with it.
+    fn leaving(&self) -> Leaving {
+        match self {
+            Self::NoPlace { .. } | Self::NoMemory { .. } => Leaving::Placeless,
+            Self::Sandbox(error) if error.is_passing() => Leaving::Busy,
+            _ => Leaving::Unstarted,
+        }
+    }
+
+    /// What a job is told whose environment ended before it could take it.
+    fn of_start(failure: Option<Self>) -> Self {
+        failure.unwrap_or_else(|| StartError::Closed.into())
     }
 }
 

@@ -101,6 +101,8 @@ pub trait Control: Send {
     fn descriptor(&mut self) -> Option<OwnedFd>;
     /// Kills every process but the sandbox's init; [`Told::ResetDone`] follows.
     fn reset(&mut self) -> std::io::Result<()>;
+    /// Says that what was frozen goes on.
+    fn thawed(&mut self) -> std::io::Result<()>;
     /// What the sandbox tells next.
     fn poll_told(&mut self, cx: &mut Context<'_>) -> Poll<Told>;
 }
@@ -146,6 +148,17 @@ pub enum StartError {
     /// It was closed before it was of use.
     #[error("the sandbox was closed while it started")]
     Closed,
+}
+
+impl StartError {
+    /// Whether another attempt in a moment may succeed: the machine is busy, or it was meant so.
+    pub const fn is_passing(&self) -> bool {
+        match self {
+            Self::Full { .. } | Self::Closed => true,
+            Self::NotBuilt(error) => matches!(error, BuildError::TimedOut | BuildError::Destroyed),
+            Self::NotTaken(_) => false,
+        }
+    }
 }
 
 impl From<BuildError> for StartError {

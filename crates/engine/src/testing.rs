@@ -19,6 +19,7 @@ use base::units::{Concurrency, Mib};
 use bytes::Bytes;
 use catalogue::{CodeRef, Configuration, State, Version};
 use record::level::{Format, Level, SystemLevel};
+use record::report::InitializationType;
 use record::{Logs, Metrics};
 use sandbox::protocol::{Stop, Who};
 use store::memory::MemoryStore;
@@ -370,6 +371,10 @@ impl Control for FakeControl {
         Ok(())
     }
 
+    fn thawed(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+
     fn poll_told(&mut self, cx: &mut Context<'_>) -> Poll<Told> {
         self.events.poll_recv(cx).map(|told| told.unwrap_or(Told::Lost))
     }
@@ -392,7 +397,7 @@ struct FakeRecipes {
 
 #[async_trait]
 impl Recipes for FakeRecipes {
-    async fn recipe(&self, version: &Version) -> Result<Recipe, InvokeError> {
+    async fn recipe(&self, version: &Version, made_for: InitializationType) -> Result<Recipe, InvokeError> {
         let Configuration { memory, ephemeral, logging, role, .. } = &*version.configuration;
         let stream = format!("stream-{}", self.dice.hex::<4>());
         let identity = FunctionIdentity {
@@ -422,6 +427,7 @@ impl Recipes for FakeRecipes {
                 version: version.qualifier.clone(),
                 memory: *memory,
                 runtime: Some(("fake:1.v1".into(), "arn:fake".into())),
+                made_for,
                 notice: None,
             },
         })

@@ -47,6 +47,16 @@ pub enum InitializationType {
     ProvisionedConcurrency,
 }
 
+impl InitializationType {
+    /// As the variable `AWS_LAMBDA_INITIALIZATION_TYPE` and the platform's lines say it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::OnDemand => "on-demand",
+            Self::ProvisionedConcurrency => "provisioned-concurrency",
+        }
+    }
+}
+
 /// In which phase an init runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]

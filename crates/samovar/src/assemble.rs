@@ -127,6 +127,8 @@ impl House {
             endpoint: config.function_endpoint.then(|| inside.clone() as _),
             account_concurrency: config.concurrency,
             idle_expiry: config.idle_expiry,
+            memory: config.memory,
+            aws_limits: config.aws_limits,
             max_age: config.max_age,
             clock,
             dice: dice.clone(),
@@ -134,7 +136,7 @@ impl House {
         let events = Events::new(EventsSetup {
             store: store.clone(),
             catalogue: catalogue.clone(),
-            invoker: Arc::new(engine.clone()),
+            invoker: Arc::new(engine.for_events()),
             gate: gate.clone(),
             metrics: metrics.clone(),
             clock,

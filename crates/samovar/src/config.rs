@@ -10,6 +10,7 @@ use base::arn::{AccountId, Region};
 use base::limits;
 use base::units::Concurrency;
 use clap::{Args, ValueEnum};
+use engine::{MemoryWishes, usual_reserve};
 use record::logs::LogLimits;
 use sandbox::plan::egress::{Cidr, CidrError, Mode, Wishes, range_refusal};
 use serde::Deserialize;
@@ -122,6 +123,17 @@ pub struct Settings {
     /// Seconds after which an idle environment is closed [default: 300].
     #[arg(long, env = "SAMOVAR_IDLE_EXPIRY", value_name = "SECONDS")]
     idle_expiry: Option<u64>,
+    /// Memory of this machine that environments leave free, such as 2GiB [default: a sixteenth of it, from 128MiB to
+    /// 1GiB]. What is measured counts, not what functions may have at most.
+    #[arg(long, env = "SAMOVAR_MEMORY_RESERVE", value_name = "SIZE")]
+    memory_reserve: Option<String>,
+    /// Memory that all environments together may hold, as measured [default: what the machine has].
+    #[arg(long, env = "SAMOVAR_MEMORY_LIMIT", value_name = "SIZE")]
+    memory_limit: Option<String>,
+    /// Hold functions to AWS's rates: 1,000 new environments in ten seconds, and ten requests a second for each unit
+    /// of concurrency.
+    #[arg(long, env = "SAMOVAR_AWS_LIMITS", num_args = 0..=1, default_missing_value = "true")]
+    aws_limits: Option<bool>,
     /// Seconds after which an environment is replaced, even a busy one, between two invokes [default: 7200; 0: never].
     #[arg(long, env = "SAMOVAR_MAX_AGE", value_name = "SECONDS")]
     max_age: Option<u64>,
@@ -211,6 +223,10 @@ pub struct Config {
     pub sdk_dir: Option<PathBuf>,
     /// When idle environments are closed.
     pub idle_expiry: Duration,
+    /// What functions leave of the machine's memory.
+    pub memory: MemoryWishes,
+    /// Whether AWS's rates hold.
+    pub aws_limits: bool,
     /// When environments are replaced.
     pub max_age: Duration,
     /// Concurrent executions of an account in a region.
@@ -263,6 +279,9 @@ impl Settings {
             runtime_match: self.runtime_match.or(lower.runtime_match),
             sdk_dir: self.sdk_dir.or(lower.sdk_dir),
             idle_expiry: self.idle_expiry.or(lower.idle_expiry),
+            memory_reserve: self.memory_reserve.or(lower.memory_reserve),
+            memory_limit: self.memory_limit.or(lower.memory_limit),
+            aws_limits: self.aws_limits.or(lower.aws_limits),
             max_age: self.max_age.or(lower.max_age),
             concurrency: self.concurrency.or(lower.concurrency),
             code_storage: self.code_storage.or(lower.code_storage),
@@ -316,6 +335,8 @@ impl Settings {
             runtime_match: self.runtime_match.unwrap_or(Match::Nearest),
             sdk_dir: self.sdk_dir.or_else(installed_sdk),
             idle_expiry: self.idle_expiry.map_or(limits::IDLE_EXPIRY, seconds),
+            memory: memory(self.memory_reserve.as_deref(), self.memory_limit.as_deref())?,
+            aws_limits: self.aws_limits.unwrap_or(false),
             max_age: self.max_age.map_or(limits::ENVIRONMENT_AGE, age),
             concurrency: self.concurrency.map_or(limits::ACCOUNT_CONCURRENCY, Concurrency),
             code_storage: match self.code_storage.as_deref() {
@@ -333,6 +354,13 @@ impl Settings {
             log: self.log.unwrap_or_else(|| "info".into()),
         })
     }
+}
+
+fn memory(reserve: Option<&str>, limit: Option<&str>) -> Result<MemoryWishes> {
+    Ok(MemoryWishes {
+        reserve: reserve.map(size).transpose().context("memory_reserve")?.unwrap_or_else(usual_reserve),
+        limit: limit.map(size).transpose().context("memory_limit")?,
+    })
 }
 
 /// Long enough to mean never, short enough to be added to a moment.
@@ -546,6 +574,8 @@ mod tests {
             "log_space = '1000'",
             "log_space = '99999999999 TiB'",
             "code_storage = 'none'",
+            "memory_reserve = 'some'",
+            "memory_limit = '1 heap'",
             "egress_allow = ['10.0.0.1/8']",
             "egress_allow = ['169.254.169.254']",
             "egress_allow = ['10.0.0.0/8:0']",

@@ -25,7 +25,6 @@ pub fn run(args: ServeArgs) -> Result<ExitCode> {
         egress: config.egress.clone(),
         cpu_policy: if config.cpu_quota { CpuPolicy::Quota } else { CpuPolicy::Shares },
         prepared: config.prepared,
-        prepared: config.prepared,
         isolation: config.isolation.into(),
     };
     Ok(sandbox::launch(setup, move |side| server(side, config, interpreters))?)

@@ -10,7 +10,8 @@ use std::path::Path;
 use rustix::process::{Resource, getrlimit};
 
 use crate::interpreters::Interpreter;
-use crate::launcher::NEEDED;
+use crate::interpreters::rules::waiting::zygote_command;
+use crate::launcher::{NEEDED, ZYGOTES_NEED};
 use crate::plan::groups::{Version, hierarchies};
 use rules::{Disk, Facts};
 
@@ -33,6 +34,16 @@ pub fn probe(data_dir: &Path, interpreters: &[Interpreter]) -> Facts {
         interpreters: interpreters
             .iter()
             .map(|found| format!("{} {}", found.family, found.version_text()))
+            .collect(),
+        zygotes: interpreters
+            .iter()
+            .filter(|found| zygote_command(found).is_some())
+            .map(|found| found.id.clone())
+            .collect(),
+        zygotes_lack: ZYGOTES_NEED
+            .iter()
+            .filter(|(needed, _)| !held.contains(*needed))
+            .map(|(_, name)| *name)
             .collect(),
         texts: BTreeMap::new(),
         there: BTreeSet::new(),

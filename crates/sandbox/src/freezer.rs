@@ -23,7 +23,7 @@ impl Freezer {
 
     /// That of a group; none where the kernel has none.
     pub(crate) fn open(group: BorrowedFd<'_>, version: Version) -> Option<Self> {
-        let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+        let flags = OFlags::RDWR | OFlags::CLOEXEC;
         let file = rustix::fs::openat(group, version.freezer_file(), flags, Mode::empty()).ok()?;
         Some(Self { file, version })
     }
@@ -36,6 +36,14 @@ impl Freezer {
     /// Lets everything go on. Harmless to what is not stopped.
     pub fn thaw(&self) -> io::Result<()> {
         self.write(false)
+    }
+
+    /// Whether everything stands, with version 1; version 2 says so elsewhere, and nobody here needs to know.
+    pub(crate) fn is_frozen(&self) -> bool {
+        let mut state = [0; 8];
+        self.version == Version::V1
+            && rustix::io::pread(&self.file, &mut state, 0)
+                .is_ok_and(|length| state[..length] == *b"FROZEN\n")
     }
 
     /// The same for another process.

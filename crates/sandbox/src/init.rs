@@ -209,6 +209,11 @@ impl Init<'_> {
         }
     }
 
+    /// Whether nothing inside runs, and so nothing takes memory.
+    fn is_frozen(&self) -> bool {
+        matches!(&self.around, Surroundings::Walls(_, Some(freezer)) if freezer.is_frozen())
+    }
+
     /// Lets everything inside go on.
     fn thaw(&self) {
         if let Surroundings::Walls(_, Some(freezer)) = &self.around {
@@ -232,6 +237,10 @@ impl Init<'_> {
         let victim = self.watching().and_then(Watch::look);
         if victim.is_some() {
             self.thaw();
+        } else if self.is_frozen()
+            && let Some(watch) = self.watching()
+        {
+            watch.rest();
         }
         for process in self.runtime.iter_mut().chain(self.extensions.processes()) {
             process.outgrew |=
@@ -281,6 +290,7 @@ impl Init<'_> {
                 self.reset();
                 self.tell(FromInit::ResetDone)?;
             }
+            ToInit::Thawed => self.look(),
         }
         Ok(true)
     }

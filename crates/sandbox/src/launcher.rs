@@ -150,6 +150,10 @@ pub(crate) const NEEDED: &[(CapabilitySet, &str)] = &[
     (CapabilitySet::SYS_ADMIN, "CAP_SYS_ADMIN"),
 ];
 
+/// What it takes beyond that to fork runtimes into sandboxes instead of executing them.
+pub(crate) const ZYGOTES_NEED: &[(CapabilitySet, &str)] =
+    &[(CapabilitySet::SYS_CHROOT, "CAP_SYS_CHROOT"), (CapabilitySet::SYS_PTRACE, "CAP_SYS_PTRACE")];
+
 fn check_threads() -> Result<(), LaunchError> {
     let threads = std::fs::read_dir("/proc/self/task").doing("counting threads")?.count();
     if threads == 1 { Ok(()) } else { Err(LaunchError::Threads { threads }) }

@@ -48,6 +48,8 @@ pub enum ToInit {
     },
     /// Kills all but the init; answered by [`FromInit::ResetDone`] when nothing runs any more. `/tmp` stays.
     Reset,
+    /// Says that what was frozen goes on, so that the function's memory is looked after again. Not answered.
+    Thawed,
 }
 
 /// One of the processes that an init was told to start.
@@ -191,7 +193,7 @@ mod tests {
             ToInit::Launch { id: 3, argv: vec!["/opt/extensions/x".into()], env: vec![], cwd: "/".into() };
         let signal = ToInit::Signal { who: Who::Extension(3), stop: Stop::Kill };
         let dial = ToInit::Dial { id: 9, port: 8080 };
-        for message in [start, ToInit::Discover, launch, signal, dial, ToInit::Reset] {
+        for message in [start, ToInit::Discover, launch, signal, dial, ToInit::Reset, ToInit::Thawed] {
             assert_eq!(ToInit::decode(&message.encode().unwrap()).unwrap(), message);
         }
         for message in [

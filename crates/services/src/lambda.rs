@@ -43,7 +43,7 @@ use base::clock::Clock;
 use base::random::Dice;
 use base::units::Concurrency;
 use catalogue::{Catalogue, Version};
-use engine::{Engine, Flow, Invocation, InvokeError, Reply};
+use engine::{Engine, Flow, Invocation, InvokeError, Reply, Standing};
 use flow::{Events, Invoker};
 use wire::lambda as api;
 
@@ -56,12 +56,18 @@ use crate::Context;
 pub trait Runner: Invoker {
     /// Runs one and answers as soon as its response begins.
     async fn stream(&self, invocation: access::Authorized<Invocation>) -> Result<Reply<Flow>, InvokeError>;
+    /// How provisioned concurrency of a version stands.
+    fn standing(&self, version: &Version) -> Standing;
 }
 
 #[async_trait]
 impl Runner for Engine {
     async fn stream(&self, invocation: access::Authorized<Invocation>) -> Result<Reply<Flow>, InvokeError> {
         Engine::stream(self, invocation).await
+    }
+
+    fn standing(&self, version: &Version) -> Standing {
+        Engine::standing(self, version)
     }
 }
 

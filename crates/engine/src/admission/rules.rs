@@ -1,6 +1,9 @@
 //! Who may run, as pure counting.
 
+pub mod rates;
+
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use base::arn::{FunctionName, Qualifier, Scope};
 use base::units::Concurrency;
@@ -20,6 +23,24 @@ pub enum AdmitError {
     Reserved {
         /// What is reserved for the function.
         reserved: Concurrency,
+    },
+    /// More requests came in a second than AWS takes.
+    #[error("more than {per_second} requests came in a second")]
+    Requests {
+        /// How many it takes.
+        per_second: u64,
+        /// Whether that goes by the function's own, reserved concurrency.
+        reserved: bool,
+        /// When it takes the next.
+        after: Duration,
+    },
+    /// The function got as many new environments as AWS makes at once.
+    #[error("{most} new environments came within ten seconds")]
+    Starts {
+        /// How many it makes.
+        most: u64,
+        /// When it makes the next.
+        after: Duration,
     },
 }
 
@@ -96,6 +117,11 @@ impl Ledger {
         for (function, shares) in all {
             self.allot(&function, shares);
         }
+    }
+
+    /// What a function has for itself.
+    pub fn shares(&self, function: &FunctionKey) -> Option<&Shares> {
+        Some(&self.accounts.get(&function.scope)?.functions.get(&function.name)?.shares)
     }
 
     /// What one account runs in a region.

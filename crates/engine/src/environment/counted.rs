@@ -6,7 +6,7 @@ use base::clock::Timestamp;
 use base::units::Mib;
 use record::metrics::{ColdStart, Running};
 
-use super::rules::Status;
+use super::rules::{Spent, Status};
 use crate::flow::Sink;
 use crate::outcome::{Answer, Fault};
 
@@ -75,18 +75,21 @@ impl Counted {
         self.told = if failed { Told::Error } else { Told::Result };
     }
 
-    /// An invocation is over. Gives whether it was the environment's first.
-    pub fn finished(&mut self, watch: &Running, took: Duration, status: &Status, used: Mib) -> bool {
+    /// An invocation is over.
+    pub fn finished(&mut self, watch: &Running, spent: &Spent, used: Mib) {
         if self.told == Told::Broken {
-            watch.failed();
-            return false;
+            return watch.failed();
         }
-        watch.invoked(took, self.told != Told::Result || *status != Status::Success, used);
-        let first = self.start.take();
-        if let Some(start) = first {
-            watch.cold(&ColdStart { handler: took, ..start });
+        let Spent { took, status, extensions, .. } = spent;
+        watch.invoked(*took, self.told != Told::Result || *status != Status::Success, used);
+        if let Some(extensions) = extensions {
+            watch.extensions(*extensions);
         }
-        first.is_some()
+        if let Some(start) = self.start.take() {
+            let extensions = extensions.unwrap_or_default();
+            watch.cold(&ColdStart { handler: took.saturating_sub(extensions), ..start });
+            watch.cold_extensions(extensions);
+        }
     }
 
     /// The environment was torn down under an invocation; what was answered stays so.
@@ -94,7 +97,9 @@ impl Counted {
         if self.told == Told::Nothing {
             self.told = Told::Broken;
         }
-        self.finished(watch, now.since(watch.began()), &Status::Success, Mib(0));
+        let took = now.since(watch.began());
+        let spent = Spent { took, init: None, status: Status::Success, extensions: None };
+        self.finished(watch, &spent, Mib(0));
     }
 }
 

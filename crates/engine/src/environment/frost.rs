@@ -89,11 +89,12 @@ impl Weather {
         }
     }
 
-    /// See [`Frost::wake`]. What cannot be thawed is lost.
-    pub fn wake(&mut self) -> io::Result<()> {
+    /// See [`Frost::wake`]; whether it was frozen. What cannot be thawed is lost.
+    pub fn wake(&mut self) -> io::Result<bool> {
         let (frost, change) = self.frost.wake();
         self.frost = frost;
-        self.perform(change)
+        self.perform(change)?;
+        Ok(change.is_some())
     }
 
     /// See [`Frost::pass`].

@@ -63,6 +63,8 @@ pub struct LogPlan {
     pub memory: Mib,
     /// The runtime's version, such as `python:3.13.v64`, and its ARN.
     pub runtime: Option<(Arc<str>, Arc<str>)>,
+    /// What the environment is made for.
+    pub made_for: InitializationType,
     /// What a person should know about how the function runs here.
     pub notice: Option<String>,
 }
@@ -212,7 +214,7 @@ impl Output {
         self.catch_up();
         let (runtime_version, runtime_version_arn) = self.plan.runtime.clone().unzip();
         self.record(&Record::InitStart(InitStart {
-            initialization_type: InitializationType::OnDemand,
+            initialization_type: self.plan.made_for,
             phase: phase_of(phase),
             runtime_version,
             runtime_version_arn,
@@ -231,7 +233,7 @@ impl Output {
     pub fn init_runtime_done(&mut self, phase: InitPhase, status: &Status) {
         self.catch_up();
         let (phase, ending) = (phase_of(phase), ending_of(status));
-        let initialization_type = InitializationType::OnDemand;
+        let initialization_type = self.plan.made_for;
         self.record(&Record::InitRuntimeDone(InitRuntimeDone { initialization_type, phase, ending }));
     }
 
@@ -253,7 +255,7 @@ impl Output {
     pub fn init_report(&mut self, phase: InitPhase, duration: Duration, status: &Status) {
         self.catch_up();
         let (phase, ending) = (phase_of(phase), ending_of(status));
-        let initialization_type = InitializationType::OnDemand;
+        let initialization_type = self.plan.made_for;
         self.record(&Record::InitReport(InitReport { initialization_type, phase, ending, duration }));
     }
 

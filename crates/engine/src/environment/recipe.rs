@@ -15,6 +15,7 @@ use catalogue::{Configuration, LogFormat, LogLevel, LoggingConfig, SystemLogLeve
 use futures_util::future::try_join_all;
 use record::Logs;
 use record::level::{Format, Level, SystemLevel};
+use record::report::InitializationType;
 use sandbox::SandboxSpec;
 use sandbox::identity::{ENDPOINT_PORT, INSIDE_ADDRESS};
 use sandbox::interpreters::Interpreter;
@@ -70,7 +71,7 @@ pub struct Kit {
 #[async_trait]
 pub trait Recipes: Send + Sync {
     /// The recipe of one new environment.
-    async fn recipe(&self, version: &Version) -> Result<Recipe, InvokeError>;
+    async fn recipe(&self, version: &Version, made_for: InitializationType) -> Result<Recipe, InvokeError>;
 }
 
 /// Everything that one environment needs, from its version. It holds the variables in clear, for as long as the
@@ -184,13 +185,13 @@ pub struct Pantry {
 
 #[async_trait]
 impl Recipes for Pantry {
-    async fn recipe(&self, version: &Version) -> Result<Recipe, InvokeError> {
+    async fn recipe(&self, version: &Version, made_for: InitializationType) -> Result<Recipe, InvokeError> {
         let packages = try_join_all(version.codes().map(|code| self.artifacts.ready(&code.digest))).await;
         let packages = packages.map_err(|error| InvokeError::Code(error.to_string()))?;
         let runtime = self.runtime(&version.configuration, &packages)?;
         let keys = self.gate.issue(identity_of(version), &self.dice);
         let stream = stream_name(version, self.clock.now(), &self.dice.hex::<16>());
-        let variables = self.variables(version, &runtime, &keys, &stream)?;
+        let variables = self.variables(version, made_for, &runtime, &keys, &stream)?;
         let commands = runtime.programs.iter().map(|argv| Command {
             argv: argv.clone(),
             env: variables.clone(),
@@ -208,7 +209,7 @@ impl Recipes for Pantry {
             memory: configuration.memory,
             tmp: configuration.ephemeral,
             keys: Arc::new(keys),
-            log: self.log(version, &stream, runtime.warning),
+            log: self.log(version, made_for, &stream, runtime.warning),
         };
         recipe.wrap();
         Ok(recipe)
@@ -253,6 +254,7 @@ impl Pantry {
     fn variables(
         &self,
         version: &Version,
+        made_for: InitializationType,
         runtime: &Runtime,
         keys: &Issued,
         stream: &str,
@@ -284,11 +286,18 @@ impl Pantry {
                 LogFormat::Json { application, .. } => Some(application.as_str()),
             },
             interpreter: &runtime.variables,
+            made_for,
         };
         Ok(variables(&facts, &customer))
     }
 
-    fn log(&self, version: &Version, stream: &str, notice: Option<String>) -> LogPlan {
+    fn log(
+        &self,
+        version: &Version,
+        made_for: InitializationType,
+        stream: &str,
+        notice: Option<String>,
+    ) -> LogPlan {
         let Configuration { logging, runtime, memory, .. } = &*version.configuration;
         let (format, application, system) = match logging.format {
             LogFormat::Text => (Format::Text, Level::Trace, SystemLevel::Debug),
@@ -311,6 +320,7 @@ impl Pantry {
             version: version.qualifier.clone(),
             memory: *memory,
             runtime,
+            made_for,
             notice,
         }
     }

@@ -18,7 +18,8 @@ use std::time::Duration;
 
 use base::clock::Timestamp;
 use base::id::RequestId;
-use base::limits::INIT_TIMEOUT;
+use base::limits::{INIT_TIMEOUT, PROVISIONED_INIT, PROVISIONED_INIT_MOST};
+use record::report::InitializationType;
 use sandbox::protocol::{Stop, Who};
 
 pub use self::extensions::{ExtensionCall, ExtensionId, ExtensionRefusal, Name, Standing};
@@ -39,6 +40,17 @@ pub struct Limits {
     pub timeout: Duration,
     /// How long the first init may take before it is made again inside an invoke.
     pub init: Duration,
+    /// Whether the environment is kept ready for provisioned concurrency: one without a runtime is replaced.
+    pub kept_ready: bool,
+}
+
+impl Limits {
+    /// Those of a function with this timeout, in an environment made for this.
+    pub fn of(timeout: Duration, made_for: InitializationType) -> Self {
+        let kept_ready = made_for == InitializationType::ProvisionedConcurrency;
+        let long = timeout.max(PROVISIONED_INIT).min(PROVISIONED_INIT_MOST);
+        Self { timeout, init: if kept_ready { long } else { INIT_TIMEOUT }, kept_ready }
+    }
 }
 
 /// Whether an init runs on its own or inside an invoke ("suppressed").
@@ -357,7 +369,7 @@ fn lost(now: Timestamp, state: State) -> (State, Vec<Action>) {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { timeout: Duration::from_secs(3), init: INIT_TIMEOUT }
+        Self { timeout: Duration::from_secs(3), init: INIT_TIMEOUT, kept_ready: false }
     }
 }
 

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
+use record::report::InitializationType;
 use sandbox::identity::{INSIDE_ADDRESS, RUNTIME_API_PORT, TELEMETRY_FD};
 use sandbox::interpreters::rules::waiting::{LANG, LIBRARIES, TIME_ZONE};
 
@@ -75,6 +76,8 @@ pub struct Facts<'a> {
     pub json_level: Option<&'a str>,
     /// What the chosen interpreter needs besides; wins over the defaults, and gives way to the customer.
     pub interpreter: &'a [(String, String)],
+    /// What the environment is made for.
+    pub made_for: InitializationType,
 }
 
 /// The variable whose program wraps the start of a managed runtime.
@@ -152,7 +155,7 @@ fn reserved(facts: &Facts<'_>, family: Family) -> Pairs {
         ("AWS_LAMBDA_FUNCTION_NAME", facts.function.into()),
         ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", facts.memory.to_string()),
         ("AWS_LAMBDA_FUNCTION_VERSION", facts.version.into()),
-        ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand".into()),
+        ("AWS_LAMBDA_INITIALIZATION_TYPE", facts.made_for.as_str().into()),
         ("AWS_LAMBDA_LOG_GROUP_NAME", facts.group.into()),
         ("AWS_LAMBDA_LOG_STREAM_NAME", facts.stream.into()),
         ("AWS_LAMBDA_RUNTIME_API", format!("{}:{RUNTIME_API_PORT}", Ipv4Addr::from(INSIDE_ADDRESS))),
@@ -200,6 +203,7 @@ mod tests {
             endpoint: Some("http://169.254.100.1:4566"),
             json_level: None,
             interpreter: &[],
+            made_for: InitializationType::OnDemand,
         }
     }
 

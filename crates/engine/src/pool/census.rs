@@ -6,6 +6,7 @@ use base::arn::{FunctionName, Scope};
 
 use super::Pool;
 use super::pools::Pools;
+use super::rules::Occupancy;
 
 /// Environments by state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -34,11 +35,8 @@ impl Pools {
 
 impl Pool {
     fn environments(&self) -> Environments {
-        let state = self.lock();
-        let idle = state.idle.len();
-        // One that idles was offered, and one that starts was not.
-        let starting = state.starting.min(state.members.len() - idle);
-        Environments { starting, idle, busy: state.members.len() - idle - starting }
+        let Occupancy { members, idle, starting } = self.lock().occupancy();
+        Environments { starting, idle, busy: members - idle - starting }
     }
 }
 

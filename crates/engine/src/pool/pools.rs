@@ -1,5 +1,7 @@
 //! All pools, and the machine's places among them.
 
+pub mod keeping;
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -7,13 +9,16 @@ use std::time::Duration;
 
 use base::clock::Clock;
 use base::id::EnvironmentId;
-use base::limits::{LEASE_PATIENCE, TEARDOWN_TIME};
+use base::limits::{LEASE_PATIENCE, START_RETRY, TEARDOWN_TIME};
 use base::random::Dice;
 use catalogue::Version;
-use tokio::sync::watch;
+use record::report::InitializationType;
+use tokio::sync::{Notify, mpsc, watch};
 
-use super::{Newcomer, Pool, PoolKey, Submitted};
-use crate::admission::budget::Budget;
+use super::rules::{Kind, Leaving, Left, Patience};
+use super::{Command, Membership, Needed, Newcomer, Pool, PoolKey};
+use crate::admission::Admission;
+use crate::admission::budget::{Budget, Lack, Place, Pledge};
 use crate::invoke::{InvokeError, Job};
 
 /// Starts the task of a new environment.
@@ -23,28 +28,33 @@ pub type Spawn = Box<dyn Fn(Newcomer) + Send + Sync>;
 pub struct Pools {
     pools: Mutex<HashMap<PoolKey, Arc<Pool>>>,
     budget: Budget,
+    admission: Admission,
     clock: Clock,
     dice: Dice,
     spawn: Spawn,
     /// Environments that have not ended.
     alive: watch::Sender<usize>,
     draining: AtomicBool,
+    /// Raised when provisioned concurrency may lack an environment.
+    tend: Notify,
     this: Weak<Self>,
 }
 
 impl Pools {
     /// No pools yet; `spawn` runs what each new environment gets.
-    pub fn new(budget: Budget, clock: Clock, dice: Dice, spawn: Spawn) -> Arc<Self> {
+    pub fn new(budget: Budget, admission: Admission, clock: Clock, dice: Dice, spawn: Spawn) -> Arc<Self> {
         let (alive, _) = watch::channel(0);
         let draining = AtomicBool::new(false);
         Arc::new_cyclic(|this| Self {
             pools: Mutex::default(),
             budget,
+            admission,
             clock,
             dice,
             spawn,
             alive,
             draining,
+            tend: Notify::new(),
             this: this.clone(),
         })
     }
@@ -58,9 +68,9 @@ impl Pools {
         loop {
             let pool = self.pool_of(&version);
             match pool.submit(job, self.clock.now()) {
-                Ok(Submitted::Done) => return,
-                Ok(Submitted::Start) => return self.start(&pool, version),
-                Ok(Submitted::Watch) => return self.watch(pool, version),
+                Ok(Needed::Nothing) => return,
+                Ok(Needed::Start) => return self.start(&pool, version, Kind::OnDemand),
+                Ok(Needed::Watch) => return self.watch(pool, version),
                 // It was forgotten between the two; the next look makes a new one.
                 Err(returned) => job = returned,
             }
@@ -89,6 +99,7 @@ impl Pools {
         for pool in self.matching(|_| true) {
             pool.destroy();
         }
+        self.budget.wake();
         let _ = tokio::time::timeout(TEARDOWN_TIME, self.empty()).await;
     }
 
@@ -101,21 +112,34 @@ impl Pools {
     }
 
     /// One environment has ended; its pool is forgotten when it was the last.
-    pub(super) fn left(&self, key: &PoolKey, last: bool) {
-        if last {
-            self.forget(key);
+    pub(super) fn left(&self, pool: &Arc<Pool>, id: EnvironmentId, failure: Option<InvokeError>) {
+        let why = failure.as_ref().map_or(Leaving::Ended, InvokeError::leaving);
+        let Left { refused, again, short } = pool.lock().leave(id, why, self.clock.now());
+        if let Some(job) = refused {
+            job.refuse(self.refusal(failure));
         }
+        if again {
+            self.start_later(Arc::clone(pool));
+        }
+        if short {
+            self.tend_soon();
+        }
+        self.forget(pool.key());
         self.alive.send_modify(|alive| *alive -= 1);
     }
 
-    /// Removes a pool without environments and jobs.
+    /// What a job is told whose environment did not come.
+    fn refusal(&self, failure: Option<InvokeError>) -> InvokeError {
+        if self.draining.load(Ordering::Acquire) {
+            return InvokeError::ShuttingDown;
+        }
+        InvokeError::of_start(failure)
+    }
+
+    /// Removes a pool without environments and jobs, for which none are wanted.
     fn forget(&self, key: &PoolKey) {
         let mut pools = self.lock();
-        let Some(pool) = pools.get(key) else { return };
-        let mut state = pool.lock();
-        if state.members.is_empty() && state.waiting.is_empty() && state.starting == 0 {
-            state.forgotten = true;
-            drop(state);
+        if pools.get(key).is_some_and(|pool| pool.lock().forget()) {
             pools.remove(key);
         }
     }
@@ -133,16 +157,13 @@ impl Pools {
         self.lock().values().filter(|pool| wanted(pool.key())).cloned().collect()
     }
 
-    fn pool_of(&self, version: &Version) -> Arc<Pool> {
-        let key = PoolKey {
-            version: version.arn.qualified(version.qualifier.clone()),
-            generation: version.generation,
-        };
+    fn pool_of(&self, version: &Arc<Version>) -> Arc<Pool> {
+        let key = PoolKey::of(version);
         let mut pools = self.lock();
         if let Some(pool) = pools.get(&key) {
             return Arc::clone(pool);
         }
-        let pool = Arc::new(Pool::new(key.clone(), self.this.clone()));
+        let pool = Arc::new(Pool::new(Arc::clone(version), self.this.clone()));
         if self.draining.load(Ordering::Acquire) {
             pool.retire();
         }
@@ -150,23 +171,61 @@ impl Pools {
         pool
     }
 
-    /// Starts one environment; where the machine is full, in the place of the one that idles longest.
-    fn start(&self, pool: &Arc<Pool>, version: Arc<Version>) {
+    /// Starts one environment that the pool's roster asked for; where the machine is full, in the place of the one
+    /// that idles longest, or when there is room again.
+    fn start(&self, pool: &Arc<Pool>, version: Arc<Version>, kind: Kind) {
         let id = EnvironmentId::fresh(&self.dice);
-        let (membership, commands) = pool.enter(id);
+        let (membership, commands) = pool.enter(id, kind);
         self.alive.send_modify(|alive| *alive += 1);
-        let budget = self.budget.clone();
-        if let Some(place) = budget.try_take() {
-            self.welcome(Newcomer { membership, commands, place, version });
-        } else if self.evict() {
-            let Some(this) = self.this.upgrade() else { return };
-            tokio::spawn(async move {
-                let place = budget.take().await;
-                this.welcome(Newcomer { membership, commands, place, version });
-            });
-        } else {
-            membership.fail(InvokeError::NoPlace { budget: budget.size() });
+        if kind == Kind::OnDemand
+            && let Err(reason) = self.admission.start(&pool.key().version, self.clock.now())
+        {
+            return membership.fail(reason.into());
         }
+        let arrival = Arrival { membership, commands, version, kind };
+        // Nobody passes those who wait already.
+        if self.is_pressed() {
+            return self.await_place(arrival);
+        }
+        match self.budget.try_take(pool.expected()) {
+            Ok((place, pledge)) => self.welcome(arrival, place, pledge),
+            Err(_) => self.await_place(arrival),
+        }
+    }
+
+    /// Closes what idles longest in the machine, and lets the environment wait until there is room, at most for as
+    /// long as who needs it has patience.
+    fn await_place(&self, arrival: Arrival) {
+        let Some(this) = self.this.upgrade() else { return };
+        let waiting = self.budget.wait();
+        self.evict();
+        tokio::spawn(async move {
+            let expected = arrival.membership.pool.expected();
+            loop {
+                let freed = waiting.freed();
+                let lack = match this.budget.try_take(expected) {
+                    Ok((place, pledge)) => return this.welcome(arrival, place, pledge),
+                    Err(lack) => lack,
+                };
+                let Patience::For(patience) = arrival.membership.patience(this.clock.now()) else {
+                    return arrival.membership.fail(lack.into());
+                };
+                if matches!(lack, Lack::Memory(_)) {
+                    this.evict();
+                }
+                let _ = tokio::time::timeout(patience, freed).await;
+            }
+        });
+    }
+
+    /// Starts another environment for a job whose own could not be started just now.
+    fn start_later(&self, pool: Arc<Pool>) {
+        let Some(this) = self.this.upgrade() else { return };
+        tokio::spawn(async move {
+            this.clock.sleep(START_RETRY).await;
+            let version = Arc::clone(&pool.version);
+            this.start(&pool, version, Kind::OnDemand);
+        });
     }
 
     /// Starts environments for jobs that have waited in vain for one that was about to be free.
@@ -175,9 +234,9 @@ impl Pools {
         tokio::spawn(async move {
             loop {
                 this.clock.sleep(LEASE_PATIENCE).await;
-                let (more, again) = pool.impatient(this.clock.now());
+                let (more, again) = pool.lock().impatient(this.clock.now());
                 for _ in 0..more {
-                    this.start(&pool, Arc::clone(&version));
+                    this.start(&pool, Arc::clone(&version), Kind::OnDemand);
                 }
                 if !again {
                     return;
@@ -186,13 +245,34 @@ impl Pools {
         });
     }
 
-    fn welcome(&self, newcomer: Newcomer) {
-        (self.spawn)(newcomer);
+    fn welcome(&self, arrival: Arrival, place: Place, pledge: Pledge) {
+        let Arrival { mut membership, commands, version, kind } = arrival;
+        membership.pledge = Some(pledge);
+        let made_for = match kind {
+            Kind::OnDemand => InitializationType::OnDemand,
+            Kind::Provisioned => InitializationType::ProvisionedConcurrency,
+        };
+        (self.spawn)(Newcomer { membership, commands, place, version, made_for });
     }
 
-    fn evict(&self) -> bool {
+    /// Closes the environment that idles longest; what it probably holds.
+    fn evict(&self) -> Option<u64> {
         let pools = self.matching(|_| true);
-        let oldest = pools.iter().filter_map(|pool| Some((pool.oldest_idle()?, pool)));
-        oldest.min_by_key(|(since, _)| *since).is_some_and(|(_, pool)| pool.evict())
+        let oldest = pools.iter().filter_map(|pool| Some((pool.lock().oldest_idle()?, pool)));
+        let (_, pool) = oldest.min_by_key(|(since, _)| *since)?;
+        pool.evict().then(|| pool.expected())
     }
+
+    /// Whether environments wait for a place on the machine.
+    pub(super) fn is_pressed(&self) -> bool {
+        self.budget.is_pressed()
+    }
+}
+
+/// An environment that has no place on the machine yet.
+struct Arrival {
+    membership: Membership,
+    commands: mpsc::UnboundedReceiver<Command>,
+    version: Arc<Version>,
+    kind: Kind,
 }

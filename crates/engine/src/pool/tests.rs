@@ -7,11 +7,14 @@ use std::time::Duration;
 use base::limits::LEASE_PATIENCE;
 use base::random::Dice;
 use base::units::Concurrency;
+use catalogue::Version;
 
 use crate::admission::AdmitError;
 use crate::invoke::InvokeError;
 use crate::starter::Told;
 use crate::testing::{House, Plan, Script, scope, script, version};
+
+mod kept;
 
 /// Sleeps for the event's number of milliseconds, then answers with the number of its sandbox.
 fn sleeper() -> Script {
@@ -162,7 +165,7 @@ async fn an_account_is_throttled_at_its_limit() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_full_machine_closes_what_idles_longest_and_else_refuses() {
+async fn a_full_machine_closes_what_idles_longest_and_else_lets_wait() {
     let house = house(Plan { budget: 2, ..Plan::default() }).await;
     place(&house, "f", 1).await;
     pause(10).await;
@@ -173,9 +176,21 @@ async fn a_full_machine_closes_what_idles_longest_and_else_refuses() {
     let (first, second, third) =
         tokio::join!(house.invoke(&g, "100"), house.invoke(&h, "100"), house.invoke(&f, "1"));
     assert!(first.is_ok() && second.is_ok());
-    assert_eq!(third.expect_err("no place"), InvokeError::NoPlace { budget: 2 });
+    assert_eq!(third.expect("it waited for a place").payload, "4");
+    let (i, j, k) = (slow("i"), slow("j"), slow("k"));
+    let (first, second, third) =
+        tokio::join!(house.invoke(&i, "20000"), house.invoke(&j, "20000"), house.invoke(&k, "1"));
+    assert!(first.is_ok() && second.is_ok());
+    assert_eq!(third.expect_err("it has waited long enough"), InvokeError::NoPlace { budget: 2 });
     pause(100).await;
     assert_eq!(house.engine.running(&scope()), Concurrency(0));
+}
+
+/// A version that may run for a minute.
+fn slow(name: &str) -> Arc<Version> {
+    let mut version = Version::clone(&version(name, 1));
+    Arc::make_mut(&mut version.configuration).timeout = Duration::from_secs(60);
+    Arc::new(version)
 }
 
 #[tokio::test(start_paused = true)]

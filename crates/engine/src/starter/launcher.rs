@@ -114,6 +114,10 @@ impl Control for Link {
         self.send(&ToInit::Reset)
     }
 
+    fn thawed(&mut self) -> io::Result<()> {
+        self.send(&ToInit::Thawed)
+    }
+
     fn poll_told(&mut self, cx: &mut Context<'_>) -> Poll<Told> {
         loop {
             if ready!(self.socket.poll_recv_ready(cx)).is_err() {

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use base::arn::{FunctionArn, Qualifier};
 use catalogue::{CatalogueError, EventInvokeConfig, Function, State, Version};
-use engine::starter::StartError;
 use engine::{Ended, Invocation, InvokeError, Reply};
 use record::metrics::{Count, Sample};
 use store::{Claimed, Commit, LeaseToken, StoreError};
@@ -231,11 +230,10 @@ fn concluded(recorded: Result<(), StoreError>) {
 }
 
 /// What a caller who waits would have got.
-const fn status(error: &InvokeError) -> u16 {
+fn status(error: &InvokeError) -> u16 {
     match error {
-        InvokeError::Throttled { .. }
-        | InvokeError::NoPlace { .. }
-        | InvokeError::Sandbox(StartError::Full { .. }) => 429,
+        InvokeError::Throttled { .. } | InvokeError::NoPlace { .. } | InvokeError::NoMemory { .. } => 429,
+        InvokeError::Sandbox(start) if start.is_passing() => 429,
         InvokeError::Runtime(_) => 502,
         InvokeError::ShuttingDown => 503,
         InvokeError::TooLarge { .. }

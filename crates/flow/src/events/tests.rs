@@ -24,7 +24,7 @@ use super::*;
 const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
 /// What a function does with an event.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 enum Do {
     Answer(&'static str),
     Fail,
@@ -257,6 +257,34 @@ async fn an_event_is_run_until_it_is_done_under_one_id() {
         bench.until(30_000).await;
         assert_eq!(bench.seen(), expected);
         assert_eq!(bench.depth("f").await, 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_are_counted_as_they_come_run_and_end() {
+    use record::metrics::Sample;
+    let counted = [
+        Count::AsyncEventsReceived,
+        Count::AsyncEventsDropped,
+        Count::DeadLetterErrors,
+        Count::DestinationDeliveryFailures,
+    ];
+    for (acts, failure, expected, ages) in [
+        (&[Do::Answer("1")][..], "", [1, 0, 0, 0], (1, 0)),
+        (&[Do::Fail], "", [1, 1, 0, 0], (3, 240)),
+        (&[Do::Fail, Do::Answer("1")], "arn:aws:sqs:us-east-1:000000000000:q", [1, 0, 0, 0], (2, 60)),
+        (&[Do::Fail], "arn:aws:sqs:us-east-1:000000000000:q", [1, 1, 0, 1], (3, 240)),
+        (&[Do::Throttle, Do::Throttle, Do::Answer("1")], "", [1, 0, 0, 0], (3, 4)),
+    ] {
+        let bench = Bench::of(&[("f", acts)]).await;
+        bench.configure("f", 2, "", failure).await;
+        bench.send("f", "{}").await;
+        bench.until(30_000).await;
+        let figures = bench.events.lines.house().metrics.functions();
+        let series = &figures[0].series;
+        assert_eq!(counted.map(|count| series.count(count)), expected, "{acts:?} {failure}");
+        let shown = series.distribution(Sample::AsyncEventAge);
+        assert_eq!((shown.count(), shown.sum.as_secs()), ages, "{acts:?} {failure}");
     }
 }
 

@@ -9,9 +9,6 @@ use base::arn::Scope;
 
 use super::{BOUNDS, Count, Distribution, FunctionFigures, Metrics, Sample, Series};
 
-/// What the text is.
-pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
-
 /// How a family's values behave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {

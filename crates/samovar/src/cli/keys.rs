@@ -51,6 +51,7 @@ fn rotate(args: KeysArgs, data_dir: &Path) -> Result<ExitCode> {
         sdk_dir: None,
         unpack: artifact::unzip::unpack_to_report,
         egress: Wishes { mode: Mode::None, ..Wishes::default() },
+        prepared: Some(0),
         cpu_policy: CpuPolicy::Shares,
         isolation: args.isolation.into(),
     };

@@ -65,6 +65,10 @@ pub struct Facts {
     pub disk: Option<Disk>,
     /// Interpreters with their versions.
     pub interpreters: Vec<String>,
+    /// Ids of those whose runtimes a zygote can bear.
+    pub zygotes: Vec<String>,
+    /// Capabilities that a zygote needs and this process lacks.
+    pub zygotes_lack: Vec<&'static str>,
     /// Contents of files, by path.
     pub texts: BTreeMap<String, String>,
     /// Those of the files that were looked for that are there.
@@ -112,7 +116,7 @@ pub enum State {
 /// Every wall of a mode.
 pub fn verdicts(facts: &Facts, isolation: Isolation) -> Vec<Finding> {
     let mut findings = match isolation {
-        Isolation::Full => full::verdicts(facts),
+        Isolation::Full => full::verdicts(facts).into_iter().chain(zygotes(facts)).collect(),
         Isolation::None => plain::verdicts(facts),
     };
     findings.extend([system_call_filter(facts), open_files(facts), disk(facts), interpreters(facts)]);
@@ -241,6 +245,22 @@ fn interpreters(facts: &Facts) -> Finding {
             "install Python, Node.js or Ruby",
         ),
         false => Finding::ok(WALL, facts.interpreters.join(", ")),
+    }
+}
+
+/// Nothing where there is no Python.
+fn zygotes(facts: &Facts) -> Option<Finding> {
+    const WALL: &str = "zygotes";
+    let ids = facts.zygotes.join(", ");
+    match (ids.is_empty(), facts.zygotes_lack.is_empty()) {
+        (true, _) => None,
+        (false, true) => Some(Finding::ok(WALL, format!("runtimes of {ids} are forked"))),
+        (false, false) => Some(Finding::weaker(
+            WALL,
+            format!("this process lacks {}", facts.zygotes_lack.join(", ")),
+            format!("runtimes of {ids} are executed, and start some 20 ms later"),
+            "give the container or service that capability",
+        )),
     }
 }
 

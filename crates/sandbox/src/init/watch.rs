@@ -145,6 +145,11 @@ impl Watch {
         self.due.is_some_and(|due| due <= self.clock.now())
     }
 
+    /// Does not look again before the next alarm or [`Self::look`].
+    pub(super) fn rest(&mut self) {
+        self.look_after(None);
+    }
+
     fn look_after(&mut self, time: Option<Duration>) {
         self.due = time.map(|time| self.clock.now() + time);
     }

@@ -1,5 +1,6 @@
 //! What a function sees and cannot do.
 
+use std::collections::BTreeSet;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::MetadataExt;
@@ -235,6 +236,14 @@ while True:
     assert_eq!(sandbox.sh("echo alive"), "alive\n");
 }
 
+/// The users of the processes whose command line has this word.
+fn users_of(word: &str) -> BTreeSet<u32> {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten().filter(|process| {
+        std::fs::read_to_string(process.path().join("cmdline")).unwrap_or_default().contains(word)
+    });
+    processes.filter_map(|process| Some(std::fs::metadata(process.path().join("task")).ok()?.uid())).collect()
+}
+
 fn two_users(side: ServerSide) {
     let (one, other) = (Boxed::new(&side), Boxed::new(&side));
     one.sh("echo secret > /tmp/secret; echo shared > /dev/shm/shared");
@@ -243,19 +252,9 @@ fn two_users(side: ServerSide) {
     for sandbox in [&one, &other] {
         assert!(matches!(sandbox.start(&["/bin/sleep", &unique]), FromInit::Started { .. }));
     }
-    // A program runs a moment before the kernel shows its arguments.
-    let mut users = Vec::new();
-    let are_two = comes_true(|| {
-        let processes = std::fs::read_dir("/proc").unwrap().flatten().filter(|process| {
-            std::fs::read_to_string(process.path().join("cmdline")).unwrap_or_default().contains(&unique)
-        });
-        users = processes
-            .filter_map(|process| Some(std::fs::metadata(process.path().join("task")).ok()?.uid()))
-            .collect();
-        users.len() == 2
-    });
-    users.dedup();
-    assert!(are_two && users.len() == 2, "{users:?}");
+    // A program that has just taken over has no command line yet.
+    assert!(comes_true(|| users_of(&unique).len() == 2), "{:?}", users_of(&unique));
+    let users = users_of(&unique);
     assert!(users.iter().all(|user| *user >= FIRST_ENVIRONMENT_UID), "{users:?}");
     one.reset();
     one.start(&["/bin/sleep", &unique]);

@@ -17,9 +17,9 @@ use base::limits;
 use catalogue::{Busy, CatalogueError};
 use engine::InvokeError;
 use engine::admission::AdmitError;
-use engine::starter::StartError;
 use flow::EventsError;
-use http::StatusCode;
+use http::header::RETRY_AFTER;
+use http::{HeaderValue, StatusCode};
 use wire::error::ServiceError;
 use wire::lambda::exception;
 
@@ -199,14 +199,9 @@ pub(crate) fn not_now(state: &str) -> ServiceError {
 impl From<InvokeError> for Failure {
     fn from(error: InvokeError) -> Self {
         Self(match &error {
-            InvokeError::Throttled { reason } => throttled(match reason {
-                AdmitError::Account { .. } => "ConcurrentInvocationLimitExceeded",
-                AdmitError::Reserved { .. } => "ReservedFunctionConcurrentInvocationLimitExceeded",
-            }),
-            InvokeError::NoPlace { .. } | InvokeError::Sandbox(StartError::Full { .. }) => {
-                tracing::warn!(%error, "an invocation found no place");
-                throttled("ConcurrentInvocationLimitExceeded")
-            }
+            InvokeError::Throttled { reason } => throttled(*reason),
+            InvokeError::NoPlace { .. } | InvokeError::NoMemory { .. } => full(&error),
+            InvokeError::Sandbox(start) if start.is_passing() => full(&error),
             InvokeError::TooLarge { .. } => wire::request::too_large("Invoke", limits::SYNC_REQUEST_BYTES),
             InvokeError::Runtime(words) => exception::INVALID_RUNTIME.with(words.clone()),
             InvokeError::ShuttingDown => ending(&error),
@@ -229,6 +224,31 @@ fn ending(error: &dyn std::error::Error) -> ServiceError {
     ServiceError::plain(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailableException", error.to_string())
 }
 
-fn throttled(reason: &str) -> ServiceError {
-    exception::TOO_MANY_REQUESTS.with("Rate Exceeded.").member("Reason", reason)
+/// The machine carries no more now. AWS has no reason for that; the nearest is the account's, and the message says
+/// what it is.
+fn full(error: &InvokeError) -> ServiceError {
+    tracing::warn!(%error, "an invocation found no place");
+    let words = format!("Rate Exceeded. This machine is full: {error}.");
+    exception::TOO_MANY_REQUESTS.with(words).member("Reason", "ConcurrentInvocationLimitExceeded")
+}
+
+fn throttled(error: AdmitError) -> ServiceError {
+    let (reason, after) = match error {
+        AdmitError::Account { .. } => ("ConcurrentInvocationLimitExceeded", None),
+        AdmitError::Reserved { .. } => ("ReservedFunctionConcurrentInvocationLimitExceeded", None),
+        AdmitError::Requests { reserved: true, after, .. } => {
+            ("ReservedFunctionInvocationRateLimitExceeded", Some(after))
+        }
+        AdmitError::Requests { reserved: false, after, .. } => {
+            ("FunctionInvocationRateLimitExceeded", Some(after))
+        }
+        // AWS names no reason for it; what it bounds is how fast concurrency may grow.
+        AdmitError::Starts { after, .. } => ("ConcurrentInvocationLimitExceeded", Some(after)),
+    };
+    let refused = exception::TOO_MANY_REQUESTS.with("Rate Exceeded.").member("Reason", reason);
+    match after {
+        // Whole seconds. Source: the service model's `retryAfterSeconds`.
+        Some(after) => refused.header(RETRY_AFTER, HeaderValue::from(after.as_secs() + 1)),
+        None => refused,
+    }
 }

@@ -18,8 +18,8 @@ use base::random::Dice;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use catalogue::{Catalogue, FunctionKey};
-use engine::{Ended, Flow, FunctionError, Invocation, InvokeError, Reply};
+use catalogue::{Catalogue, FunctionKey, Version};
+use engine::{Ended, Flow, FunctionError, Invocation, InvokeError, Reply, Standing};
 use flow::{Events, EventsSetup, Invoker};
 use serde_json::{Value, json};
 use store::Blobs;
@@ -49,6 +49,8 @@ struct Bench {
 struct Script {
     seen: Mutex<Vec<Invocation>>,
     answer: Mutex<Option<Result<Ran, InvokeError>>>,
+    /// How provisioned concurrency of every version stands.
+    standing: Mutex<Standing>,
 }
 
 /// What a function answered, and whether it failed.
@@ -76,6 +78,10 @@ impl Runner for Script {
             self.invoke(invocation).await?;
         let payload = Flow::whole(http::HeaderValue::from_static("text/tea"), payload);
         Ok(Reply { executed_version, function_error, broken, payload, trace, end })
+    }
+
+    fn standing(&self, _version: &Version) -> Standing {
+        *self.standing.lock().unwrap()
     }
 }
 

@@ -32,6 +32,7 @@ async fn bench(format: Format, application: Level, system: SystemLevel) -> Bench
         version: Qualifier::Latest,
         memory: Mib(128),
         runtime: Some(("fake:1.v1".into(), "arn:fake".into())),
+        made_for: InitializationType::OnDemand,
         notice: Some("it rains".into()),
     };
     let output = Output::new(pipe, plan, clock).expect("a pipe");

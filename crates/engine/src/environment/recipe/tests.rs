@@ -91,7 +91,7 @@ async fn a_runtime_of_the_customers_own_is_looked_for_in_two_places() {
     let bench = Bench::new().await;
     let mut version = bench.version("provided.al2023", "bootstrap").await;
     bench.seal(&mut version, &[("COLOUR", "blue"), (EXEC_WRAPPER, "/opt/wrapper")]);
-    let recipe = bench.pantry.recipe(&version).await.expect("a recipe");
+    let recipe = bench.pantry.recipe(&version, InitializationType::OnDemand).await.expect("a recipe");
     let programs: Vec<&[String]> = recipe.commands.iter().map(|command| command.argv.as_slice()).collect();
     assert_eq!(programs, [["/var/task/bootstrap"], ["/opt/bootstrap"]]);
     assert_eq!((recipe.wrapped, recipe.interpreter.as_deref()), (false, None));
@@ -109,7 +109,7 @@ async fn a_managed_runtime_starts_behind_the_customers_wrapper() {
     let bench = Bench::new().await;
     let mut version = bench.version("python3.11", "app.py").await;
     bench.seal(&mut version, &[(EXEC_WRAPPER, "/opt/wrapper")]);
-    let recipe = bench.pantry.recipe(&version).await.expect("a recipe");
+    let recipe = bench.pantry.recipe(&version, InitializationType::OnDemand).await.expect("a recipe");
     assert_eq!(
         recipe.commands[0].argv,
         ["/opt/wrapper", "/usr/bin/python3.11", "-S", "/var/runtime/bootstrap.py"]
@@ -133,7 +133,7 @@ async fn a_runtime_waits_for_functions_that_do_not_matter_to_its_start() {
     ] {
         let mut version = bench.version(runtime, "app.py").await;
         bench.seal(&mut version, variables);
-        let recipe = bench.pantry.recipe(&version).await.expect("a recipe");
+        let recipe = bench.pantry.recipe(&version, InitializationType::OnDemand).await.expect("a recipe");
         let waiting = recipe.waiting();
         let expected = waits.map(|argv| argv.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>());
         assert_eq!(waiting, expected, "{runtime} {variables:?}");
@@ -144,15 +144,24 @@ async fn a_runtime_waits_for_functions_that_do_not_matter_to_its_start() {
 async fn the_nearest_interpreter_serves_with_a_warning_and_not_under_exact_matching() {
     let mut bench = Bench::new().await;
     let version = bench.version("python3.13", "app.py").await;
-    let notice = bench.pantry.recipe(&version).await.expect("a recipe").log.notice.expect("a warning");
+    let notice = bench
+        .pantry
+        .recipe(&version, InitializationType::OnDemand)
+        .await
+        .expect("a recipe")
+        .log
+        .notice
+        .expect("a warning");
     expect!["WARNING: python3.13 is not installed on this machine; this function runs on Python 3.11.2 instead. Install Python 3.13 for the same behaviour as on AWS."].assert_eq(&notice);
 
     let native = bench.version("python3.13", "lib/_fast.cpython-313-x86_64-linux-gnu.so").await;
-    let refused = bench.pantry.recipe(&native).await.err().expect("refused").to_string();
+    let refused =
+        bench.pantry.recipe(&native, InitializationType::OnDemand).await.err().expect("refused").to_string();
     expect!["python3.13 needs Python 3.13: the package has native modules built for cpython-313, which Python 3.11.2, the nearest here, cannot load; install Python 3.13 and restart samovar"].assert_eq(&refused);
 
     bench.pantry.runtime_match = RuntimeMatch::Exact;
-    let refused = bench.pantry.recipe(&version).await.err().expect("refused").to_string();
+    let refused =
+        bench.pantry.recipe(&version, InitializationType::OnDemand).await.err().expect("refused").to_string();
     expect!["python3.13 needs Python 3.13, and the nearest here is Python 3.11.2: install it, or start samovar with --runtime-match nearest"].assert_eq(&refused);
 }
 
@@ -162,32 +171,36 @@ async fn layers_are_held_in_their_order_and_count_when_an_interpreter_is_chosen(
     let version = bench.version("python3.13", "lib/_own.cpython-311-x86_64-linux-gnu.so").await;
     let version = bench.with_layer(version, "one").await;
     let version = bench.with_layer(version, "two").await;
-    let recipe = bench.pantry.recipe(&version).await.expect("a recipe");
+    let recipe = bench.pantry.recipe(&version, InitializationType::OnDemand).await.expect("a recipe");
     let names = |codes: &[CodeRef]| codes.iter().map(|code| code.digest.to_string()).collect::<Vec<_>>();
     let held: Vec<&str> =
         std::iter::once(&recipe.code).chain(&recipe.layers).map(|name| &name[..64]).collect();
     assert_eq!(held, names(&version.codes().copied().collect::<Vec<_>>()));
 
     let native = bench.with_layer(version, "python/_fast.cpython-313-x86_64-linux-gnu.so").await;
-    let refused = bench.pantry.recipe(&native).await.err().expect("refused").to_string();
+    let refused =
+        bench.pantry.recipe(&native, InitializationType::OnDemand).await.err().expect("refused").to_string();
     assert!(refused.contains("native modules built for cpython-313"), "{refused}");
 
     let mut lost = native;
     Arc::make_mut(&mut lost.configuration).layers[0].code.digest = base::id::Digest([9; 32]);
-    assert!(matches!(bench.pantry.recipe(&lost).await.err(), Some(InvokeError::Code(_))));
+    assert!(matches!(
+        bench.pantry.recipe(&lost, InitializationType::OnDemand).await.err(),
+        Some(InvokeError::Code(_))
+    ));
 }
 
 #[tokio::test]
 async fn streams_are_named_by_day_version_and_group() {
     let bench = Bench::new().await;
     let mut version = bench.version("provided.al2023", "bootstrap").await;
-    let recipe = bench.pantry.recipe(&version).await.expect("a recipe");
+    let recipe = bench.pantry.recipe(&version, InitializationType::OnDemand).await.expect("a recipe");
     let stream = variable(&recipe, "AWS_LAMBDA_LOG_STREAM_NAME").to_owned();
     assert_eq!((&stream[..20], stream.len()), ("2026/11/21/[$LATEST]", 52));
     assert_eq!(&*recipe.log.stream, stream);
 
     Arc::make_mut(&mut version.configuration).logging.group = "shared".into();
-    let recipe = bench.pantry.recipe(&version).await.expect("a recipe");
+    let recipe = bench.pantry.recipe(&version, InitializationType::OnDemand).await.expect("a recipe");
     let stream = variable(&recipe, "AWS_LAMBDA_LOG_STREAM_NAME");
     assert_eq!((&stream[..22], stream.len()), ("2026/11/21/f[$LATEST][", 55));
 }
@@ -199,8 +212,14 @@ async fn variables_of_another_function_and_lost_code_are_refused() {
     let mut other = (*testing::version("g", 1)).clone();
     bench.seal(&mut other, &[("SECRET", "of g")]);
     version.configuration = other.configuration;
-    assert!(matches!(bench.pantry.recipe(&version).await.err(), Some(InvokeError::Variables(_))));
+    assert!(matches!(
+        bench.pantry.recipe(&version, InitializationType::OnDemand).await.err(),
+        Some(InvokeError::Variables(_))
+    ));
     Arc::make_mut(&mut version.configuration).environment = None;
     version.code.digest = base::id::Digest([9; 32]);
-    assert!(matches!(bench.pantry.recipe(&version).await.err(), Some(InvokeError::Code(_))));
+    assert!(matches!(
+        bench.pantry.recipe(&version, InitializationType::OnDemand).await.err(),
+        Some(InvokeError::Code(_))
+    ));
 }

@@ -138,7 +138,8 @@ fn done(world: &mut World, now: Timestamp, init: Init, actions: &mut Vec<Action>
     match init.call {
         None => {
             actions.extend([Action::NoTimer, report, Action::Offer]);
-            State::Idle { init: Some(took) }
+            // What was warmed before anybody called is no call's cold start.
+            State::Idle { init: (!world.limits.kept_ready).then_some(took) }
         }
         Some(call) => {
             actions.extend([report, Action::StartLine, Action::Deliver]);

@@ -47,11 +47,15 @@ pub(super) fn during(world: &mut World, now: Timestamp, then: Then, event: Event
 
 fn after(world: &mut World, now: Timestamp, then: Then) -> (State, Vec<Action>) {
     if let Then::Rest(call) = then {
-        let Some(call) = call else { return (State::Stopped, vec![Action::NoTimer]) };
-        return init::begin(world, now, Some(call));
+        return match call {
+            Some(call) => init::begin(world, now, Some(call)),
+            // What is kept ready is replaced where it has no runtime.
+            None if world.limits.kept_ready => (State::Closed, vec![Action::Destroy]),
+            None => (State::Stopped, vec![Action::NoTimer]),
+        };
     }
     let (mut actions, reusable) = reports(now, then);
-    if reusable {
+    if reusable && !world.limits.kept_ready {
         actions.extend([Action::NoTimer, Action::Offer]);
         (State::Stopped, actions)
     } else {

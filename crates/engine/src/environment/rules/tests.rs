@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::*;
 
-const LIMITS: Limits = Limits { timeout: Duration::from_secs(3), init: INIT_TIMEOUT };
+const LIMITS: Limits = Limits { timeout: Duration::from_secs(3), init: INIT_TIMEOUT, kept_ready: false };
 
 fn id(number: u128) -> RequestId {
     RequestId(Uuid::from_u128(number))

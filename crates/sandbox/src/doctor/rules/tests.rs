@@ -165,3 +165,20 @@ fn releases_are_compared_by_number() {
     assert!(version("5.9.1") < version("5.12.0"));
     assert_eq!(version("odd"), None);
 }
+
+#[test]
+fn who_has_no_zygote_is_told_why() {
+    let with = |lack: &[&'static str]| Facts {
+        zygotes: vec!["python3.11".into()],
+        zygotes_lack: lack.to_vec(),
+        ..debian()
+    };
+    assert_eq!(detail(&with(&[]), "zygotes"), "runtimes of python3.11 are forked");
+    assert_eq!(states(&with(&["CAP_SYS_PTRACE"]), Isolation::Full, State::Weaker), ["zygotes"]);
+    assert_eq!(detail(&with(&["CAP_SYS_PTRACE"]), "zygotes"), "this process lacks CAP_SYS_PTRACE");
+    assert!(
+        states(&with(&["CAP_SYS_PTRACE"]), Isolation::None, State::Weaker)
+            .iter()
+            .all(|wall| *wall != "zygotes")
+    );
+}

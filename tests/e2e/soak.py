@@ -1,0 +1,370 @@
+"""Everything at once for a while, and then exact books: `python soak.py --seconds 600 --seed 7`.
+
+Several clients send what succeeds, fails, times out, crashes, fills its memory, is refused, streams, waits for nobody and
+meets updates. Each request must be answered once and as its kind may be. At the end the server must be what it was after
+a warm-up: no environment, permits free again, and every group, mount, link, descriptor and megabyte accounted for.
+"""
+
+import argparse
+import collections
+import os
+import pathlib
+import random
+import re
+import secrets
+import sys
+import tempfile
+import threading
+import time
+
+from botocore.exceptions import ClientError
+
+from samovar import NODE, Samovar, create, events_of, invoke, until, wait_active, zip_of
+from test_sweep import Traces
+
+CLIENTS = 10
+# A second after its last call an environment is closed, so that most of them come and go.
+IDLE_EXPIRY = 1
+# A hundred must stay unreserved.
+ACCOUNT_CONCURRENCY = 104
+RESERVED = 2
+FLAGS = ("--idle-expiry", str(IDLE_EXPIRY), "--concurrency", str(ACCOUNT_CONCURRENCY), "--max-age", "20")
+WARM_UP_SECONDS = 5
+# What allocators and caches may keep beyond the warm-up's end, in megabytes of PSS.
+SERVER_GROWTH = 24
+LAUNCHER_GROWTH = 4
+# The most descriptors that the launcher holds for one sandbox, or one of its parts, that is ready in advance.
+PREPARED_DESCRIPTORS = 16
+
+ECHO = "def handler(event, context):\n    return event\n"
+BUSY = """
+import subprocess, threading, time
+def go_on():
+    while True:
+        time.sleep(0.01)
+threading.Thread(target=go_on, daemon=True).start()
+subprocess.Popen(["/bin/sh", "-c", "while :; do echo x; sleep 0.1; done > /tmp/x"])
+def handler(event, context):
+    return event
+"""
+WRONG = """
+import os, time
+def handler(event, context):
+    if event == "timeout":
+        time.sleep(30)
+    if event == "exit":
+        os._exit(3)
+    if event == "memory":
+        x = [bytes([1]) * (1 << 20) for _ in range(400)]
+    if event == "raise":
+        raise ValueError("as asked")
+    return event
+"""
+TELL = "def handler(event, context):\n    print(f'GOT {event}', flush=True)\n"
+SLOW = "import time\ndef handler(event, context):\n    time.sleep(event)\n    return event\n"
+CHANGING = "import time\ndef handler(event, context):\n    time.sleep(event)\n    return {}\n"
+STREAM = """
+exports.handler = awslambda.streamifyResponse(async (event, stream) => {
+    for (let i = 0; i < event; i++) stream.write(`piece ${i}\\n`);
+    stream.end();
+});
+"""
+FAILURES = {"timeout": "Sandbox.Timedout", "exit": "Runtime.ExitError", "memory": "Runtime.OutOfMemory", "raise": "ValueError"}
+COLD = 12
+# Whose requests are looked for in the logs, one by one.
+FOLLOWED = {"wrong", "hasty", *(f"cold{number}" for number in range(COLD))}
+
+
+class Soak:
+    """Traffic of one server, and its books."""
+
+    def __init__(self, samovar, seed):
+        self.samovar = samovar
+        self.seed = seed
+        self.lam = samovar.client("lambda")
+        self.answers = collections.Counter()
+        self.wrong = []
+        self.sent = collections.defaultdict(list)
+        self.lock = threading.Lock()
+        self.stopping = threading.Event()
+        # Which code of the function that changes was asked for, and which is known to be in force.
+        self.asked = self.settled = 0
+
+    def deploy(self):
+        python = {"warm": ECHO, "busy": BUSY, "wrong": WRONG, "hasty": WRONG, "tell": TELL, "narrow": SLOW, "closed": ECHO, "slow": SLOW}
+        for name, code in {**python, "changing": CHANGING.format(0), **{f"cold{n}": ECHO for n in range(COLD)}}.items():
+            create(self.lam, name, code, Timeout=1 if name == "hasty" else 30)
+        create(self.lam, "node", "exports.handler = async (event) => event;", runtime=NODE)
+        create(self.lam, "stream", STREAM, runtime=NODE)
+        # Whose log is opened later would look like a leak.
+        invoke(self.lam, "slow", 0)
+        self.lam.put_function_concurrency(FunctionName="narrow", ReservedConcurrentExecutions=RESERVED)
+        self.lam.put_function_concurrency(FunctionName="closed", ReservedConcurrentExecutions=0)
+
+    def run(self, seconds):
+        """Sends traffic of every kind for a while; every answer is in the books when it returns."""
+        self.stopping.clear()
+        work = [lambda n=n: self.call(random.Random(f"{self.seed} {n}")) for n in range(CLIENTS)] + [self.change]
+        threads = [threading.Thread(target=self.guarded, args=(each,)) for each in work]
+        for thread in threads:
+            thread.start()
+        self.stopping.wait(seconds)
+        self.stopping.set()
+        for thread in threads:
+            thread.join(90)
+            assert not thread.is_alive(), "a request has no answer"
+        assert not self.wrong, (len(self.wrong), self.wrong[:10])
+
+    def guarded(self, work):
+        try:
+            work()
+        except Exception as error:
+            self.wrong.append(repr(error))
+            self.stopping.set()
+
+    def call(self, dice):
+        lam = self.samovar.client("lambda", attempts=1)
+        kinds = [
+            (30, self.echo, "warm"), (8, self.echo, "node"), (6, self.echo, "busy"), (12, self.echo, "cold"), (3, self.fails, "raise"),
+            (3, self.fails, "exit"), (1, self.fails, "timeout"), (1, self.fails, "memory"), (4, self.narrow, "narrow"),
+            (2, self.closed, "closed"), (6, self.tell, "tell"), (5, self.stream, "stream"), (5, self.changing, "changing"),
+        ]  # fmt: skip
+        while not self.stopping.is_set():
+            weights = [weight for weight, _, _ in kinds]
+            _, send, name = dice.choices(kinds, weights)[0]
+            told = send(lam, dice, name)
+            with self.lock:
+                self.answers[name, told] += 1
+                if told not in ("ok", "throttled", "failed"):
+                    self.wrong.append((name, told))
+        lam.close()
+
+    def attempt(self, lam, name, event):
+        """The answer of an invocation, or the reason of its refusal."""
+        try:
+            return invoke(lam, name, event), None
+        except ClientError as error:
+            status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+            return None, "throttled" if status == 429 else repr(error)
+
+    def echo(self, lam, dice, name):
+        name = f"cold{dice.randrange(COLD)}" if name == "cold" else name
+        event = [dice.random(), "x" * dice.choice([1, 1000, 100_000])]
+        answer, refused = self.attempt(lam, name, event)
+        self.note(name, answer)
+        return refused or ("ok" if answer["payload"] == event and "FunctionError" not in answer else repr(answer["payload"])[:500])
+
+    def fails(self, lam, dice, what):
+        name = "hasty" if what == "timeout" else "wrong"
+        answer, refused = self.attempt(lam, name, what)
+        self.note(name, answer)
+        return refused or ("failed" if answer["payload"]["errorType"] == FAILURES[what] else repr(answer["payload"])[:500])
+
+    def narrow(self, lam, dice, name):
+        answer, refused = self.attempt(lam, name, dice.choice([0, 0.1]))
+        return refused or ("ok" if "FunctionError" not in answer else repr(answer["payload"])[:500])
+
+    def closed(self, lam, dice, name):
+        answer, refused = self.attempt(lam, name, 1)
+        return refused or f"not refused: {answer['raw']}"
+
+    def tell(self, lam, dice, name):
+        event = f"{dice.getrandbits(64):016x}"
+        answer = lam.invoke(FunctionName=name, InvocationType="Event", Payload=f'"{event}"')
+        with self.lock:
+            self.sent[name].append(event)
+        return "ok" if answer["StatusCode"] == 202 else repr(answer)
+
+    def stream(self, lam, dice, name):
+        count = dice.choice([1, 10, 1000])
+        answer = lam.invoke_with_response_stream(FunctionName=name, Payload=str(count))
+        told = list(answer["EventStream"])
+        body = b"".join(event["PayloadChunk"]["Payload"] for event in told if "PayloadChunk" in event)
+        right = body == b"".join(b"piece %d\n" % number for number in range(count)) and "InvokeComplete" in told[-1]
+        return "ok" if right else repr((count, len(body), told[-1]))[:500]
+
+    def changing(self, lam, dice, name):
+        least = self.settled
+        answer, refused = self.attempt(lam, name, dice.choice([0, 0, 0.3]))
+        most = self.asked
+        if refused:
+            return refused
+        value = answer["payload"]
+        return "ok" if "FunctionError" not in answer and least <= value <= most else f"{value} is not of {least} to {most}"
+
+    def note(self, name, answer):
+        if answer and name in FOLLOWED:
+            with self.lock:
+                self.sent[name].append(answer["ResponseMetadata"]["RequestId"])
+
+    def change(self):
+        """Gives a function new code again and again: what runs ends on the old, what comes gets the new."""
+        while not self.stopping.wait(0.7):
+            self.asked += 1
+            self.lam.update_function_code(FunctionName="changing", ZipFile=zip_of({"index.py": CHANGING.format(self.asked)}))
+            wait_active(self.lam, "changing")
+            self.settled = self.asked
+
+    def check_logs(self):
+        """Each request that was followed has one report, and each event was handled once."""
+        logs = self.samovar.client("logs")
+        for name, ids in sorted(self.sent.items()):
+            pattern = re.compile(r"GOT (\w+)" if name == "tell" else r"REPORT RequestId: (\S+)")
+
+            def told():
+                lines = events_of(logs, f"/aws/lambda/{name}")
+                return collections.Counter(match[1] for line in lines for match in pattern.finditer(line))
+
+            until(lambda: sum(told().values()) >= len(ids), 60)
+            counts = told()
+            assert counts == collections.Counter(ids), (name, [(each, counts[each]) for each in ids if counts[each] != 1][:5])
+
+    def check_permits(self):
+        """All that the account and a function may run at once can run at once, and no more."""
+        free = ACCOUNT_CONCURRENCY - RESERVED
+        for name, room, seconds in (("narrow", RESERVED, 2), ("slow", free, 8)):
+            answers = collections.Counter()
+
+            def one():
+                lam = self.samovar.client("lambda", attempts=1)
+                answer, refused = self.attempt(lam, name, seconds)
+                with self.lock:
+                    answers[refused or ("FunctionError" not in answer and "ok")] += 1
+                lam.close()
+
+            threads = [threading.Thread(target=one) for _ in range(room + 3)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join(90)
+            assert answers == {"ok": room, "throttled": 3}, (name, answers)
+
+
+class Books:
+    """What one server holds of the machine."""
+
+    def __init__(self, samovar):
+        self.traces = Traces(samovar)
+        self.launcher, self.server = samovar.process.pid, samovar.server_pid()
+        self.samovar = samovar
+
+    def is_empty(self):
+        return self.traces.groups() == []
+
+    def read(self):
+        links = {pid: descriptors(pid) for pid in (self.launcher, self.server)}
+        return {
+            "groups": len(self.traces.groups()),
+            "mounts": [mounts(self.launcher), mounts(self.server)],
+            "prepared": sum(link.startswith("net:") for link in links[self.launcher]),
+            "children": len(self.samovar.children()),
+            "launcher descriptors": len(links[self.launcher]),
+            "server descriptors": dict(collections.Counter(map(kind, links[self.server]))),
+            "unfinished": self.traces.unfinished(),
+            "launcher MB": pss(self.launcher),
+            "server MB": pss(self.server),
+        }
+
+
+def descriptors(pid):
+    found = []
+    for path in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            found.append(os.readlink(path))
+        except OSError:
+            pass
+    return found
+
+
+def kind(link):
+    """What a descriptor is of, without its numbers."""
+    return re.sub(r"[0-9a-f]*\d[0-9a-f]*", "#", link)
+
+
+def mounts(pid):
+    return len(pathlib.Path(f"/proc/{pid}/mountinfo").read_text().splitlines())
+
+
+def pss(pid):
+    """Megabytes."""
+    return int(re.search(r"^Pss:\s+(\d+)", pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text(), re.M)[1]) / 1024
+
+
+def differences(before, after):
+    """What is not as it was, beyond what is ready in advance and what memory may grow by."""
+    ready = after["prepared"] - before["prepared"]
+    found = {name: (before[name], after[name]) for name in ("groups", "mounts", "server descriptors", "unfinished") if before[name] != after[name]}
+    # All that is ready in advance has as many descriptors each as the other.
+    more = after["launcher descriptors"] - before["launcher descriptors"]
+    if (more != 0 if ready == 0 else more % ready != 0 or not 0 < more // ready <= PREPARED_DESCRIPTORS):
+        found["launcher descriptors"] = (more, ready)
+    if not 0 <= (after["children"] - before["children"]) * (1 if ready >= 0 else -1) <= abs(ready):
+        found["children"] = (before["children"], after["children"])
+    for who, most in (("launcher", LAUNCHER_GROWTH), ("server", SERVER_GROWTH)):
+        if after[f"{who} MB"] - before[f"{who} MB"] > most:
+            found[f"{who} MB"] = (before[f"{who} MB"], after[f"{who} MB"])
+    return found
+
+
+def soak(samovar, seconds, seed):
+    """Runs all of it on a server that was started with `FLAGS`; prints the books."""
+    print(f"soak of {seconds} s with seed {seed}", flush=True)
+    traffic, books = Soak(samovar, seed), Books(samovar)
+    traffic.deploy()
+    traffic.run(WARM_UP_SECONDS)
+    traffic.check_logs()
+    traffic.lam.close()
+    until(books.is_empty, 30)
+    traffic.lam = samovar.client("lambda")
+    before = settled(books)
+    print(f"after the warm-up: {before}", flush=True)
+    traffic.run(seconds)
+    traffic.check_logs()
+    traffic.check_permits()
+    traffic.lam.close()
+    until(books.is_empty, 30)
+    after = settled(books, before)
+    print(f"at the end: {after}", flush=True)
+    for (name, told), count in sorted(traffic.answers.items()):
+        print(f"{name:10} {told:10} {count}")
+    print(f"changes of code: {traffic.settled}")
+    assert not differences(before, after), differences(before, after)
+    missing = {"warm", "node", "busy", "cold", *FAILURES, "narrow", "closed", "tell", "stream", "changing"} - {name for name, _ in traffic.answers}
+    assert not missing, missing
+    return traffic
+
+
+def settled(books, before=None):
+    """The books once they stand still, and where they are to be as they were, once they are or a minute has passed."""
+    deadline = time.monotonic() + 60
+    last = None
+    while True:
+        now = books.read()
+        still = {name: value for name, value in now.items() if "MB" not in name}
+        if time.monotonic() > deadline or (still == last and not (before and differences(before, now))):
+            return now
+        last = still
+        time.sleep(0.5)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--seconds", type=int, default=600)
+    parser.add_argument("--seed", default=secrets.token_hex(4))
+    wishes = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="samovar-soak-") as place:
+        samovar = Samovar(pathlib.Path(place) / "data", *FLAGS).start()
+        try:
+            soak(samovar, wishes.seconds, wishes.seed)
+            assert samovar.stop() == 0
+            left = {name: found for name, found in Traces(samovar).all().items() if found}
+            assert not left, left
+        finally:
+            if samovar.process.poll() is None:
+                samovar.kill()
+            print(samovar.output()[-2000:], file=sys.stderr)
+    print("the books are even")
+
+
+if __name__ == "__main__":
+    main()
