@@ -110,11 +110,34 @@ pub const CODE_STORAGE_BYTES: u64 = 300 * 1024 * 1024 * 1024;
 /// emulator.
 pub const EXTENSIONS: usize = 10;
 
-/// Largest request of an extension, in bytes. Ours: a registration or subscription has some hundreds.
-pub const EXTENSION_REQUEST_BYTES: usize = 16 * 1024;
+/// Largest request of an extension, in bytes. Ours: errors may come with
+/// a stack trace.
+pub const EXTENSION_REQUEST_BYTES: usize = 256 * 1024;
 
 /// Longest name of an extension, and longest type of an error that it reports, in bytes. Ours: a file's name.
 pub const EXTENSION_NAME_BYTES: usize = 255;
+
+/// Least, usual and most events of a batch of telemetry. Source: Lambda Developer Guide, "Lambda Telemetry API".
+pub const TELEMETRY_ITEMS: (u64, u64, u64) = (1_000, 10_000, 10_000);
+
+/// Least, usual and most bytes of a batch of telemetry. Source: as above.
+pub const TELEMETRY_BYTES: (u64, u64, u64) = (262_144, 262_144, 1_048_576);
+
+/// Least, usual and most time that a batch of telemetry is gathered, in milliseconds. Source: as above; the least is
+/// recorded.
+pub const TELEMETRY_TIMEOUT: (u64, u64, u64) = (25, 1_000, 30_000);
+
+/// Longest address of a destination of telemetry, in bytes. Ours.
+pub const TELEMETRY_URI_BYTES: usize = 2_048;
+
+/// First and longest pause before a listener that did not take a batch is tried again. Ours.
+pub const TELEMETRY_RETRY: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
+
+/// Bytes that are read of a listener's answer. Ours: nobody looks at them.
+pub const TELEMETRY_ANSWER_BYTES: usize = 64 * 1024;
+
+/// Events of an init that are kept for whoever subscribes in it, in bytes. Ours: a batch.
+pub const TELEMETRY_HELD_BYTES: usize = 256 * 1024;
 
 /// Open files of a function's process. Source: Lambda quotas.
 pub const FUNCTION_FILES: u64 = 1024;

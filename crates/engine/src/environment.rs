@@ -7,4 +7,5 @@ pub mod frost;
 pub mod output;
 pub mod recipe;
 pub mod rules;
+pub mod telemetry;
 pub mod variables;

@@ -4,6 +4,7 @@ pub mod dns;
 pub mod extensions;
 pub mod peer;
 pub mod runtime;
+pub mod telemetry;
 
 use std::net::TcpListener;
 use std::sync::Arc;

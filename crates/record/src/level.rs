@@ -102,7 +102,11 @@ pub fn system_passes(threshold: SystemLevel, record: &Record) -> bool {
         Record::InitReport(report) => of_ending(&report.ending, SystemLevel::Debug),
         Record::RuntimeDone(done) => of_ending(&done.ending, SystemLevel::Debug),
         Record::Report(report) => of_ending(&report.ending, SystemLevel::Info),
-        Record::InitStart(_) | Record::Start(_) | Record::End(_) | Record::Extension(_) => SystemLevel::Info,
+        Record::InitStart(_)
+        | Record::Start(_)
+        | Record::End(_)
+        | Record::Extension(_)
+        | Record::Subscription(_) => SystemLevel::Info,
     };
     lowest >= threshold
 }

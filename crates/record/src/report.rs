@@ -2,6 +2,8 @@
 //!
 //! Sources: recorded log streams; Lambda Developer Guide, "Telemetry API event schema reference".
 
+mod extensions;
+
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +16,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use self::extensions::JsonSpan;
 use crate::level::Format;
 
 /// One thing that the platform tells.
@@ -35,6 +38,8 @@ pub enum Record {
     Report(Report),
     /// How an extension came out of an init.
     Extension(Extension),
+    /// That an extension is sent telemetry.
+    Subscription(Subscription),
 }
 
 /// Why an environment is made.
@@ -149,6 +154,19 @@ pub struct RuntimeDone {
     pub duration: Duration,
     /// Size of the answer; none when there was none.
     pub produced: Option<u64>,
+    /// What the time was spent on.
+    pub spans: Vec<Span>,
+}
+
+/// A part of an invocation's time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Span {
+    /// Such as `responseLatency`.
+    pub name: &'static str,
+    /// When it began.
+    pub start: Timestamp,
+    /// How long it took.
+    pub duration: Duration,
 }
 
 /// Content of [`Record::Report`].
@@ -166,6 +184,8 @@ pub struct Report {
     pub memory: Mib,
     /// The most that its environment has used so far.
     pub used: Mib,
+    /// What the time was spent on besides the runtime.
+    pub spans: Vec<Span>,
 }
 
 /// Content of [`Record::Extension`].
@@ -179,6 +199,19 @@ pub struct Extension {
     pub events: Vec<&'static str>,
     /// What is wrong with it.
     pub error_type: Option<String>,
+}
+
+/// Content of [`Record::Subscription`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subscription {
+    /// Whether it goes over the Logs API.
+    pub is_logs_api: bool,
+    /// The extension's name.
+    pub name: Arc<str>,
+    /// Such as `Subscribed`.
+    pub state: &'static str,
+    /// Such as `Platform`.
+    pub types: Vec<&'static str>,
 }
 
 impl Ending {
@@ -224,7 +257,11 @@ impl Record {
     pub const fn in_tail(&self) -> bool {
         !matches!(
             self,
-            Self::InitStart(_) | Self::InitRuntimeDone(_) | Self::InitReport(_) | Self::Extension(_)
+            Self::InitStart(_)
+                | Self::InitRuntimeDone(_)
+                | Self::InitReport(_)
+                | Self::Extension(_)
+                | Self::Subscription(_)
         )
     }
 
@@ -238,22 +275,31 @@ impl Record {
             Self::End(request) => format!("END RequestId: {request}\n"),
             Self::Report(report) => report.text(),
             Self::Extension(extension) => extension.text(),
+            Self::Subscription(subscription) => subscription.text(),
             Self::InitRuntimeDone(_) | Self::RuntimeDone(_) => return None,
         })
     }
 
     fn json(&self, time: Timestamp) -> Option<String> {
-        #[derive(Serialize)]
-        struct Envelope<'a> {
-            time: String,
-            r#type: &'a str,
-            record: Box<RawValue>,
-        }
-        let (kind, record) = self.json_record()?;
-        let envelope = Envelope { time: time.iso_millis(), r#type: kind, record };
-        let mut line = serde_json::to_string(&envelope).expect("strings and raw JSON serialise");
+        let mut line = self.telemetry(time)?;
         line.push('\n');
         Some(line)
+    }
+
+    /// The event for the Telemetry API; `None` where it has none.
+    pub fn telemetry(&self, time: Timestamp) -> Option<String> {
+        let (kind, record) = self.json_record()?;
+        Some(envelope(time, kind, &record))
+    }
+
+    /// The event for the Logs API, which tells an invocation's end besides.
+    pub fn logs_api(&self, time: Timestamp) -> Option<String> {
+        match self {
+            Self::End(request) => {
+                Some(envelope(time, "platform.end", &raw(&serde_json::json!({ "requestId": request }))))
+            }
+            record => record.telemetry(time),
+        }
     }
 
     /// The telemetry event's type and record.
@@ -266,6 +312,10 @@ impl Record {
             Self::RuntimeDone(done) => ("platform.runtimeDone", done.json()),
             Self::Report(report) => ("platform.report", report.json()),
             Self::Extension(extension) => ("platform.extension", extension.json()),
+            Self::Subscription(subscription) if subscription.is_logs_api => {
+                ("platform.logsSubscription", subscription.json())
+            }
+            Self::Subscription(subscription) => ("platform.telemetrySubscription", subscription.json()),
             Self::End(_) => return None,
         })
     }
@@ -395,6 +445,8 @@ impl RuntimeDone {
             #[serde(skip_serializing_if = "Option::is_none")]
             error_type: Option<&'a str>,
             metrics: Metrics,
+            #[serde(skip_serializing_if = "Vec::is_empty")]
+            spans: Vec<JsonSpan>,
         }
         #[derive(Serialize)]
         #[serde(rename_all = "camelCase")]
@@ -408,6 +460,7 @@ impl RuntimeDone {
             status: self.ending.status(),
             error_type: self.ending.error_type(),
             metrics: Metrics { duration_ms: three_decimals(self.duration), produced_bytes: self.produced },
+            spans: self.spans.iter().map(JsonSpan::of).collect(),
         })
     }
 }
@@ -440,6 +493,8 @@ impl Report {
             status: &'a str,
             #[serde(skip_serializing_if = "Option::is_none")]
             error_type: Option<&'a str>,
+            #[serde(skip_serializing_if = "Vec::is_empty")]
+            spans: Vec<JsonSpan>,
         }
         #[derive(Serialize)]
         struct Metrics {
@@ -465,38 +520,7 @@ impl Report {
             },
             status: self.ending.status(),
             error_type: self.ending.error_type(),
-        })
-    }
-}
-
-impl Extension {
-    /// Source: recorded lines of 2026, with a blank after each comma.
-    fn text(&self) -> String {
-        let error = self.error_type.as_ref().map(|kind| format!("\tError Type: {kind}"));
-        format!(
-            "EXTENSION\tName: {}\tState: {}\tEvents: [{}]{}\n",
-            self.name,
-            self.state,
-            self.events.join(", "),
-            error.unwrap_or_default()
-        )
-    }
-
-    fn json(&self) -> Box<RawValue> {
-        #[derive(Serialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Json<'a> {
-            name: &'a str,
-            state: &'a str,
-            events: &'a [&'static str],
-            #[serde(skip_serializing_if = "Option::is_none")]
-            error_type: Option<&'a str>,
-        }
-        raw(&Json {
-            name: &self.name,
-            state: &self.state,
-            events: &self.events,
-            error_type: self.error_type.as_deref(),
+            spans: self.spans.iter().map(JsonSpan::of).collect(),
         })
     }
 }
@@ -513,6 +537,17 @@ fn text_status(ending: &Ending) -> Option<String> {
         Ending::Error(kind) => Some(format!("\tStatus: error\tError Type: {kind}")),
         Ending::Timeout => Some("\tStatus: timeout".into()),
     }
+}
+
+fn envelope(time: Timestamp, kind: &str, record: &RawValue) -> String {
+    #[derive(Serialize)]
+    struct Envelope<'a> {
+        time: String,
+        r#type: &'a str,
+        record: &'a RawValue,
+    }
+    let envelope = Envelope { time: time.iso_millis(), r#type: kind, record };
+    serde_json::to_string(&envelope).expect("strings and raw JSON serialise")
 }
 
 fn raw(record: &impl Serialize) -> Box<RawValue> {

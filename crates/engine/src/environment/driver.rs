@@ -4,6 +4,7 @@
 //! permit and lease. It ends only when the environment does.
 
 mod extensions;
+mod finish;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -12,7 +13,6 @@ use std::time::Duration;
 
 use base::clock::{Clock, Timestamp};
 use base::id::RequestId;
-use base::units::Mib;
 use catalogue::Version;
 use http::HeaderValue;
 use tokio::sync::{mpsc, oneshot};
@@ -21,11 +21,12 @@ use self::extensions::Extensions;
 use super::alarm::Alarm;
 use super::counted::Counted;
 use super::frost::Weather;
-use super::output::{Figures, Output};
+use super::output::{Output, Produced};
 use super::recipe::{Kit, Recipe};
-use super::rules::{Action, Environment, Event, InitPhase, Limits, Refusal, RuntimeState, Spent, Status};
+use super::rules::{Action, Environment, Event, InitPhase, Limits, Refusal, RuntimeState};
 use crate::flow::Sink;
 use crate::host::runtime::{Call, NextReply, Passage, Posted, RuntimeApi, Verdict, Work};
+use crate::host::telemetry::delivery::Dial;
 use crate::invoke::{Ended, Invocation, Job};
 use crate::outcome::{Exit, Fault};
 use crate::pool::{Assignment, Command, Lease, Membership, Newcomer, Next};
@@ -164,8 +165,8 @@ struct Driver {
 struct Run {
     job: Box<Job>,
     lease: Lease,
-    /// Size of the runtime's answer.
-    produced: Option<u64>,
+    /// What came of the runtime's answer.
+    produced: Produced,
 }
 
 enum Asker {
@@ -180,6 +181,7 @@ enum Happened {
     Call(Call),
     Told(Told),
     Alarm,
+    Dial(Dial),
 }
 
 impl Driver {
@@ -212,7 +214,7 @@ impl Driver {
             return Poll::Ready(Happened::Told(told));
         }
         self.output.poll(cx);
-        Poll::Pending
+        self.output.telemetry().poll_dial(cx).map(Happened::Dial)
     }
 
     async fn translate(&mut self, happened: Happened) -> Option<Event> {
@@ -231,6 +233,10 @@ impl Driver {
             Happened::Call(Call::Extension(request)) => self.extensions.called(request),
             Happened::Told(told) => self.told(told).await,
             Happened::Alarm => self.rang(),
+            Happened::Dial(dial) => {
+                self.dial(dial);
+                None
+            }
         }
     }
 
@@ -241,7 +247,7 @@ impl Driver {
         job.span.record("environment", tracing::field::display(self.membership.id()));
         let id = job.invocation.id;
         self.counted.assigned(self.clock.now().since(job.watch.began()));
-        self.run = Some(Run { job, lease, produced: None });
+        self.run = Some(Run { job, lease, produced: Produced::default() });
         Event::Called(id)
     }
 
@@ -297,7 +303,15 @@ impl Driver {
             }
             Told::NotLaunched(number, errno) => Some(Extensions::not_launched(number, errno)),
             Told::ExtensionEnded(number, exit) => Some(Event::ExtensionEnded(number, exit)),
-            Told::Dialed(_) | Told::NotDialed(_) => None,
+            Told::Dialed(number) => {
+                let socket = self.control.descriptor();
+                self.dialed(number, socket);
+                None
+            }
+            Told::NotDialed(number) => {
+                self.dialed(number, None);
+                None
+            }
             Told::ResetDone => {
                 self.parked = None;
                 self.extensions.forget();
@@ -373,7 +387,8 @@ impl Driver {
                 self.meter.max_memory();
             }
             Action::StartLine => {
-                if let Some(run) = &self.run {
+                if let Some(run) = &mut self.run {
+                    run.produced.began = Some(self.clock.now());
                     self.output.start(&run.job.invocation);
                 }
             }
@@ -384,7 +399,9 @@ impl Driver {
             }
             Action::Reply(answer) => {
                 if let Some(run) = &mut self.run {
-                    run.produced = answer.size();
+                    run.produced.bytes = answer.size();
+                    let now = self.clock.now();
+                    run.produced.answered = Some((now, now));
                     self.counted.replied(&answer);
                     run.job.reply(answer);
                     run.lease.answered();
@@ -393,14 +410,16 @@ impl Driver {
             Action::Flow => self.flow(),
             Action::Flowed => {
                 if let Some(run) = &mut self.run {
-                    run.produced = self.sink.as_ref().map(Sink::taken);
+                    run.produced.bytes = self.sink.as_ref().map(Sink::taken);
+                    let now = self.clock.now();
+                    run.produced.answered = run.produced.answered.map(|(first, _)| (first, now));
                     self.counted.flowed(self.sink.as_ref());
                     run.lease.answered();
                 }
             }
             Action::RuntimeDone(took, status) => {
                 if let Some(run) = &self.run {
-                    self.output.runtime_done(run.job.invocation.id, took, &status, run.produced);
+                    self.output.runtime_done(run.job.invocation.id, took, &status, &run.produced);
                 }
             }
             Action::Finish(spent) => self.finish(spent).await,
@@ -499,6 +518,8 @@ impl Driver {
             return;
         };
         let (id, sink) = (run.job.invocation.id, run.job.begin(content_type));
+        let now = self.clock.now();
+        run.produced.answered = Some((now, now));
         if asker.send(Passage::Flowing(id, sink)).is_err() {
             self.turns.push_back(Event::Streamed(id, Some(Fault::TruncatedResponse)));
         }
@@ -517,43 +538,6 @@ impl Driver {
         if let Some(Asker::Post(asker)) = self.asker.take() {
             let _ = asker.send(verdict);
         }
-    }
-
-    async fn finish(&mut self, spent: Spent) {
-        let Some(Run { job, lease, .. }) = self.run.take() else { return };
-        let Spent { took, init, status, extensions } = &spent;
-        self.output.drain().await;
-        let used = self.max_memory(status);
-        self.output.end(job.invocation.id, &Figures { spent: &spent, used });
-        let tail = self.output.cut_tail();
-        self.output.flush().await;
-        self.counted.finished(&job.watch, &spent, used);
-        tracing::debug!(parent: &job.span, ?took, ?init, ?status, ?extensions, "ended");
-        job.finish(Ended { tail });
-        self.ended = Some(lease);
-    }
-
-    /// The process that filled its memory is gone before anybody can measure it.
-    fn max_memory(&mut self, status: &Status) -> Mib {
-        let memory = self.recipe.memory;
-        let full = Fault::Exit(Exit::OutOfMemory).error_type();
-        match status {
-            Status::Error(kind) if kind == full => memory,
-            _ => Mib::holding(self.reading()).min(memory),
-        }
-    }
-
-    fn reading(&mut self) -> u64 {
-        let now = self.clock.now();
-        if let Some((when, bytes)) = self.reading
-            && now.since(when) < READING_AGE
-        {
-            return bytes;
-        }
-        let bytes = self.meter.max_memory();
-        self.reading = Some((now, bytes));
-        self.membership.held(bytes);
-        bytes
     }
 
     /// One that has run for the last time is not offered: with its lease it goes, and who waits gets another.

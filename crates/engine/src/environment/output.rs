@@ -13,7 +13,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use base::arn::{FunctionArn, Qualifier};
-use base::clock::Clock;
+use base::clock::{Clock, Timestamp};
 use base::id::RequestId;
 use base::limits::{OUTPUT_QUEUE_BYTES, OUTPUT_TURN_BYTES};
 use base::units::Mib;
@@ -22,14 +22,16 @@ use record::level::{Format, Level, SystemLevel, application_passes, system_passe
 use record::lines::{Event, Splitter};
 use record::report::{
     Ending, Extension, InitReport, InitRuntimeDone, InitStart, InitializationType, Phase, Record, Report,
-    RuntimeDone, Start, crash_line,
+    RuntimeDone, Span, Start, crash_line,
 };
 use record::tail::Tail;
 use record::{LogEvent, LogWriter};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::unix::pipe;
 
-use super::rules::{InitPhase, Spent, Standing, Status};
+use super::rules::{InitPhase, Name, Spent, Standing, Status};
+use super::telemetry::{Origin, Subscribed, Telemetry};
+use crate::host::telemetry::{Api, Subscription};
 use crate::invoke::Invocation;
 use crate::outcome::Fault;
 
@@ -77,14 +79,31 @@ pub struct Figures<'a> {
     pub used: Mib,
 }
 
-type Writing = Pin<Box<dyn Future<Output = ()> + Send>>;
-
-/// Who writes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Origin {
-    Function,
-    Extensions,
+/// What came of the runtime's answer, and when.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Produced {
+    /// Its size.
+    pub bytes: Option<u64>,
+    /// When the invocation began.
+    pub began: Option<Timestamp>,
+    /// When the answer began to come and when all of it was there.
+    pub answered: Option<(Timestamp, Timestamp)>,
 }
+
+impl Produced {
+    /// Source: Lambda Developer Guide, "Telemetry API event schema reference".
+    fn spans(&self, done: Timestamp) -> Vec<Span> {
+        let Some((began, (first, last))) = self.began.zip(self.answered) else { return Vec::new() };
+        let span = |name, start: Timestamp, end: Timestamp| Span { name, start, duration: end.since(start) };
+        vec![
+            span("responseLatency", began, first),
+            span("responseDuration", first, last),
+            span("runtimeOverhead", last, done),
+        ]
+    }
+}
+
+type Writing = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// One of the pipes.
 struct Source {
@@ -99,6 +118,7 @@ pub struct Output {
     function: Source,
     /// What extensions write, where there are any.
     extensions: Option<Source>,
+    telemetry: Telemetry,
     plan: LogPlan,
     clock: Clock,
     tail: Tail,
@@ -116,6 +136,7 @@ impl Output {
         Ok(Self {
             function: Source::new(pipe)?,
             extensions: None,
+            telemetry: Telemetry::default(),
             tail: Tail::new(plan.format),
             tailing: true,
             plan,
@@ -212,6 +233,7 @@ impl Output {
     /// An init begins.
     pub fn init_start(&mut self, phase: InitPhase) {
         self.catch_up();
+        self.telemetry.hold();
         let (runtime_version, runtime_version_arn) = self.plan.runtime.clone().unzip();
         self.record(&Record::InitStart(InitStart {
             initialization_type: self.plan.made_for,
@@ -257,6 +279,7 @@ impl Output {
         let (phase, ending) = (phase_of(phase), ending_of(status));
         let initialization_type = self.plan.made_for;
         self.record(&Record::InitReport(InitReport { initialization_type, phase, ending, duration }));
+        self.telemetry.release();
     }
 
     /// An invocation begins.
@@ -283,30 +306,33 @@ impl Output {
     }
 
     /// The runtime is done with an invocation.
-    pub fn runtime_done(
-        &mut self,
-        request: RequestId,
-        took: Duration,
-        status: &Status,
-        produced: Option<u64>,
-    ) {
+    pub fn runtime_done(&mut self, request: RequestId, took: Duration, status: &Status, produced: &Produced) {
         // Text has no line for it, and is the common format.
-        if self.plan.format == Format::Text {
+        if self.plan.format == Format::Text && self.telemetry.is_off() {
             return;
         }
         self.catch_up();
         let ending = ending_of(status);
-        self.record(&Record::RuntimeDone(RuntimeDone { request, ending, duration: took, produced }));
+        let spans = produced.spans(self.clock.now());
+        let produced = produced.bytes;
+        self.record(&Record::RuntimeDone(RuntimeDone { request, ending, duration: took, produced, spans }));
     }
 
     /// An invocation ended; drain before.
     pub fn end(&mut self, request: RequestId, figures: &Figures<'_>) {
-        let Figures { spent: Spent { took, init, status, .. }, used } = *figures;
+        let Figures { spent: Spent { took, init, status, extensions }, used } = *figures;
         let ending = ending_of(status);
         self.record(&Record::End(request));
         let memory = self.plan.memory;
         let (duration, init) = (*took, *init);
-        self.record(&Record::Report(Report { request, ending, duration, init, memory, used }));
+        let now = self.clock.now();
+        let overhead = extensions.map(|time| Span {
+            name: "extensionOverhead",
+            start: now.before(time),
+            duration: time,
+        });
+        let spans = overhead.into_iter().collect();
+        self.record(&Record::Report(Report { request, ending, duration, init, memory, used, spans }));
     }
 
     /// The end of the log since the last cut, when the invocation asked for it.
@@ -343,7 +369,29 @@ impl Output {
         Some(rustix::pipe::fcntl_getpipe_size(&source.pipe).unwrap_or(PIPE_BYTES))
     }
 
+    /// Who wants to know of all this.
+    pub const fn telemetry(&mut self) -> &mut Telemetry {
+        &mut self.telemetry
+    }
+
+    /// Sends telemetry to an extension; false when it is sent some over the other API.
+    pub fn subscribe(&mut self, name: &Name, subscription: &Subscription) -> bool {
+        let state = match self.telemetry.subscribe(self.clock, name, subscription) {
+            Subscribed::New => "Subscribed",
+            Subscribed::Again => "Already subscribed",
+            Subscribed::Mixed => return false,
+        };
+        self.record(&Record::Subscription(record::report::Subscription {
+            is_logs_api: subscription.api == Api::Logs,
+            name: Arc::clone(name),
+            state,
+            types: subscription.types.names(),
+        }));
+        true
+    }
+
     fn record(&mut self, record: &Record) {
+        self.telemetry.platform(self.clock.now(), record);
         let Some(message) = record.message(self.plan.format, self.clock.now()) else { return };
         if self.tailing && record.in_tail() {
             self.tail.push(&message);
@@ -362,6 +410,8 @@ impl Output {
     fn take(&mut self, origin: Origin, mut events: Vec<Event>) {
         let now = self.clock.now();
         for event in events.drain(..) {
+            let at = event.timestamp.unwrap_or(now);
+            self.telemetry.line(now, at, origin, &event.message, self.plan.format);
             if self.tailing {
                 self.tail.push(&event.message);
             }
@@ -371,8 +421,7 @@ impl Output {
                 || application_passes(self.plan.application, &event);
             if passes {
                 self.queued += event.message.len() + EVENT_COST;
-                let timestamp = event.timestamp.unwrap_or(now);
-                self.queue.push(LogEvent { timestamp, message: event.message });
+                self.queue.push(LogEvent { timestamp: at, message: event.message });
             }
         }
         self.events = events;

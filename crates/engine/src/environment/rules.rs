@@ -142,6 +142,8 @@ pub enum Action {
     Hold(ExtensionId),
     /// Answer an extension's post with 202.
     Taken,
+    /// Send telemetry to the extension of this name as it asked.
+    Subscribe(Name),
     /// Refuse the extension's call.
     RefuseExtension(ExtensionRefusal),
     /// Tell these extensions of the current call.
@@ -323,8 +325,8 @@ impl World {
     /// Answers an extension, and does what waited for it.
     fn hear(&mut self, now: Timestamp, state: State, call: ExtensionCall) -> (State, Vec<Action>) {
         let open = match &state {
-            State::Init(init) => Open { registration: init.runtime != Progress::Ready },
-            _ => Open { registration: false },
+            State::Init(init) => Open { registration: init.runtime != Progress::Ready, subscription: true },
+            _ => Open { registration: false, subscription: false },
         };
         let mut actions = vec![self.extensions.hear(call, open)];
         let state = match state {

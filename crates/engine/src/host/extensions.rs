@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::runtime::answers::{accepted, error, internal, json, not_found, wrong_method};
+use super::telemetry::Subscription;
 use crate::environment::rules::{ExtensionCall, ExtensionId, ExtensionRefusal, Name};
 
 /// The header by which an extension makes itself known.
@@ -43,6 +44,8 @@ pub enum Asked {
         /// Whether it wants to know the account.
         account: bool,
     },
+    /// To be sent telemetry; what is wrong with that, where something is.
+    Subscribe(ExtensionId, Result<Subscription, String>),
     /// Anything else.
     Call(ExtensionCall),
 }
@@ -56,6 +59,10 @@ pub enum Reply {
     Event(Bytes, Option<Uuid>),
     /// What it reported was taken.
     Taken,
+    /// It will be sent telemetry.
+    Subscribed,
+    /// This is wrong with its subscription.
+    Invalid(String),
     /// Not this.
     Refused(ExtensionRefusal),
 }
@@ -81,8 +88,11 @@ where
     B: hyper::body::Body<Data = Bytes> + Unpin,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
+    // A body that is left unread would cost its sender the connection.
+    let body = Limited::new(body, EXTENSION_REQUEST_BYTES).collect().await;
+    let body = body.map(|body| body.to_bytes()).map_err(|error| error.to_string());
     let asked = match (path, method) {
-        ("register", &Method::POST) => registration(headers, body).await,
+        ("register", &Method::POST) => registration(headers, body),
         ("event/next", &Method::GET) => identified(headers).map(ExtensionCall::Next).map(Asked::Call),
         ("init/error", &Method::POST) => reported(headers, ExtensionCall::InitError),
         ("exit/error", &Method::POST) => reported(headers, ExtensionCall::ExitError),
@@ -111,7 +121,7 @@ async fn asked_for(desk: &impl Desk, asked: Asked) -> Response<Full<Bytes>> {
             let (kind, message) = refused(&refusal);
             error(StatusCode::FORBIDDEN, kind, &message)
         }
-        Err(_) => internal(),
+        Ok(Reply::Subscribed | Reply::Invalid(_)) | Err(_) => internal(),
     }
 }
 
@@ -121,11 +131,7 @@ fn with(mut response: Response<Full<Bytes>>, name: &'static str, id: Uuid) -> Re
     response
 }
 
-async fn registration<B>(headers: &HeaderMap, body: B) -> Result<Asked, Refused>
-where
-    B: hyper::body::Body<Data = Bytes> + Unpin,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
+fn registration(headers: &HeaderMap, body: Result<Bytes, String>) -> Result<Asked, Refused> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Registration {
@@ -139,8 +145,7 @@ where
         return Err(("Extension.InvalidExtensionName", "Empty extension name".into()));
     }
     let malformed = |message: String| ("InvalidRequestFormat", message);
-    let body = Limited::new(body, EXTENSION_REQUEST_BYTES).collect().await;
-    let body = body.map_err(|error| malformed(error.to_string()))?.to_bytes();
+    let body = body.map_err(malformed)?;
     let Registration { events, configuration_keys } =
         serde_json::from_slice(&body).map_err(|error| malformed(error.to_string()))?;
     if configuration_keys.is_some_and(|keys| !keys.is_empty()) {
@@ -199,6 +204,9 @@ pub fn refused(refusal: &ExtensionRefusal) -> Refused {
         }
         ExtensionRefusal::TooMany => {
             ("Extension.TooManyExtensions", format!("Extension limit ({EXTENSIONS}) reached"))
+        }
+        ExtensionRefusal::SubscriptionClosed => {
+            ("Telemetry.SubscriptionClosed", "Telemetry API subscription is closed already".to_owned())
         }
         ExtensionRefusal::Unknown(id) => {
             ("Extension.UnknownExtensionIdentifier", format!("Unknown extension {id}"))

@@ -41,7 +41,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::Sleep;
 
 use self::bodies::Body;
-use super::{extensions, peer};
+use super::telemetry::Api;
+use super::{extensions, peer, telemetry};
 use crate::environment::rules::Refusal;
 use crate::flow::Sink;
 use crate::outcome::{Answer, Fault, sanitise};
@@ -273,6 +274,9 @@ impl Shared {
         let (head, body) = request.into_parts();
         if let Some(path) = head.uri.path().strip_prefix("/2020-01-01/extension/") {
             return extensions::answer(self, &head.method, path, &head.headers, body).await;
+        }
+        if let Some(api) = Api::at(head.uri.path()) {
+            return telemetry::answer(self, api, &head.method, &head.headers, body).await;
         }
         match route(&head.method, head.uri.path()) {
             Route::Ping => answers::pong(),

@@ -32,6 +32,7 @@ fn report(ending: Ending, duration: u64, init: Option<u64>) -> Record {
         init: init.map(micros),
         memory: Mib(128),
         used: Mib(36),
+        spans: vec![],
     })
 }
 
@@ -114,6 +115,7 @@ fn json_lines_are_telemetry_envelopes() {
         ending: Ending::Success,
         duration: micros(1500),
         produced: Some(12),
+        spans: vec![],
     };
     let records = [
         init_start(),

@@ -1,5 +1,6 @@
 //! The driver's part in extensions: their calls become events, and what is decided becomes their answers.
 
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use base::clock::Timestamp;
@@ -7,13 +8,15 @@ use base::random::Dice;
 use bytes::Bytes;
 use catalogue::Version;
 use serde::Serialize;
+use tokio::net::TcpStream;
 use tokio::sync::oneshot;
-use uuid::Uuid;
 
 use super::Driver;
 use crate::environment::recipe::reason;
 use crate::environment::rules::{Action, Event, ExtensionCall, ExtensionId, ExtensionRefusal, Name, Reason};
 use crate::host::extensions::{Asked, Reply, Request};
+use crate::host::telemetry::Subscription;
+use crate::host::telemetry::delivery::Dial;
 
 /// Whose calls wait.
 pub(super) struct Extensions {
@@ -23,6 +26,11 @@ pub(super) struct Extensions {
     found: Vec<Name>,
     /// The call that is being decided on, and whether it wants to know the account.
     asker: Option<(oneshot::Sender<Reply>, bool)>,
+    /// The subscription that is being decided on.
+    subscription: Option<Result<Subscription, String>>,
+    /// Connections that deliveries wait for, by their numbers, and the number of the last.
+    dials: Vec<(u32, oneshot::Sender<TcpStream>)>,
+    dialed: u32,
     /// Calls for the next event.
     waiting: Vec<(ExtensionId, oneshot::Sender<Reply>)>,
     /// Events for those who did not wait for one, or whose connection had broken.
@@ -39,7 +47,17 @@ enum Occasion {
 impl Extensions {
     pub(super) fn new(dice: Dice, version: Arc<Version>) -> Self {
         let (waiting, owed) = (Vec::new(), Vec::new());
-        Self { dice, version, found: Vec::new(), asker: None, waiting, owed }
+        Self {
+            dice,
+            version,
+            found: Vec::new(),
+            asker: None,
+            subscription: None,
+            dials: Vec::new(),
+            dialed: 0,
+            waiting,
+            owed,
+        }
     }
 
     /// A call becomes an event, unless it can be answered from what is owed.
@@ -47,8 +65,12 @@ impl Extensions {
         let Request { asked, reply } = request;
         let (call, account) = match asked {
             Asked::Register { name, events, account } => {
-                let id = ExtensionId(Uuid::from_u128(u128::from_le_bytes(self.dice.bytes())));
+                let id = ExtensionId(uuid::Builder::from_random_bytes(self.dice.bytes()).into_uuid());
                 (ExtensionCall::Register { name, events, id }, account)
+            }
+            Asked::Subscribe(id, subscription) => {
+                self.subscription = Some(subscription);
+                (ExtensionCall::Subscribe(id), false)
             }
             Asked::Call(call) => (call, false),
         };
@@ -135,7 +157,7 @@ impl Extensions {
     fn send(&mut self, id: ExtensionId, asker: oneshot::Sender<Reply>, occasion: Occasion) {
         let reply = match occasion.clone() {
             Occasion::Invoke(body) => {
-                Reply::Event(body, Some(Uuid::from_u128(u128::from_le_bytes(self.dice.bytes()))))
+                Reply::Event(body, Some(uuid::Builder::from_random_bytes(self.dice.bytes()).into_uuid()))
             }
             // Recorded without an id.
             Occasion::Shutdown(body) => Reply::Event(body, None),
@@ -148,6 +170,7 @@ impl Extensions {
     /// Their processes are gone.
     pub(super) fn forget(&mut self) {
         self.asker = None;
+        self.dials.clear();
         self.waiting.clear();
         self.owed.clear();
     }
@@ -218,9 +241,48 @@ impl Driver {
             Action::Shutdown(ids, deadline, reason) => {
                 self.wake();
                 self.extensions.shut_down(&ids, deadline, reason);
+                self.output.telemetry().flush();
             }
+            Action::Subscribe(name) => self.subscribe(&name),
             Action::ExtensionLine(standing) => self.output.extension(&standing),
             _ => {}
+        }
+    }
+
+    fn subscribe(&mut self, name: &Name) {
+        let reply = match self.extensions.subscription.take() {
+            Some(Ok(subscription)) => match self.output.subscribe(name, &subscription) {
+                true => Reply::Subscribed,
+                false => Reply::Invalid("an extension may use one of Logs API and Telemetry API only".into()),
+            },
+            Some(Err(problem)) => Reply::Invalid(problem),
+            None => return,
+        };
+        self.extensions.answer(reply);
+    }
+
+    /// Has a connection made inside. That thaws nothing: a frozen listener's backlog takes it.
+    pub(super) fn dial(&mut self, Dial { port, reply }: Dial) {
+        self.extensions.dialed = self.extensions.dialed.wrapping_add(1);
+        let number = self.extensions.dialed;
+        if self.control.dial(number, port).is_ok() {
+            self.extensions.dials.push((number, reply));
+        }
+    }
+
+    /// Hands a connection to the delivery that wanted it. What is no socket of its kind is none.
+    pub(super) fn dialed(&mut self, number: u32, socket: Option<OwnedFd>) {
+        let Some(index) = self.extensions.dials.iter().position(|(other, _)| *other == number) else {
+            return;
+        };
+        let (_, reply) = self.extensions.dials.swap_remove(index);
+        let stream = socket.and_then(|socket| {
+            let stream = std::net::TcpStream::from(socket);
+            stream.set_nonblocking(true).ok()?;
+            TcpStream::from_std(stream).ok()
+        });
+        if let Some(stream) = stream {
+            let _ = reply.send(stream);
         }
     }
 

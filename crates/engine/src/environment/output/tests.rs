@@ -71,7 +71,12 @@ async fn live(bench: &mut Bench) -> (Bytes, Bytes) {
     bench.print("{\"level\":\"DEBUG\",\"message\":\"working\"}\nunfinished");
     bench.output.drain().await;
     let good = spent(Some(Duration::from_millis(100)), Status::Success);
-    bench.output.runtime_done(first.id, good.took, &good.status, Some(2));
+    bench.output.runtime_done(
+        first.id,
+        good.took,
+        &good.status,
+        &Produced { bytes: Some(2), ..Produced::default() },
+    );
     bench.output.end(first.id, &Figures { spent: &good, used: Mib(36) });
     let tail = bench.output.cut_tail();
     let mut second = invocation(&version, 2, "{}");
@@ -82,7 +87,12 @@ async fn live(bench: &mut Bench) -> (Bytes, Bytes) {
     let fault = Fault::Exit(Exit::Status(1));
     bench.output.fault(second.id, &fault);
     let bad = spent(None, Status::Error(fault.error_type().into()));
-    bench.output.runtime_done(second.id, bad.took, &bad.status, Some(2));
+    bench.output.runtime_done(
+        second.id,
+        bad.took,
+        &bad.status,
+        &Produced { bytes: Some(2), ..Produced::default() },
+    );
     bench.output.end(second.id, &Figures { spent: &bad, used: Mib(36) });
     (tail, bench.output.cut_tail())
 }

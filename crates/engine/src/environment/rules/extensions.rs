@@ -44,6 +44,8 @@ pub enum ExtensionCall {
     InitError(ExtensionId, String),
     /// It is about to end, for an error of this type.
     ExitError(ExtensionId, String),
+    /// Telemetry.
+    Subscribe(ExtensionId),
 }
 
 /// Why an extension's call is refused.
@@ -68,6 +70,8 @@ pub enum ExtensionRefusal {
     RegistrationClosed,
     /// There are [`EXTENSIONS`] already.
     TooMany,
+    /// The init is over.
+    SubscriptionClosed,
     /// Nobody is known by this id.
     Unknown(ExtensionId),
 }
@@ -118,6 +122,8 @@ pub struct Standing {
 pub(super) struct Open {
     /// Until the runtime has initialised.
     pub(super) registration: bool,
+    /// Until the init is over.
+    pub(super) subscription: bool,
 }
 
 /// All of them.
@@ -220,6 +226,11 @@ impl Extensions {
             ExtensionCall::ExitError(id, kind) => {
                 self.change(id, Stage::ExitError, Some(kind)).map(|()| Action::Taken)
             }
+            ExtensionCall::Subscribe(id) => match self.known_by(id) {
+                Some(_) if !open.subscription => Err(ExtensionRefusal::SubscriptionClosed),
+                Some(extension) => Ok(Action::Subscribe(Arc::clone(&extension.name))),
+                None => Err(ExtensionRefusal::Unknown(id)),
+            },
         };
         answer.unwrap_or_else(Action::RefuseExtension)
     }

@@ -1,14 +1,28 @@
 //! Life cycles as sentences: what happens when (in milliseconds), and what is decided.
 
+mod extensions;
+mod shown;
+
 use expect_test::{Expect, expect};
 use uuid::Uuid;
 
+use self::shown::shown;
 use super::*;
 
 const LIMITS: Limits = Limits { timeout: Duration::from_secs(3), init: INIT_TIMEOUT, kept_ready: false };
 
 fn id(number: u128) -> RequestId {
     RequestId(Uuid::from_u128(number))
+}
+
+/// The id of the extension with a name of one letter.
+fn known(name: &str) -> ExtensionId {
+    ExtensionId(Uuid::from_u128(name.bytes().next().unwrap_or_default().into()))
+}
+
+fn names(ids: &[ExtensionId]) -> String {
+    let name = |id: &ExtensionId| char::from(id.0.as_u128() as u8);
+    ids.iter().map(name).collect()
 }
 
 fn error(kind: &str) -> Answer {
@@ -38,6 +52,26 @@ fn event(words: &[&str]) -> Event {
         ["signal", signal] => Event::Exited(Exit::Signal(signal.parse().expect("a number"))),
         ["oom"] => Event::Exited(Exit::OutOfMemory),
         ["no-bootstrap"] => Event::StartFailed(Fault::NoBootstrap(vec!["/var/task/bootstrap".into()])),
+        ["found", ref names @ ..] => Event::Found(names.iter().map(|name| Name::from(*name)).collect()),
+        ["not-launched", number] => {
+            Event::NotLaunched(number.parse().expect("a number"), 13, "permission denied".into())
+        }
+        ["ext-exit", number, status] => Event::ExtensionEnded(
+            number.parse().expect("a number"),
+            Exit::Status(status.parse().expect("a number")),
+        ),
+        ["register", name, ref events @ ..] => {
+            let events = events.iter().map(|event| (*event).to_owned()).collect();
+            Event::Extension(ExtensionCall::Register { name: name.into(), events, id: known(name) })
+        }
+        ["ext-next", name] => Event::Extension(ExtensionCall::Next(known(name))),
+        ["ext-init-error", name] => {
+            Event::Extension(ExtensionCall::InitError(known(name), "Extension.Mine".into()))
+        }
+        ["ext-exit-error", name] => {
+            Event::Extension(ExtensionCall::ExitError(known(name), "Extension.Mine".into()))
+        }
+        ["subscribe", name] => Event::Extension(ExtensionCall::Subscribe(known(name))),
         ["reset"] => Event::ResetDone,
         ["time"] => Event::TimeUp,
         ["close"] => Event::Close,
@@ -46,32 +80,15 @@ fn event(words: &[&str]) -> Event {
     }
 }
 
-fn shown(action: &Action) -> String {
-    match action {
-        Action::Timer(at) => format!("timer@{}", at.as_millis()),
-        Action::InitReport(phase, took, status) => {
-            format!("init-report({phase:?} {} {status:?})", took.as_millis())
-        }
-        Action::FaultLine(fault) => format!("fault-line({})", fault.cause()),
-        Action::Reply(Answer::Response { .. }) => "reply(result)".into(),
-        Action::Reply(Answer::Error { kind, .. }) => format!("reply(error {kind})"),
-        Action::Reply(Answer::Fault(fault)) => format!("reply(fault {})", fault.error_type()),
-        Action::Finish(Spent { took, init, status, extensions }) => {
-            let shown = |name: &str, time: &Option<Duration>| {
-                time.map(|time| format!(" {name} {}", time.as_millis())).unwrap_or_default()
-            };
-            let (init, after) = (shown("init", init), shown("extensions", extensions));
-            format!("finish({}{init}{after} {status:?})", took.as_millis())
-        }
-        Action::InitRuntimeDone(phase, status) => format!("init-runtime-done({phase:?} {status:?})"),
-        Action::RuntimeDone(took, status) => format!("runtime-done({} {status:?})", took.as_millis()),
-        Action::Refuse(Refusal::Transition { from, to }) => format!("refuse({from:?} to {to:?})"),
-        other => format!("{other:?}").to_lowercase(),
-    }
+fn check(script: &str, expected: &Expect) {
+    play(Environment::new(LIMITS, false), script, expected);
 }
 
-fn check(script: &str, expected: &Expect) {
-    let mut environment = Environment::new(LIMITS, false);
+fn check_extensible(script: &str, expected: &Expect) {
+    play(Environment::new(LIMITS, true), script, expected);
+}
+
+fn play(mut environment: Environment, script: &str, expected: &Expect) {
     let mut lines = String::new();
     for step in script.split(';') {
         let words: Vec<&str> = step.split_whitespace().collect();

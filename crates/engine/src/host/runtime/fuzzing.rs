@@ -150,6 +150,7 @@ impl Played {
                 self.registered += 1;
                 ExtensionCall::Register { name, events, id: ExtensionId(Uuid::from_u128(self.registered)) }
             }
+            Asked::Subscribe(id, _) => ExtensionCall::Subscribe(id),
             Asked::Call(call) => call,
         }
     }
@@ -197,6 +198,7 @@ impl Played {
                 }
             }
             Action::Registered(id) => self.answer_extension(Reply::Registered(id, "{}".into())),
+            Action::Subscribe(_) => self.answer_extension(Reply::Subscribed),
             Action::Taken => self.answer_extension(Reply::Taken),
             Action::RefuseExtension(refusal) => self.answer_extension(Reply::Refused(refusal)),
             Action::Hold(id) => {
