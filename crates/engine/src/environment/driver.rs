@@ -5,6 +5,7 @@
 
 mod extensions;
 mod finish;
+mod moments;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -457,28 +458,6 @@ impl Driver {
 }
 
 impl Driver {
-    /// The rules' moment comes first when both have come.
-    fn rang(&mut self) -> Option<Event> {
-        let now = self.clock.now();
-        let event = if self.deadline.take_if(|moment| *moment <= now).is_some() {
-            Some(Event::TimeUp)
-        } else if self.expiry.take_if(|moment| *moment <= now).is_some() {
-            self.withdrawn()
-        } else {
-            self.freeze(now);
-            None
-        };
-        self.set_alarm();
-        event
-    }
-
-    fn set_alarm(&mut self) {
-        match self.deadline.into_iter().chain(self.expiry).chain(self.weather.due()).min() {
-            Some(moment) => self.alarm.set(moment),
-            None => self.alarm.clear(),
-        }
-    }
-
     fn start(&mut self) {
         let command = self.recipe.commands[self.candidate].clone();
         self.sandbox_says(|control| control.start(command));
@@ -490,22 +469,6 @@ impl Driver {
         if let Err(error) = order(self.control.as_mut()) {
             tracing::error!(environment = %self.membership.id(), %error, "sandbox lost");
             self.turns.push_back(Event::SandboxLost);
-        }
-    }
-
-    /// Lets everything inside go on; a sandbox that stays frozen is lost.
-    fn wake(&mut self) {
-        let woken =
-            self.weather.wake().and_then(|thawed| if thawed { self.control.thawed() } else { Ok(()) });
-        if let Err(error) = woken {
-            tracing::error!(environment = %self.membership.id(), %error, "sandbox stays frozen");
-            self.turns.push_back(Event::SandboxLost);
-        }
-    }
-
-    fn freeze(&mut self, now: Timestamp) {
-        if let Err(error) = self.weather.pass(now) {
-            tracing::debug!(environment = %self.membership.id(), %error, "not frozen");
         }
     }
 
