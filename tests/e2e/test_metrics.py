@@ -146,7 +146,7 @@ def test_what_is_kept_ready_counts_apart_and_starts_cold_for_nobody(lam, server,
         figures = Figures(server)
         found = [
             figures.function(name, f"provisioned_{figure}")
-            for figure in ("concurrency", "concurrent_executions", "concurrency_utilization")
+            for figure in ("environments", "concurrent_executions", "concurrency_utilization_ratio")
         ]
         return found == [2, running, running / 2]
 
@@ -162,7 +162,7 @@ def test_what_is_kept_ready_counts_apart_and_starts_cold_for_nobody(lam, server,
         provisioned_concurrency_spillover_invocations=1,
     )
     lam.delete_provisioned_concurrency_config(**of_version)
-    until(lambda: Figures(server).function(name, "provisioned_concurrency") is None)
+    until(lambda: Figures(server).function(name, "provisioned_environments") is None)
 
 
 def test_throttles_are_no_invocations(lam, server, name):
@@ -250,7 +250,7 @@ def test_every_family_is_named_and_described_as_prometheus_wants(server, lam, na
     assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
     text = answer.read().decode()
     assert text.endswith("\n")
-    units = ("_seconds", "_bytes", "_fds", "_info", "_executions", "_limit", "_pools", "_environments")
+    units = ("_seconds", "_bytes", "_fds", "_info", "_executions", "_limit", "_pools", "_environments", "_ratio")
     seen = set()
     for family in text_string_to_metric_families(text):
         assert family.documentation and family.name not in seen, family.name

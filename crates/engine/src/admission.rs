@@ -1,16 +1,19 @@
 //! Whether an invocation may run now: the ledger of what runs, and the budget of environments.
 
 pub mod budget;
+mod ending;
 pub mod memory;
 pub mod rules;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use base::arn::{FunctionArn, Qualifier, Scope};
-use base::clock::Timestamp;
+use base::clock::{Clock, Timestamp};
+use base::limits::LEASE_PATIENCE;
 use base::units::Concurrency;
 use catalogue::{Catalogue, Event, FunctionKey, Subscription, Version};
 
+use self::ending::Ending;
 pub use self::rules::AdmitError;
 use self::rules::Ledger;
 use self::rules::rates::Rates;
@@ -20,6 +23,7 @@ use crate::census::AccountUse;
 #[derive(Debug, Clone)]
 pub struct Admission {
     books: Arc<Mutex<Books>>,
+    ending: Arc<Ending>,
     rates: Option<Arc<Mutex<Rates>>>,
 }
 
@@ -27,8 +31,11 @@ pub struct Admission {
 #[derive(Debug)]
 pub struct Permit {
     books: Arc<Mutex<Books>>,
+    ending: Arc<Ending>,
     function: FunctionKey,
     version: Qualifier,
+    /// Whoever waits for the invocation is about to learn of its end.
+    answered: bool,
 }
 
 impl Admission {
@@ -46,7 +53,7 @@ impl Admission {
     }
 
     fn of(books: Books) -> Self {
-        Self { books: Arc::new(Mutex::new(books)), rates: None }
+        Self { books: Arc::new(Mutex::new(books)), ending: Arc::default(), rates: None }
     }
 
     /// The same with AWS's rates.
@@ -78,7 +85,31 @@ impl Admission {
         books.catch_up();
         books.ledger.admit(&function, &version)?;
         drop(books);
-        Ok(Permit { books: Arc::clone(&self.books), function, version })
+        let (books, ending) = (Arc::clone(&self.books), Arc::clone(&self.ending));
+        Ok(Permit { books, ending, function, version, answered: false })
+    }
+
+    /// The same, but where invocations have been answered and are about to end, waits [`LEASE_PATIENCE`] at most for
+    /// what they give back: a caller that sends its next request at once is faster than the end of its last one.
+    pub async fn admit_patiently(&self, version: &Version, clock: Clock) -> Result<Permit, AdmitError> {
+        match self.admit(version) {
+            Err(AdmitError::Account { .. } | AdmitError::Reserved { .. }) if self.ending.is_any() => {}
+            decided => return decided,
+        }
+        let until = clock.now() + LEASE_PATIENCE;
+        let waiting = self.ending.wait();
+        loop {
+            let (freed, any) = (waiting.freed(), self.ending.is_any());
+            let refused = match self.admit(version) {
+                Err(refused) if any => refused,
+                decided => return decided,
+            };
+            let left = until.since(clock.now());
+            if left.is_zero() {
+                return Err(refused);
+            }
+            let _ = tokio::time::timeout(left, freed).await;
+        }
     }
 
     /// Enters what changed since the last look, so that no invocation finds much of it to enter.
@@ -99,9 +130,22 @@ impl Admission {
     }
 }
 
+impl Permit {
+    /// Whoever waits for the invocation is about to learn of its end.
+    pub fn answered(&mut self) {
+        if !std::mem::replace(&mut self.answered, true) {
+            self.ending.begin();
+        }
+    }
+}
+
 impl Drop for Permit {
     fn drop(&mut self) {
         lock(&self.books).ledger.release(&self.function, &self.version);
+        if self.answered {
+            self.ending.end();
+        }
+        self.ending.tell();
     }
 }
 

@@ -242,6 +242,7 @@ impl Job {
     /// Answers the caller; only the first answer counts.
     pub fn reply(&mut self, answer: Answer) {
         let Some(caller) = self.caller.take() else { return };
+        self.permit.answered();
         let broken = matches!(answer, Answer::Fault(Fault::Sandbox));
         let (content_type, payload, error) = match answer {
             Answer::Response { content_type, body } => (content_type.unwrap_or(UNNAMED), body, None),
@@ -252,6 +253,11 @@ impl Job {
             Caller::Whole(asked) => self.send(asked, payload, error, broken),
             Caller::Flowing(asked) => self.send(asked, Flow::whole(content_type, payload), error, broken),
         }
+    }
+
+    /// The response that flowed has ended, and its caller is about to learn of it.
+    pub fn flowed(&mut self) {
+        self.permit.answered();
     }
 
     /// Answers a caller that takes the response as it comes; what is then put into the sink is what it gets.
@@ -302,11 +308,11 @@ impl Engine {
     }
 
     /// Whether an invocation may run now.
-    fn admit(&self, version: &Version) -> Result<Permit, AdmitError> {
+    async fn admit(&self, version: &Version) -> Result<Permit, AdmitError> {
         if !self.events {
             self.admission.request(version, self.clock.now())?;
         }
-        self.admission.admit(version)
+        self.admission.admit_patiently(version, self.clock).await
     }
 
     async fn run<P>(
@@ -321,7 +327,7 @@ impl Engine {
         }
         let FunctionArn { scope, name, .. } = &invocation.version.arn;
         let watch = self.metrics.watch(scope, name);
-        let permit = match self.admit(&invocation.version) {
+        let permit = match self.admit(&invocation.version).await {
             Ok(permit) => permit,
             Err(reason) => {
                 watch.add(self.clock.now(), Count::Throttles);

@@ -89,7 +89,7 @@ fn try_unpack(Unpacking { archive, into, report, unpack, filter }: Unpacking<'_>
         (Resource::Nofile, base::limits::FUNCTION_FILES),
         (Resource::Nproc, 0),
     ] {
-        process::limit(resource, value)?;
+        process::limit_within(resource, value)?;
     }
     process::limit_within(Resource::Core, FUNCTION_CORE)?;
     become_owner(isolation)?;

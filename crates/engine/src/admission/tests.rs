@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use base::clock::{Clock, Timestamp};
 use base::id::Digest;
@@ -82,4 +83,38 @@ async fn a_ledger_that_missed_changes_reads_all_anew() {
     }
     assert!(admission.admit(&first).is_err());
     admission.admit(&second).expect("nothing is reserved for it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_comes_right_after_an_answer_waits_for_the_end_of_what_was_answered() {
+    let clock = Clock::starting_at(Timestamp::from_millis(0));
+    let f = made(&a_catalogue().await, "f").await;
+    let admission = Admission::new(Concurrency(1));
+    let refused = AdmitError::Account { limit: Concurrency(1) };
+    for (answered, ends_after, waited, runs) in [
+        (false, LEASE_PATIENCE / 2, Duration::ZERO, false),
+        (true, LEASE_PATIENCE / 2, LEASE_PATIENCE / 2, true),
+        (true, LEASE_PATIENCE * 2, LEASE_PATIENCE, false),
+    ] {
+        let mut permit = admission.admit(&f).expect("nothing runs");
+        if answered {
+            permit.answered();
+        }
+        let began = clock.now();
+        let (next, ()) = tokio::join!(
+            async {
+                let next = admission.admit_patiently(&f, clock).await;
+                let took = clock.now().since(began);
+                assert!(took >= waited && took < waited + LEASE_PATIENCE / 4, "{took:?} and not {waited:?}");
+                next
+            },
+            async {
+                clock.sleep(ends_after).await;
+                drop(permit);
+            }
+        );
+        assert_eq!(next.as_ref().err(), (!runs).then_some(&refused));
+        drop(next);
+        assert_eq!(admission.in_use(&scope()), Concurrency(0));
+    }
 }

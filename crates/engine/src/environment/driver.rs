@@ -441,6 +441,7 @@ impl Driver {
                     let now = self.clock.now();
                     run.produced.answered = run.produced.answered.map(|(first, _)| (first, now));
                     self.counted.flowed(self.sink.as_ref());
+                    run.job.flowed();
                     run.lease.answered();
                 }
             }

@@ -109,7 +109,7 @@ impl Measured {
             }
         };
         family(
-            "samovar_function_provisioned_concurrency",
+            "samovar_function_provisioned_environments",
             "Environments that are to be kept ready.",
             &|wanted, _| Some(wanted as f64),
         );
@@ -119,7 +119,7 @@ impl Measured {
             &|_, running| Some(running as f64),
         );
         family(
-            "samovar_function_provisioned_concurrency_utilization",
+            "samovar_function_provisioned_concurrency_utilization_ratio",
             "What of the provisioned concurrency is used, from 0 to 1.",
             &|wanted, running| (wanted > 0).then(|| running as f64 / wanted as f64),
         );

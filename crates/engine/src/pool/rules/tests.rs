@@ -7,7 +7,7 @@ use super::*;
 type Numbers = Roster<u8, u8>;
 
 /// So many milliseconds after the beginning.
-fn at(millis: u64) -> Timestamp {
+fn at(millis: i64) -> Timestamp {
     Timestamp::from_millis(1_700_000_000_000 + millis)
 }
 
@@ -30,7 +30,7 @@ fn running(jobs: u8) -> Numbers {
     roster
 }
 
-fn offered(roster: &mut Numbers, number: u8, millis: u64) -> Offered<u8, u8> {
+fn offered(roster: &mut Numbers, number: u8, millis: i64) -> Offered<u8, u8> {
     roster.offer(id(number), at(millis), false)
 }
 
@@ -52,7 +52,7 @@ fn starting(jobs: u8) -> Numbers {
 fn the_newest_idle_environment_runs_the_next_job_and_the_oldest_is_evicted() {
     let mut roster = running(3);
     for number in 0..3 {
-        assert_eq!(offered(&mut roster, number, u64::from(number)), Offered::Rest);
+        assert_eq!(offered(&mut roster, number, i64::from(number)), Offered::Rest);
     }
     assert_eq!(roster.oldest_idle(), Some(at(0)));
     assert_eq!(roster.submit(9, at(5)), Submitted::Run(id(2), 2, 9, Footing::Ordinary));
