@@ -198,8 +198,8 @@ def test_a_kill_with_frozen_environments_leaves_no_process_at_once_and_nothing_a
     samovar.process.wait(30)
     until(lambda: traces.processes() == [], 10)
     left = set(traces.groups())
-    # A launcher that outlives its server removes them itself.
-    assert bool(left) == (who != "server")
+    # A launcher that outlives its server removes them itself; else any server that starts does, others of this machine too.
+    assert not left or who != "server"
     samovar.start()
     # Whatever is there now was made since.
     until(lambda: not left & set(traces.groups()))
