@@ -196,3 +196,23 @@ def test_a_timeout_is_told_to_extensions(lam, logs, name):
     assert invoke(lam, name, {"do": "os._exit(1)"})["payload"]["errorType"] == "Runtime.ExitError"
     shutdown = lambda: [line["event"]["shutdownReason"] for line in said(logs, name, "one", "event") if line["event"]["eventType"] == "SHUTDOWN"]
     until(lambda: shutdown() == ["timeout", "failure"])
+
+
+def test_an_internal_extensions_idle_environment_has_half_a_second(fresh, name):
+    server = fresh("--idle-expiry", "1")
+    lam, logs = server.client("lambda"), server.client("logs")
+    stays = '''
+import signal
+def ticks(*_):
+    say("sigterm")
+    while True:
+        say("tick"); time.sleep(0.02)
+signal.signal(signal.SIGTERM, ticks)
+'''
+    create(lam, name, INTERNAL + stays)
+    invoke(lam, name, {})
+    [told] = heard(logs, name, "function", "sigterm")
+    last = lambda: said(logs, name, "function", "tick")[-1]["at"]
+    until(lambda: time.time() - last() > 1)
+    assert 0.1 < last() - told["at"] <= 0.5, "it was made to end within its time"
+    assert not [line for line in said(logs, name, "function", "inner") if line["event"]["eventType"] != "INVOKE"]

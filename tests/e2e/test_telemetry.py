@@ -85,3 +85,41 @@ def test_subscriptions_are_checked(lam, logs, name):
     assert nobody["answer"][0] == 403 and "Extension.MissingExtensionIdentifier" in nobody["answer"][1]
     [late] = heard(logs, name, "one", "late")
     assert late["answer"][0] == 403 and json.loads(late["answer"][1])["errorType"] == "Telemetry.SubscriptionClosed"
+
+
+def test_the_first_schema_of_the_logs_api(lam, logs, name):
+    function(lam, name, plan={"one": {"registered": subscribes(EVERYTHING, api="2020-08-15/logs", version="2020-08-15")}})
+    invoke(lam, name, {})
+    invoke(lam, name, {})
+    told = kinds(logs, name, "platform.start", "platform.end", "platform.report", "platform.logsSubscription", "platform.extension", "function")
+    assert {event["type"] for event in told} == {
+        "platform.start", "platform.end", "platform.report", "platform.logsSubscription", "platform.extension", "function"}
+
+
+def test_an_extension_that_uses_both_apis_is_refused_the_second(lam, logs, name):
+    both = subscribes(EVERYTHING) + subscribes(EVERYTHING, port=8081, api="2020-08-15/logs", version="2021-03-18")
+    function(lam, name, plan={"one": {"registered": both}})
+    invoke(lam, name, {})
+    first, second = [line["answer"] for line in heard(logs, name, "one", "subscribed", 2)]
+    assert first[0] == 200 and 400 <= second[0] < 500 and "errorType" in json.loads(second[1])
+    assert lines(logs, name, "LOGS") == [] and len(lines(logs, name, "TELEMETRY")) == 1
+
+
+# Listens, and answers nothing before a file says so; then says what it is sent.
+DEAF = subscribes(["function"]).replace(
+    "    def do_POST(self):\n", "    def do_POST(self):\n        while not os.path.exists('/tmp/hear'): time.sleep(0.01)\n"
+).replace("                say(", "                if event['type'] == 'platform.logsDropped': say(")
+
+
+def test_what_a_listener_does_not_take_is_dropped_and_counted(lam, logs, name):
+    function(lam, name, plan={"one": {"registered": DEAF}}, Timeout=10)
+    line, count = 1000, 1500  # more than two batches of 262,144 bytes, and one that is under way
+    invoke(lam, name, {"do": f"print('begins', flush=True); time.sleep(0.2); [print('x' * {line}) for _ in range({count})]"})
+    invoke(lam, name, {"do": "time.sleep(0.2); open('/tmp/hear', 'w').close(); time.sleep(0.5)"})
+    def dropped():
+        invoke(lam, name, {})
+        return [event["record"] for event in events(logs, name) if event["type"] == "platform.logsDropped"]
+    [first, *_] = until(dropped, every=0.2)
+    assert set(first) == {"droppedRecords", "droppedBytes", "reason"}
+    assert first["reason"] == "Consumer seems to have fallen behind as it has not acknowledged receipt of logs."
+    assert 0 < first["droppedRecords"] < count and first["droppedBytes"] > first["droppedRecords"] * line

@@ -127,7 +127,8 @@ pub fn deployment_tools() -> Result<PathBuf> {
     Ok(dir)
 }
 
-/// The official runtime interface clients as function payloads: `python/`, `node_modules/`, `rust/bootstrap`.
+/// The official clients as payloads: `python/`, `node_modules/`, `rust/bootstrap`, and `rust-extension/bootstrap`, which
+/// is an extension under any other name.
 pub fn official_clients() -> Result<PathBuf> {
     node()?;
     apt(&[
@@ -159,25 +160,26 @@ pub fn official_clients() -> Result<PathBuf> {
             fs::remove_dir_all(build).map_err(Into::into)
         },
     )?;
-    rust_function(&dir.join("rust"))?;
+    rust_program("rust-echo", &dir.join("rust/bootstrap"))?;
+    rust_program("rust-extension", &dir.join("rust-extension/bootstrap"))?;
     Ok(dir)
 }
 
-/// A static Rust function with the official runtime crate.
-fn rust_function(dir: &Path) -> Result<()> {
-    step("building the Rust example function");
+/// A static program with an official Rust crate, of a package in `tests/functions`, as `file`.
+fn rust_program(package: &str, file: &Path) -> Result<()> {
+    step(&format!("building {package} with the official Rust crates"));
     let target = cache().join("rust-function");
     show(
         cargo()
             .args(["build", "--quiet", "--release", "--locked", "--target", "x86_64-unknown-linux-gnu"])
             .arg("--manifest-path")
-            .arg(root().join("tests/functions/rust-echo/Cargo.toml"))
+            .arg(root().join("tests/functions").join(package).join("Cargo.toml"))
             .arg("--target-dir")
             .arg(&target)
             .env("RUSTFLAGS", "-C target-feature=+crt-static"),
     )?;
-    fs::create_dir_all(dir)?;
-    fs::copy(target.join("x86_64-unknown-linux-gnu/release/rust-echo"), dir.join("bootstrap"))?;
+    file.parent().map(fs::create_dir_all).transpose()?;
+    fs::copy(target.join("x86_64-unknown-linux-gnu/release").join(package), file)?;
     Ok(())
 }
 

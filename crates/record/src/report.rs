@@ -232,6 +232,18 @@ impl Report {
     }
 }
 
+const LOGS_SUBSCRIPTION: &str = "platform.logsSubscription";
+
+/// The platform's events that the Logs API has.
+const LOGS_TYPES: [&str; 6] = [
+    "platform.start",
+    "platform.end",
+    "platform.report",
+    "platform.runtimeDone",
+    "platform.extension",
+    LOGS_SUBSCRIPTION,
+];
+
 impl Record {
     /// The event's message, newline included; `None` where a format has no line for it.
     pub fn message(&self, format: Format, time: Timestamp) -> Option<Bytes> {
@@ -274,7 +286,8 @@ impl Record {
     }
 
     fn json(&self, time: Timestamp) -> Option<String> {
-        let mut line = self.telemetry(time)?;
+        let (kind, record) = self.json_record()?;
+        let mut line = envelope(time, kind, &record);
         line.push('\n');
         Some(line)
     }
@@ -282,17 +295,19 @@ impl Record {
     /// The event for the Telemetry API; `None` where it has none.
     pub fn telemetry(&self, time: Timestamp) -> Option<String> {
         let (kind, record) = self.json_record()?;
-        Some(envelope(time, kind, &record))
+        (kind != LOGS_SUBSCRIPTION).then(|| envelope(time, kind, &record))
     }
 
-    /// The event for the Logs API, which tells an invocation's end besides.
+    /// The event for the Logs API, which tells an invocation's end besides, and nothing of inits: readers of its
+    /// events, such as the published Rust crate, refuse a batch with a type that they do not know.
+    ///
+    /// Source: Lambda Developer Guide, "Lambda Logs API", and the types of the crate `lambda-extension`.
     pub fn logs_api(&self, time: Timestamp) -> Option<String> {
-        match self {
-            Self::End(request) => {
-                Some(envelope(time, "platform.end", &raw(&serde_json::json!({ "requestId": request }))))
-            }
-            record => record.telemetry(time),
-        }
+        let (kind, record) = match self {
+            Self::End(request) => ("platform.end", raw(&serde_json::json!({ "requestId": request }))),
+            record => record.json_record()?,
+        };
+        LOGS_TYPES.contains(&kind).then(|| envelope(time, kind, &record))
     }
 
     /// The telemetry event's type and record.
@@ -309,7 +324,7 @@ impl Record {
             Self::Report(report) => ("platform.report", report.json()),
             Self::Extension(extension) => ("platform.extension", extension.json()),
             Self::Subscription(subscription) if subscription.is_logs_api => {
-                ("platform.logsSubscription", subscription.json())
+                (LOGS_SUBSCRIPTION, subscription.json())
             }
             Self::Subscription(subscription) => ("platform.telemetrySubscription", subscription.json()),
             Self::End(_) => return None,

@@ -325,10 +325,11 @@ impl Output {
 
     /// The runtime ended by a fault. JSON logs hold the platform's objects only, and tell it in the report.
     pub fn fault(&mut self, request: RequestId, fault: &Fault) {
+        let line = crash_line(request, &fault.cause(), fault.error_type());
+        self.telemetry.fault(self.clock.now(), &line);
         if self.plan.format == Format::Json {
             return;
         }
-        let line = crash_line(request, &fault.cause(), fault.error_type());
         if self.tailing {
             self.tail.push(&line);
         }

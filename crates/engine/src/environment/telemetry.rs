@@ -27,6 +27,15 @@ pub enum Origin {
     Extensions,
 }
 
+impl Origin {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Function => "function",
+            Self::Extensions => "extension",
+        }
+    }
+}
+
 /// Who subscribed, and what they may still want.
 #[derive(Default)]
 pub struct Telemetry {
@@ -41,12 +50,14 @@ struct Subscriber {
     name: Name,
     api: Api,
     types: Types,
+    has_runtime_done: bool,
     delivery: Delivery,
 }
 
 #[derive(Clone)]
 enum Held {
     Platform(Timestamp, Record),
+    Fault(Timestamp, Bytes),
     Line(Timestamp, Origin, Bytes, Format),
 }
 
@@ -84,6 +95,13 @@ impl Telemetry {
         }
     }
 
+    /// A process ended under an invocation, as this text says.
+    pub fn fault(&mut self, now: Timestamp, text: &Bytes) {
+        if !self.is_off() {
+            self.tell(now, Held::Fault(now, text.clone()));
+        }
+    }
+
     /// A line was written.
     pub fn line(&mut self, now: Timestamp, at: Timestamp, origin: Origin, message: &Bytes, format: Format) {
         if !self.is_off() {
@@ -108,8 +126,8 @@ impl Telemetry {
         }
         let (dials, _) = self.dials.get_or_insert_with(mpsc::unbounded_channel);
         let delivery = Delivery::begin(subscription, clock, dials.clone());
-        let Subscription { api, types, .. } = *subscription;
-        let subscriber = Subscriber { name: Arc::clone(name), api, types, delivery };
+        let Subscription { api, types, has_runtime_done, .. } = *subscription;
+        let subscriber = Subscriber { name: Arc::clone(name), api, types, has_runtime_done, delivery };
         let now = clock.now();
         self.held.iter().flatten().for_each(|event| subscriber.tell(now, event));
         self.subscribers.push(subscriber);
@@ -135,7 +153,7 @@ impl Held {
     fn size(&self) -> usize {
         match self {
             Self::Platform(..) => size_of::<Self>(),
-            Self::Line(_, _, message, _) => size_of::<Self>() + message.len(),
+            Self::Fault(_, message) | Self::Line(_, _, message, _) => size_of::<Self>() + message.len(),
         }
     }
 }
@@ -143,12 +161,18 @@ impl Held {
 impl Subscriber {
     fn tell(&self, now: Timestamp, event: &Held) {
         let encoded = match event {
+            Held::Platform(_, Record::RuntimeDone(_)) if !self.has_runtime_done => None,
             Held::Platform(at, record) if self.types.platform => match self.api {
                 Api::Telemetry => record.telemetry(*at),
                 Api::Logs => record.logs_api(*at),
             },
+            Held::Fault(at, text) if self.types.platform && self.api == Api::Logs => {
+                Some(written(*at, "platform.fault", text.trim_ascii(), Format::Text))
+            }
             Held::Line(at, origin, message, format) if self.wants(*origin) => {
-                Some(line(*at, *origin, message, *format))
+                // Readers of the Logs API take strings only; objects came with the Telemetry API.
+                let format = if self.api == Api::Logs { Format::Text } else { *format };
+                Some(written(*at, origin.name(), message, format))
             }
             _ => None,
         };
@@ -165,18 +189,14 @@ impl Subscriber {
     }
 }
 
-/// A line as an event: a string, or the object that it is where the function logs JSON.
-fn line(at: Timestamp, origin: Origin, message: &[u8], format: Format) -> String {
+/// Text as an event: a string, or the object that it is where the function logs JSON.
+fn written(at: Timestamp, kind: &str, message: &[u8], format: Format) -> String {
     #[derive(Serialize)]
     struct Event<'a, R> {
         time: String,
         r#type: &'a str,
         record: R,
     }
-    let kind = match origin {
-        Origin::Function => "function",
-        Origin::Extensions => "extension",
-    };
     let time = at.iso_millis();
     let object = (format == Format::Json && message.trim_ascii_start().first() == Some(&b'{'))
         .then(|| serde_json::from_slice::<&RawValue>(message).ok())

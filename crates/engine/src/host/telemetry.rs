@@ -24,6 +24,9 @@ use super::extensions::{Asked, Desk, Reply, Request, identified, refused};
 use super::runtime::answers::{error, internal, json, wrong_method};
 use crate::environment::rules::ExtensionRefusal;
 
+/// The Logs API's schema before `platform.runtimeDone`.
+const FIRST_LOGS_SCHEMA: &str = "2020-08-15";
+
 /// Which of the two an extension speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Api {
@@ -52,7 +55,7 @@ impl Api {
 
     const fn versions(self) -> &'static [&'static str] {
         match self {
-            Self::Logs => &["2020-08-15", "2021-03-18"],
+            Self::Logs => &[FIRST_LOGS_SCHEMA, "2021-03-18"],
             Self::Telemetry => &["2022-07-01", "2022-12-13", "2025-01-29"],
         }
     }
@@ -65,6 +68,8 @@ pub struct Subscription {
     pub api: Api,
     /// Which events.
     pub types: Types,
+    /// Whether its schema has `platform.runtimeDone`, which the Logs API's first has not.
+    pub has_runtime_done: bool,
     /// How they are gathered.
     pub buffering: Buffering,
     /// Where they go.
@@ -247,7 +252,10 @@ pub fn parse(api: Api, body: &[u8]) -> Result<Subscription, String> {
     let buffering =
         Buffering { items: items as usize, bytes: bytes as usize, timeout: Duration::from_millis(timeout) };
     match destination {
-        Some(destination) if faults.is_empty() => Ok(Subscription { api, types, buffering, destination }),
+        Some(destination) if faults.is_empty() => {
+            let has_runtime_done = version != FIRST_LOGS_SCHEMA;
+            Ok(Subscription { api, types, has_runtime_done, buffering, destination })
+        }
         _ => Err(faults.join("; ")),
     }
 }

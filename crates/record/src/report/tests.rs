@@ -185,6 +185,31 @@ fn system_levels_keep_failures_longest() {
 }
 
 #[test]
+fn each_api_has_events_that_the_other_has_not() {
+    let time = Timestamp::from_millis(1_700_000_000_123);
+    let subscription = |is_logs_api| {
+        let types = vec!["Platform"];
+        Record::Subscription(Subscription { is_logs_api, name: "one".into(), state: "Subscribed", types })
+    };
+    let records = [
+        init_start(),
+        init_report(InitializationType::OnDemand, Phase::Init, Ending::Success),
+        subscription(true),
+        subscription(false),
+        Record::End(request()),
+        report(Ending::Success, 1_000, None),
+    ];
+    let kinds = |encoded: Option<String>| {
+        let event: serde_json::Value = serde_json::from_str(&encoded?).unwrap();
+        Some(event["type"].as_str().unwrap().trim_start_matches("platform.").to_owned())
+    };
+    let telemetry: Vec<_> = records.iter().filter_map(|record| kinds(record.telemetry(time))).collect();
+    assert_eq!(telemetry, ["initStart", "initReport", "telemetrySubscription", "report"]);
+    let logs: Vec<_> = records.iter().filter_map(|record| kinds(record.logs_api(time))).collect();
+    assert_eq!(logs, ["logsSubscription", "end", "report"]);
+}
+
+#[test]
 fn a_restore_is_told_between_init_and_invoke() {
     let start = RestoreStart {
         runtime_version: Some("python:3.13.v64".into()),

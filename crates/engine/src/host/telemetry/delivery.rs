@@ -134,23 +134,26 @@ struct Line {
 }
 
 enum Open {
-    Http(http1::SendRequest<Full<Bytes>>, Pin<Box<http1::Connection<TokioIo<TcpStream>, Full<Bytes>>>>),
+    Http(http1::SendRequest<Full<Bytes>>, Connection),
     Tcp(TcpStream),
 }
+
+type Connection = Pin<Box<http1::Connection<TokioIo<TcpStream>, Full<Bytes>>>>;
 
 impl Line {
     /// Sends a batch; after an error the next goes over another connection.
     async fn send(&mut self, batch: &[Bytes]) -> io::Result<()> {
-        let mut open = match self.open.take() {
+        let open = match self.open.take() {
             Some(open) => open,
             None => self.dial().await?,
         };
-        match (&mut open, &self.destination) {
-            (Open::Tcp(stream), _) => {
+        self.open = match (open, &self.destination) {
+            (Open::Tcp(mut stream), _) => {
                 let lines: Vec<u8> = batch.iter().flat_map(|event| [&event[..], b"\n"].concat()).collect();
                 stream.write_all(&lines).await?;
+                Some(Open::Tcp(stream))
             }
-            (Open::Http(sender, connection), Destination::Http { port, path, method }) => {
+            (Open::Http(mut sender, connection), Destination::Http { port, path, method }) => {
                 let request = Request::builder()
                     .method(method)
                     .uri(path)
@@ -158,11 +161,11 @@ impl Line {
                     .header(header::CONTENT_TYPE, "application/json")
                     .body(Full::from(array(batch)))
                     .map_err(io::Error::other)?;
-                post(sender, connection.as_mut(), request).await?;
+                let connection = post(&mut sender, connection, request).await?;
+                connection.map(|connection| Open::Http(sender, connection))
             }
             (Open::Http(..), Destination::Tcp { .. }) => return Err(io::ErrorKind::InvalidInput.into()),
-        }
-        self.open = Some(open);
+        };
         Ok(())
     }
 
@@ -183,12 +186,12 @@ impl Line {
     }
 }
 
-/// Posts a batch and waits until the listener has taken it.
+/// Posts a batch and waits until the listener has taken it; gives the connection where it still holds.
 async fn post(
     sender: &mut http1::SendRequest<Full<Bytes>>,
-    mut connection: Pin<&mut http1::Connection<TokioIo<TcpStream>, Full<Bytes>>>,
+    mut connection: Connection,
     request: Request<Full<Bytes>>,
-) -> io::Result<()> {
+) -> io::Result<Option<Connection>> {
     let mut answered = pin!(async {
         sender.ready().await.map_err(io::Error::other)?;
         let response = sender.send_request(request).await.map_err(io::Error::other)?;
@@ -202,9 +205,12 @@ async fn post(
     });
     tokio::select! {
         biased;
-        answer = &mut answered => answer,
-        _ = &mut connection => answered.await,
+        answer = &mut answered => return answer.map(|()| Some(connection)),
+        _ = &mut connection => {}
     }
+    // Who waits for an answer learns of the connection's end only once it is dropped.
+    drop(connection);
+    answered.await.map(|()| None)
 }
 
 fn array(batch: &[Bytes]) -> Vec<u8> {
@@ -217,4 +223,48 @@ fn array(batch: &[Bytes]) -> Vec<u8> {
     }
     array.push(b']');
     array
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use tokio::io::AsyncReadExt;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// Takes one request, answers it, and ends the connection as a process that is killed does.
+    async fn listen(listener: &TcpListener) -> String {
+        let (mut stream, _) = listener.accept().await.expect("somebody dials");
+        let mut request = Vec::new();
+        while !request.ends_with(b"]") {
+            assert!(stream.read_buf(&mut request).await.expect("it can be read") > 0);
+        }
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.expect("it can be written");
+        String::from_utf8(request).expect("it is text")
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_has_ended_is_made_anew() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("there is a port");
+        let port = listener.local_addr().expect("it is bound").port();
+        let (dials, mut wanted) = mpsc::unbounded_channel::<Dial>();
+        tokio::spawn(async move {
+            while let Some(dial) = wanted.recv().await {
+                let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, dial.port)).await;
+                dial.reply.send(stream.expect("somebody listens")).expect("it is awaited");
+            }
+        });
+        let destination = Destination::Http { port, path: "/".into(), method: http::Method::POST };
+        let mut line = Line { destination, dials, open: None };
+        for event in ["1", "2", "3"] {
+            let heard = async {
+                let send = async { while line.send(&[event.into()]).await.is_err() {} };
+                tokio::join!(listen(&listener), send).0
+            };
+            let heard = tokio::time::timeout(std::time::Duration::from_secs(10), heard).await;
+            assert!(heard.expect("it is sent").ends_with(&format!("[{event}]")));
+        }
+    }
 }

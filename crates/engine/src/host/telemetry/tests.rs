@@ -53,3 +53,17 @@ fn what_is_wrong_is_said_in_one_answer() {
     }
     assert!(read(Api::Telemetry, "[").is_err());
 }
+
+#[test]
+fn the_first_schema_of_logs_has_no_end_of_the_runtime() {
+    for (api, version, has) in [
+        (Api::Logs, "2020-08-15", false),
+        (Api::Logs, "2021-03-18", true),
+        (Api::Telemetry, "2022-07-01", true),
+    ] {
+        let body = format!(
+            r#"{{"schemaVersion":"{version}","types":["platform"],"destination":{{"protocol":"TCP","port":7}}}}"#
+        );
+        assert_eq!(read(api, &body).map(|read| read.has_runtime_done), Ok(has), "{version}");
+    }
+}
