@@ -154,6 +154,17 @@ class Connection:
             self._send(self._next)
             return self._event()
 
+    def restore_next(self):
+        """Waits until the platform has a first call for what is initialised."""
+        request = b"GET " + _API + b"restore/next HTTP/1.1\r\n" + self._host + b"\r\n"
+        try:
+            self._send(request)
+            self._event()
+        except OSError:
+            self._drop()
+            self._send(request)
+            self._event()
+
     def answer_and_next(self, path, headers, body):
         """Posts the end of an invocation and waits for the next event, in one request where the platform can."""
         try:
@@ -274,6 +285,10 @@ class Runtime:
 
             _samovar_faults.init_failed(self, error)
             raise SystemExit(1)
+        if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
+            import _samovar_snapshot
+
+            _samovar_snapshot.continue_restored(self)
         headers, body = self.connection.next()
         while True:
             headers, body = self._invoke(handler, headers, body)

@@ -32,6 +32,14 @@ def init_failed(runtime, error):
     runtime.connection.post(b"init/error", headers, _encoded(runtime, body))
 
 
+def hook_failed(runtime, error, path, kind):
+    """Logs why a hook around a snapshot failed and reports it as an error of this kind."""
+    body = _body(error, "")
+    _log(runtime, body)
+    headers = b"Content-Type: application/json\r\nLambda-Runtime-Function-Error-Type: " + kind + b"\r\n"
+    runtime.connection.post(path, headers, _encoded(runtime, body))
+
+
 def invocation_failed(runtime, error):
     """Logs a failed invocation: (request headers, body) to report it with."""
     body = _body(error, runtime.request_id)

@@ -56,6 +56,15 @@ pub const ENVIRONMENT_BYTES: usize = 4096;
 /// Source: Lambda Developer Guide, "Lambda execution environment lifecycle".
 pub const INIT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Time in which a restored runtime must have run its hooks and asked for work.
+///
+/// Source: Lambda Developer Guide, "Lambda SnapStart runtime hooks".
+pub const RESTORE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Time for which an environment that is initialised and never ran waits for its first call. Ours: its next use is as
+/// likely as that of the version, and it saves a whole init.
+pub const STANDBY_EXPIRY: Duration = Duration::from_secs(60 * 60);
+
 /// Bytes of log that `LogType: Tail` returns. Source: Lambda API reference, Invoke.
 pub const LOG_TAIL_BYTES: usize = 4096;
 
@@ -375,7 +384,7 @@ pub const WARM_RETRY: Duration = Duration::from_secs(1);
 /// Most of that pause. Ours.
 pub const WARM_RETRY_MOST: Duration = Duration::from_secs(60);
 
-/// Time that an init may take before any invocation, for provisioned concurrency; a longer timeout of the function
+/// Time that an init may take before any invocation, for provisioned concurrency and SnapStart; a longer timeout of the function
 /// counts instead. Source: Lambda Developer Guide, "Understanding the Lambda execution environment lifecycle".
 pub const PROVISIONED_INIT: Duration = Duration::from_secs(130);
 

@@ -276,6 +276,17 @@ impl Catalogue {
         snapshot.functions.all().filter_map(unfinished).collect()
     }
 
+    /// Versions of all functions whose init is to be made; at the start, those that the last process left.
+    pub fn uninitialized(&self) -> Vec<Arc<Version>> {
+        let snapshot = self.inner.shared.snapshot.load();
+        snapshot
+            .functions
+            .all()
+            .flat_map(|function| rules::versions::to_initialize(function))
+            .cloned()
+            .collect()
+    }
+
     /// Whether any function or layer of any account needs this package.
     pub fn holds(&self, digest: &Digest) -> bool {
         self.inner.shared.references.lock().expect("nobody panics while counting references").holds(digest)

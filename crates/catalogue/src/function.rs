@@ -15,7 +15,7 @@ use store::Revision;
 use crate::root::{Parts, RootKey};
 use crate::{
     Alias, Configuration, EventInvokeConfig, FunctionUrl, Policy, ProvisionedConcurrency, RecursiveLoop,
-    RuntimeManagement,
+    RuntimeManagement, SnapStart,
 };
 
 /// A function's name where it is unique.
@@ -143,6 +143,20 @@ impl Version {
     /// Its own package and those of its layers.
     pub fn codes(&self) -> impl Iterator<Item = &CodeRef> {
         std::iter::once(&self.code).chain(self.configuration.layers.iter().map(|layer| &layer.code))
+    }
+
+    /// Its number; `$LATEST` has none.
+    pub const fn number(&self) -> Option<u64> {
+        match self.qualifier {
+            Qualifier::Version(number) => Some(number),
+            Qualifier::Latest | Qualifier::Alias(_) => None,
+        }
+    }
+
+    /// Whether its environments continue from one init that was made when it was published.
+    pub fn snap_starts(&self) -> bool {
+        matches!(self.qualifier, Qualifier::Version(_))
+            && self.configuration.snap_start == SnapStart::PublishedVersions
     }
 
     /// The function that it is a version of.

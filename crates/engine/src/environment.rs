@@ -6,6 +6,7 @@ pub mod driver;
 pub mod frost;
 pub mod output;
 pub mod recipe;
+mod restore;
 pub mod rules;
 pub mod telemetry;
 pub mod variables;

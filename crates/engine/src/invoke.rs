@@ -15,6 +15,7 @@ use tracing::Span;
 
 use crate::Engine;
 use crate::admission::{AdmitError, Permit};
+use crate::environment::rules::restore::RestoreError;
 use crate::flow::{Flow, Sink, flow};
 use crate::outcome::{Answer, Fault, UNNAMED};
 use crate::starter::StartError;
@@ -137,6 +138,9 @@ pub enum InvokeError {
     /// The function's environment variables could not be opened.
     #[error("the function's environment variables could not be opened: {0}")]
     Variables(String),
+    /// The environment could not be restored.
+    #[error(transparent)]
+    Restore(#[from] RestoreError),
     /// The sandbox could not be built, or broke before the function ran.
     #[error(transparent)]
     Sandbox(#[from] StartError),

@@ -12,11 +12,13 @@ use base::clock::Timestamp;
 use base::id::EnvironmentId;
 use catalogue::Version;
 use record::report::InitializationType;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use self::pools::Pools;
 use self::rules::{Kind, Leaving, Offered, Patience, Roster, Standing, Submitted};
 use crate::admission::budget::{Place, Pledge};
+use crate::environment::rules::restore::RestoreError;
+use crate::initialize::InitError;
 use crate::invoke::{InvokeError, Job};
 use crate::starter::StartError;
 
@@ -129,6 +131,9 @@ pub struct Pool {
     roster: Mutex<Roster<Handle, Box<Job>>>,
 }
 
+/// Tells who asked for an environment that nobody waits for what became of its init.
+type Herald = oneshot::Sender<Result<(), InitError>>;
+
 /// One environment's membership in its pool, held by its task. It ends when dropped.
 #[derive(Debug)]
 pub struct Membership {
@@ -137,6 +142,8 @@ pub struct Membership {
     kind: Kind,
     /// Memory that is set aside until it has finished its init and can be measured.
     pledge: Option<Pledge>,
+    /// Whom to tell of its init.
+    herald: Option<Herald>,
     failure: Option<InvokeError>,
 }
 
@@ -199,7 +206,7 @@ impl Pool {
         let (handle, commands) = mpsc::unbounded_channel();
         self.lock().enter(id, handle, kind);
         let pool = Arc::clone(self);
-        (Membership { pool, id, kind, pledge: None, failure: None }, commands)
+        (Membership { pool, id, kind, pledge: None, herald: None, failure: None }, commands)
     }
 
     /// Lets nothing idle any more and closes what does. What runs ends as if nothing had happened.
@@ -269,6 +276,7 @@ impl Membership {
         }
         let offered = roster.offer(self.id, now, pressed);
         drop(roster);
+        self.tell(Ok(()));
         if let Some(pledge) = self.pledge.take() {
             pledge.settle();
             // The next one of those that are kept ready may be warmed.
@@ -299,7 +307,30 @@ impl Membership {
 
     /// Ends the membership of an environment that could not be started, and tells the job that waits for it.
     pub fn fail(mut self, error: InvokeError) {
+        self.tell(Err(InitError::Hindered(error.clone())));
         self.failure = Some(error);
+    }
+
+    /// Notes that the environment will end because its init failed: who waits for it will be told.
+    pub fn init_failed(&mut self, error: InitError) {
+        self.tell(Err(error));
+        self.failure = Some(RestoreError::Failed.into());
+    }
+
+    /// Has an environment made for the next call, if none is free or about to be.
+    pub fn replace(&self) {
+        if let Some(pools) = self.pool.pools.upgrade()
+            && self.pool.lock().prepare_next()
+        {
+            pools.stand_by(&self.pool);
+        }
+    }
+
+    /// Tells who asked, once; they may be gone.
+    fn tell(&mut self, news: Result<(), InitError>) {
+        if let Some(herald) = self.herald.take() {
+            let _ = herald.send(news);
+        }
     }
 
     /// Gives back what was sent to an environment that had ended: it runs elsewhere.

@@ -75,6 +75,8 @@ pub struct Sandbox {
     pub log: OwnedFd,
     /// The listener at the runtime API's address inside.
     pub runtime_api: TcpListener,
+    /// The runtime API's listener at the loopback address inside, where it was asked for.
+    pub loopback: Option<TcpListener>,
     /// The listener at the AWS endpoint's address inside.
     pub endpoint: Option<TcpListener>,
     /// Where its functions ask for names, when they reach any network.

@@ -19,6 +19,7 @@ use base::units::{Concurrency, Mib};
 use bytes::Bytes;
 use catalogue::{CodeRef, Configuration, State, Version};
 use record::level::{Format, Level, SystemLevel};
+use record::logs::EventQuery;
 use record::report::InitializationType;
 use record::{Logs, Metrics};
 use sandbox::protocol::{Stop, Who};
@@ -32,7 +33,7 @@ use crate::Engine;
 use crate::admission::Admission;
 use crate::admission::budget::{Budget, Place};
 use crate::environment::output::LogPlan;
-use crate::environment::recipe::{Kit, Recipe, Recipes};
+use crate::environment::recipe::{Kit, Recipe, Recipes, SnapStart};
 use crate::flow::Flow;
 use crate::host::dns::NameServer;
 use crate::invoke::{Invocation, InvokeError, Reply};
@@ -62,6 +63,14 @@ pub fn version(name: &str, generation: u64) -> Arc<Version> {
         last_modified: Timestamp::from_millis(0),
         generation,
     })
+}
+
+/// A published version of the function `name` that is restored for its calls.
+pub fn snap_starting(name: &str, generation: u64) -> Arc<Version> {
+    let mut version = Arc::unwrap_or_clone(version(name, generation));
+    version.qualifier = Qualifier::Version(7);
+    Arc::make_mut(&mut version.configuration).snap_start = catalogue::SnapStart::PublishedVersions;
+    Arc::new(version)
 }
 
 /// One invocation.
@@ -175,6 +184,16 @@ impl Runtime {
         self.hear().await.0
     }
 
+    /// Is initialised, and waits to be restored.
+    pub async fn restore(&mut self) {
+        self.call("GET", "restore/next", "").await;
+    }
+
+    /// Reports that it could not be restored.
+    pub async fn restore_error(&mut self) {
+        self.call("POST", "restore/error", "{}").await;
+    }
+
     /// Reports that it cannot initialise.
     pub async fn init_error(&mut self, body: &str) {
         self.call("POST", "init/error", body).await;
@@ -277,6 +296,7 @@ impl Starter for FakeStarter {
             control: Box::new(control),
             log,
             runtime_api: listener,
+            loopback: None,
             endpoint: None,
             names: None,
             meter,
@@ -430,6 +450,14 @@ impl Recipes for FakeRecipes {
                 made_for,
                 notice: None,
             },
+            snap_start: version.snap_starts().then(|| {
+                let stream = format!("restored-{}", self.dice.hex::<4>());
+                SnapStart {
+                    writer: self.logs.writer(&version.arn.scope, &logging.group, &stream),
+                    stream: stream.into(),
+                    authorization: "sesame".into(),
+                }
+            }),
         })
     }
 }
@@ -446,6 +474,7 @@ pub struct House {
     pub standing: Arc<AtomicUsize>,
     /// Whether the next sandbox cannot be built.
     pub broken: Arc<AtomicBool>,
+    logs: Logs,
     /// What the freezers were told.
     frosts: Frosts,
     ids: Mutex<u128>,
@@ -491,7 +520,7 @@ impl House {
         let broken = Arc::clone(&starter.broken);
         let kit = Kit {
             starter,
-            recipes: Arc::new(FakeRecipes { logs, dice: dice.clone() }),
+            recipes: Arc::new(FakeRecipes { logs: logs.clone(), dice: dice.clone() }),
             connections: crate::host::runtime::further_connections(),
             endpoint: None,
             names: NameServer::new(Dice::seeded(53)),
@@ -505,7 +534,7 @@ impl House {
             let admission = Admission::new(Concurrency(plan.account));
             Engine::of(kit, admission, metrics.clone(), Budget::new(plan.budget), dice)
         };
-        Self { engine, metrics, built, standing, broken, frosts, ids: Mutex::new(0) }
+        Self { engine, metrics, built, standing, broken, logs, frosts, ids: Mutex::new(0) }
     }
 
     /// Invokes a version.
@@ -532,6 +561,17 @@ impl House {
         let answer = format!("{failed}{}", String::from_utf8_lossy(&reply.payload));
         let ended = reply.end.await.expect("it ends");
         (answer, String::from_utf8_lossy(&ended.tail).replace('\t', " "))
+    }
+
+    /// What a group holds, each line after its stream's name.
+    pub async fn log(&self, group: &str) -> String {
+        let query = EventQuery { limit: 1000, ..EventQuery::default() };
+        let events = self.logs.filter_events(&scope(), group, &query).await.expect("a group").events;
+        let line = |event: record::logs::FoundEvent| {
+            let message = String::from_utf8_lossy(&event.message).replace('\t', " ");
+            format!("{}: {}\n", event.stream, message.trim_end())
+        };
+        events.into_iter().map(line).collect()
     }
 
     /// What the freezers were told since the last look: `*` to freeze, `~` to thaw.

@@ -100,9 +100,12 @@ pub fn system_passes(threshold: SystemLevel, record: &Record) -> bool {
     let lowest = match record {
         Record::InitRuntimeDone(done) => of_ending(&done.ending, SystemLevel::Debug),
         Record::InitReport(report) => of_ending(&report.ending, SystemLevel::Debug),
+        Record::RestoreRuntimeDone(ending) => of_ending(ending, SystemLevel::Debug),
+        Record::RestoreReport(report) => of_ending(&report.ending, SystemLevel::Info),
         Record::RuntimeDone(done) => of_ending(&done.ending, SystemLevel::Debug),
         Record::Report(report) => of_ending(&report.ending, SystemLevel::Info),
         Record::InitStart(_)
+        | Record::RestoreStart(_)
         | Record::Start(_)
         | Record::End(_)
         | Record::Extension(_)

@@ -3,6 +3,8 @@
 //! Sources: recorded log streams; Lambda Developer Guide, "Telemetry API event schema reference".
 
 mod extensions;
+mod init;
+mod restore;
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -17,6 +19,8 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use self::extensions::JsonSpan;
+pub use self::init::{InitReport, InitRuntimeDone, InitStart};
+pub use self::restore::{RestoreReport, RestoreStart};
 use crate::level::Format;
 
 /// One thing that the platform tells.
@@ -28,6 +32,12 @@ pub enum Record {
     InitRuntimeDone(InitRuntimeDone),
     /// An init has ended.
     InitReport(InitReport),
+    /// An environment begins to be restored.
+    RestoreStart(RestoreStart),
+    /// The restored runtime has asked for work, or will not.
+    RestoreRuntimeDone(Ending),
+    /// A restore has ended.
+    RestoreReport(RestoreReport),
     /// An invocation begins.
     Start(Start),
     /// The runtime has answered, or will not.
@@ -50,6 +60,8 @@ pub enum InitializationType {
     OnDemand,
     /// For provisioned concurrency.
     ProvisionedConcurrency,
+    /// For a version with SnapStart: initialised once, then restored.
+    SnapStart,
 }
 
 impl InitializationType {
@@ -58,6 +70,7 @@ impl InitializationType {
         match self {
             Self::OnDemand => "on-demand",
             Self::ProvisionedConcurrency => "provisioned-concurrency",
+            Self::SnapStart => "snap-start",
         }
     }
 }
@@ -87,51 +100,6 @@ pub enum Ending {
     Timeout,
 }
 
-/// Content of [`Record::InitStart`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InitStart {
-    /// Why the environment is made.
-    pub initialization_type: InitializationType,
-    /// Of this init.
-    pub phase: Phase,
-    /// Such as `python:3.13.v64`.
-    pub runtime_version: Option<Arc<str>>,
-    /// The version's ARN.
-    pub runtime_version_arn: Option<Arc<str>>,
-    /// The function, without qualifier.
-    pub function: FunctionArn,
-    /// The version that runs.
-    pub version: Qualifier,
-    /// The environment's log stream.
-    pub stream: Arc<str>,
-    /// Its memory.
-    pub memory: Mib,
-}
-
-/// Content of [`Record::InitRuntimeDone`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InitRuntimeDone {
-    /// Why the environment is made.
-    pub initialization_type: InitializationType,
-    /// Of this init.
-    pub phase: Phase,
-    /// How it ended.
-    pub ending: Ending,
-}
-
-/// Content of [`Record::InitReport`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InitReport {
-    /// Why the environment is made.
-    pub initialization_type: InitializationType,
-    /// Of this init.
-    pub phase: Phase,
-    /// How it ended.
-    pub ending: Ending,
-    /// How long it took.
-    pub duration: Duration,
-}
-
 /// Content of [`Record::Start`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Start {
@@ -141,6 +109,22 @@ pub struct Start {
     pub function: FunctionArn,
     /// The version that runs.
     pub version: Qualifier,
+}
+
+/// What a restore took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Restored {
+    /// How long the invocation waited for it.
+    pub duration: Duration,
+    /// The part of that in which the function's own runtime and hooks ran.
+    pub own: Duration,
+}
+
+impl Restored {
+    /// Milliseconds to pay for. Source: Lambda Developer Guide, "Monitoring for Lambda SnapStart".
+    fn billed_millis(self) -> u64 {
+        hundredths(self.own).div_ceil(100)
+    }
 }
 
 /// Content of [`Record::RuntimeDone`].
@@ -180,6 +164,8 @@ pub struct Report {
     pub duration: Duration,
     /// The cold start before it, unless that was suppressed.
     pub init: Option<Duration>,
+    /// The restore before it.
+    pub restore: Option<Restored>,
     /// The function's memory.
     pub memory: Mib,
     /// The most that its environment has used so far.
@@ -235,11 +221,13 @@ impl Ending {
 }
 
 impl Report {
-    /// Milliseconds to pay for: the duration with the init before it, as reported, rounded up.
+    /// Milliseconds to pay for: the duration with the init before it, as reported, rounded up, or with the paid part of
+    /// the restore before it.
     ///
-    /// Source: Lambda pricing since August 2025 ("INIT phase billing").
+    /// Source: Lambda pricing since August 2025 ("INIT phase billing"); recorded for restores.
     pub fn billed_millis(&self) -> u64 {
-        let hundredths = hundredths(self.duration) + self.init.map_or(0, hundredths);
+        let restore = self.restore.map_or(0, |restore| 100 * restore.billed_millis());
+        let hundredths = hundredths(self.duration) + self.init.map_or(0, hundredths) + restore;
         hundredths.div_ceil(100)
     }
 }
@@ -262,6 +250,9 @@ impl Record {
                 | Self::InitReport(_)
                 | Self::Extension(_)
                 | Self::Subscription(_)
+                | Self::RestoreStart(_)
+                | Self::RestoreRuntimeDone(_)
+                | Self::RestoreReport(_)
         )
     }
 
@@ -276,7 +267,9 @@ impl Record {
             Self::Report(report) => report.text(),
             Self::Extension(extension) => extension.text(),
             Self::Subscription(subscription) => subscription.text(),
-            Self::InitRuntimeDone(_) | Self::RuntimeDone(_) => return None,
+            Self::RestoreStart(start) => start.text(),
+            Self::RestoreReport(report) => report.text(),
+            Self::InitRuntimeDone(_) | Self::RestoreRuntimeDone(_) | Self::RuntimeDone(_) => return None,
         })
     }
 
@@ -308,6 +301,9 @@ impl Record {
             Self::InitStart(init) => ("platform.initStart", init.json()),
             Self::InitRuntimeDone(done) => ("platform.initRuntimeDone", done.json()),
             Self::InitReport(report) => ("platform.initReport", report.json()),
+            Self::RestoreStart(start) => ("platform.restoreStart", start.json()),
+            Self::RestoreRuntimeDone(ending) => ("platform.restoreRuntimeDone", restore::done(ending)),
+            Self::RestoreReport(report) => ("platform.restoreReport", report.json()),
             Self::Start(start) => ("platform.start", start.json()),
             Self::RuntimeDone(done) => ("platform.runtimeDone", done.json()),
             Self::Report(report) => ("platform.report", report.json()),
@@ -321,101 +317,11 @@ impl Record {
     }
 }
 
-impl InitStart {
-    fn text(&self) -> String {
-        let version = self.runtime_version.as_deref().map(|version| format!(" Runtime Version: {version}"));
-        let arn = self.runtime_version_arn.as_deref().map(|arn| format!("\tRuntime Version ARN: {arn}"));
-        format!("INIT_START{}{}\n", version.unwrap_or_default(), arn.unwrap_or_default())
-    }
-
-    fn json(&self) -> Box<RawValue> {
-        #[derive(Serialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Json<'a> {
-            initialization_type: InitializationType,
-            phase: Phase,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            runtime_version: Option<&'a str>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            runtime_version_arn: Option<&'a str>,
-            function_name: &'a str,
-            function_version: String,
-            instance_id: &'a str,
-            instance_max_memory: u64,
-        }
-        raw(&Json {
-            initialization_type: self.initialization_type,
-            phase: self.phase,
-            runtime_version: self.runtime_version.as_deref(),
-            runtime_version_arn: self.runtime_version_arn.as_deref(),
-            function_name: self.function.name.as_str(),
-            function_version: self.version.to_string(),
-            instance_id: &self.stream,
-            instance_max_memory: self.memory.bytes(),
-        })
-    }
-}
-
-/// JSON of the two records that end an init.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct InitEnd<'a> {
-    initialization_type: InitializationType,
-    phase: Phase,
-    status: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error_type: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    metrics: Option<InitMetrics>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct InitMetrics {
-    duration_ms: f64,
-}
-
-impl InitRuntimeDone {
-    fn json(&self) -> Box<RawValue> {
-        raw(&InitEnd {
-            initialization_type: self.initialization_type,
-            phase: self.phase,
-            status: self.ending.status(),
-            error_type: self.ending.error_type(),
-            metrics: None,
-        })
-    }
-}
-
-impl InitReport {
-    /// A good on-demand init writes no line; one for provisioned concurrency writes its duration alone.
-    fn text(&self) -> Option<String> {
-        let duration = two_decimals(self.duration);
-        let phase = match self.phase {
-            Phase::Init => "init",
-            Phase::Invoke => "invoke",
-        };
-        match (&self.ending, self.initialization_type) {
-            (Ending::Success, InitializationType::OnDemand) => None,
-            (Ending::Success, InitializationType::ProvisionedConcurrency) => {
-                Some(format!("INIT_REPORT Init Duration: {duration} ms\n"))
-            }
-            (ending, _) => Some(format!(
-                "INIT_REPORT Init Duration: {duration} ms\tPhase: {phase}{}\n",
-                text_status(ending).unwrap_or_default()
-            )),
-        }
-    }
-
-    fn json(&self) -> Box<RawValue> {
-        raw(&InitEnd {
-            initialization_type: self.initialization_type,
-            phase: self.phase,
-            status: self.ending.status(),
-            error_type: self.ending.error_type(),
-            metrics: Some(InitMetrics { duration_ms: three_decimals(self.duration) }),
-        })
-    }
+/// The line in which an init or a restore names the runtime's version.
+fn versioned(word: &str, version: Option<&str>, arn: Option<&str>) -> String {
+    let version = version.map(|version| format!(" Runtime Version: {version}"));
+    let arn = arn.map(|arn| format!("\tRuntime Version ARN: {arn}"));
+    format!("{word}{}{}\n", version.unwrap_or_default(), arn.unwrap_or_default())
 }
 
 impl Start {
@@ -478,6 +384,11 @@ impl Report {
         if let Some(init) = self.init {
             write!(line, "\tInit Duration: {} ms", two_decimals(init)).expect("strings take all text");
         }
+        if let Some(restore) = self.restore {
+            let (duration, billed) = (two_decimals(restore.duration), restore.billed_millis());
+            write!(line, "\tRestore Duration: {duration} ms\tBilled Restore Duration: {billed} ms")
+                .expect("strings take all text");
+        }
         // A good report ends with a tab before its newline; one with a status does not.
         line.push_str(text_status(&self.ending).as_deref().unwrap_or("\t"));
         line.push('\n');
@@ -508,6 +419,10 @@ impl Report {
             used: Mib,
             #[serde(rename = "initDurationMs", skip_serializing_if = "Option::is_none")]
             init: Option<f64>,
+            #[serde(rename = "restoreDurationMs", skip_serializing_if = "Option::is_none")]
+            restore: Option<f64>,
+            #[serde(rename = "billedRestoreDurationMs", skip_serializing_if = "Option::is_none")]
+            billed_restore: Option<u64>,
         }
         raw(&Json {
             request_id: self.request,
@@ -517,6 +432,8 @@ impl Report {
                 memory: self.memory,
                 used: self.used,
                 init: self.init.map(three_decimals),
+                restore: self.restore.map(|restore| three_decimals(restore.duration)),
+                billed_restore: self.restore.map(Restored::billed_millis),
             },
             status: self.ending.status(),
             error_type: self.ending.error_type(),

@@ -121,6 +121,7 @@ fn built(descriptors: Vec<OwnedFd>, extras: Extras, isolation: Isolation) -> Opt
             Isolation::None => Meter::of_family(descriptors.next()?),
         },
         runtime_api: TcpListener::from(descriptors.next()?),
+        loopback: if extras.loopback { Some(TcpListener::from(descriptors.next()?)) } else { None },
         endpoint: if extras.endpoint { Some(TcpListener::from(descriptors.next()?)) } else { None },
         names: match extras.names {
             true => Some(NameSockets {

@@ -82,6 +82,8 @@ const FILES: &[(&str, &[u8])] = &[
     ("bootstrap.py", include_bytes!("../../../runtimes/python/bootstrap.py")),
     ("_samovar_client.py", include_bytes!("../../../runtimes/python/_samovar_client.py")),
     ("_samovar_faults.py", include_bytes!("../../../runtimes/python/_samovar_faults.py")),
+    ("_samovar_snapshot.py", include_bytes!("../../../runtimes/python/_samovar_snapshot.py")),
+    ("snapshot_restore_py.py", include_bytes!("../../../runtimes/python/snapshot_restore_py.py")),
     ("_samovar_json.py", include_bytes!("../../../runtimes/python/_samovar_json.py")),
     ("_samovar_logging.py", include_bytes!("../../../runtimes/python/_samovar_logging.py")),
     ("_samovar_waiting.py", include_bytes!("../../../runtimes/python/_samovar_waiting.py")),

@@ -48,7 +48,7 @@ pub const UNPACK_REPORT_BYTES: usize = 48 * 1024;
 pub const CONTROL_BYTES: usize = 128 * 1024;
 
 /// Descriptors that travel with one packet.
-pub const PACKET_DESCRIPTORS: usize = 8;
+pub const PACKET_DESCRIPTORS: usize = 9;
 
 /// Longest name of a code directory or interpreter, in bytes.
 pub const NAME_BYTES: usize = 80;

@@ -67,6 +67,8 @@ pub(crate) enum Outcome {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Extras {
+    /// The Runtime API's second listener.
+    pub(crate) loopback: bool,
     /// The listener of the function's AWS endpoint.
     pub(crate) endpoint: bool,
     /// The two sockets of the name server.
@@ -113,6 +115,7 @@ mod tests {
             code: "abc".into(),
             layers: vec!["x".into()],
             endpoint: true,
+            loopback: false,
             waiting: None,
         };
         let request = Request { ticket: 9, work: Work::Build(spec) };

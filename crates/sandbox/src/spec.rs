@@ -28,6 +28,8 @@ pub struct SandboxSpec {
     pub layers: Vec<String>,
     /// Whether the function gets its own AWS endpoint.
     pub endpoint: bool,
+    /// Whether the Runtime API is heard at 127.0.0.1 as well: SDKs take keys without encryption from nowhere else.
+    pub loopback: bool,
     /// Command of the runtime that may be started before it is known for which function, to wait in the sandbox:
     /// program and arguments. None where the runtime must know its variables as it starts.
     pub waiting: Option<Vec<String>>,
@@ -61,6 +63,8 @@ pub struct Built {
     pub log: OwnedFd,
     /// Listens on 169.254.100.1:9001 inside, or on loopback where there are no walls; non-blocking.
     pub runtime_api: TcpListener,
+    /// Listens on 127.0.0.1:9001 inside, when asked for and where there are walls; non-blocking.
+    pub loopback: Option<TcpListener>,
     /// Listens on 169.254.100.1:4566 inside, or on loopback, when asked for; non-blocking.
     pub endpoint: Option<TcpListener>,
     /// Where functions ask for names, when they reach anything that has one.

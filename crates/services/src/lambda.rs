@@ -9,6 +9,7 @@ mod concurrency;
 mod create;
 mod errors;
 mod event_invoke;
+mod initialization;
 mod invoke;
 mod json;
 mod layer_policies;
@@ -43,7 +44,7 @@ use base::clock::Clock;
 use base::random::Dice;
 use base::units::Concurrency;
 use catalogue::{Catalogue, Version};
-use engine::{Engine, Flow, Invocation, InvokeError, Reply, Standing};
+use engine::{Engine, Flow, InitError, Invocation, InvokeError, Reply, Standing};
 use flow::{Events, Invoker};
 use wire::lambda as api;
 
@@ -54,6 +55,9 @@ use crate::Context;
 /// Runs functions: the engine, or what tests put in its place.
 #[async_trait]
 pub trait Runner: Invoker {
+    /// Makes the init of a version that is restored for its calls.
+    async fn initialize(&self, version: Arc<Version>) -> Result<(), InitError>;
+
     /// Runs one and answers as soon as its response begins.
     async fn stream(&self, invocation: access::Authorized<Invocation>) -> Result<Reply<Flow>, InvokeError>;
     /// How provisioned concurrency of a version stands.
@@ -62,6 +66,10 @@ pub trait Runner: Invoker {
 
 #[async_trait]
 impl Runner for Engine {
+    async fn initialize(&self, version: Arc<Version>) -> Result<(), InitError> {
+        Engine::initialize(self, version).await
+    }
+
     async fn stream(&self, invocation: access::Authorized<Invocation>) -> Result<Reply<Flow>, InvokeError> {
         Engine::stream(self, invocation).await
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use base::arn::{FunctionArn, Qualifier};
 
 use super::Step;
-use crate::{Alias, AliasUpdate, CatalogueError, Function, NewAlias, Routing, Version};
+use crate::{Alias, AliasUpdate, CatalogueError, Function, NewAlias, Routing, State, Version};
 
 /// Why an alias is not made or changed.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -27,6 +27,17 @@ pub enum AliasError {
     /// It keeps environments ready, and would lead to `$LATEST`.
     #[error("$LATEST cannot be kept ready")]
     KeptReady,
+    /// It keeps environments ready, and would lead to a version that starts from a snapshot.
+    #[error("a version with SnapStart cannot be kept ready")]
+    SnapStart,
+    /// It would lead to a version that could not be made.
+    #[error("version {arn} has failed: {code}")]
+    Failed {
+        /// The version.
+        arn: FunctionArn,
+        /// Why it failed.
+        code: Arc<str>,
+    },
     /// Its two versions have not the same role.
     #[error("two versions have different execution roles")]
     Roles,
@@ -98,11 +109,17 @@ fn with(function: &Function, alias: Alias) -> Result<Function, AliasError> {
         if alias.version == Qualifier::Version(version) {
             return Err(AliasError::SameVersion(version));
         }
-        may_share(first, exists(function, &Qualifier::Version(version))?)?;
+        let second = exists(function, &Qualifier::Version(version))?;
+        may_share(first, second)?;
+        may_lead_to(second)?;
     }
+    may_lead_to(first)?;
     let kept_ready = function.provisioned.contains_key(&Qualifier::Alias(Arc::clone(&alias.name)));
     if kept_ready && alias.version == Qualifier::Latest {
         return Err(AliasError::KeptReady);
+    }
+    if kept_ready && first.snap_starts() {
+        return Err(AliasError::SnapStart);
     }
     let mut function = function.clone();
     function.aliases.insert(Arc::clone(&alias.name), Arc::new(alias));
@@ -112,6 +129,16 @@ fn with(function: &Function, alias: Alias) -> Result<Function, AliasError> {
 fn exists<'a>(function: &'a Function, version: &Qualifier) -> Result<&'a Version, CatalogueError> {
     let found = function.shown(version).filter(|_| !matches!(version, Qualifier::Alias(_)));
     found.map(Arc::as_ref).ok_or_else(|| function.missing(version))
+}
+
+/// A version that has failed never runs. Source: a deployment tool's report of 2026.
+fn may_lead_to(version: &Version) -> Result<(), AliasError> {
+    match &version.state {
+        State::Failed(reason) if version.qualifier != Qualifier::Latest => {
+            Err(AliasError::Failed { arn: version.qualified_arn(), code: Arc::clone(&reason.code) })
+        }
+        _ => Ok(()),
+    }
 }
 
 fn arn_of(function: &Function, qualifier: Qualifier) -> FunctionArn {

@@ -46,6 +46,9 @@ pub enum ShareError {
     /// `$LATEST`, or an alias of it.
     #[error("only published versions can be kept ready")]
     Unpublished,
+    /// A version that starts from a snapshot.
+    #[error("a version with SnapStart cannot be kept ready")]
+    SnapStart,
     /// An alias that leads to two versions.
     #[error("an alias with weights cannot be kept ready")]
     Weighted,
@@ -122,6 +125,9 @@ pub fn provision(
     step: Step,
 ) -> Result<Function, ShareError> {
     let version = provisionable(function, qualifier)?;
+    if function.versions.get(&version).is_some_and(|version| version.snap_starts()) {
+        return Err(ShareError::SnapStart);
+    }
     let config = ProvisionedConcurrency { requested, last_modified: step.now };
     let mut changed = function.clone();
     changed.provisioned.insert(qualifier.clone(), Arc::new(config));

@@ -1,5 +1,7 @@
 //! Published versions: when one is made, when it comes into force, and when it may go.
 //!
+//! One with SnapStart is pending until its init was made; see [`initialized`].
+//!
 //! Source: recorded answers of 2023 to 2026.
 
 use std::sync::Arc;
@@ -7,7 +9,7 @@ use std::sync::Arc;
 use base::arn::Qualifier;
 use base::id::RevisionId;
 
-use super::{Step, may_change};
+use super::{Step, busy, may_change};
 use crate::{CatalogueError, Function, LastUpdate, Published, Reason, State, Version};
 
 /// What a customer asks to publish.
@@ -60,6 +62,9 @@ pub fn publish(function: &Function, asked: &Publication, step: Step) -> Result<F
         return Ok(function.clone());
     }
     let mut version = next(function, live, step);
+    if version.snap_starts() {
+        version = Version { state: State::Pending(Reason::creating()), last_update: None, ..version };
+    }
     if let Some(description) = &asked.description {
         Arc::make_mut(&mut version.configuration).description = Arc::clone(description);
     }
@@ -95,15 +100,57 @@ pub(super) fn announce(function: &Function, step: Step) -> Function {
 /// The function with the version that was announced with this generation active.
 pub(super) fn into_force(mut function: Function, generation: u64, step: Step) -> Function {
     let Some((number, version)) = announced(&function, generation) else { return function };
-    let active = Version {
-        state: State::Active,
-        last_update: Some(LastUpdate::Successful),
-        revision: step.part,
-        ..version
-    };
-    function.versions.insert(number, Arc::new(active));
+    if !version.snap_starts() {
+        function.versions.insert(number, Arc::new(activated(version, step)));
+    }
     function.published = Some(Published { version: number, generation });
     function
+}
+
+/// The function with a version in force whose init was made.
+pub fn initialized(function: &Function, number: u64, step: Step) -> Result<Function, CatalogueError> {
+    let version = initializing(function, number)?;
+    let mut function = function.clone();
+    function.versions.insert(number, Arc::new(activated(version, step)));
+    Ok(function)
+}
+
+/// The function with a version given up whose init failed. The next publication makes another one, also when nothing
+/// has changed: what made the init fail may have been elsewhere.
+pub fn uninitialized(
+    function: &Function,
+    number: u64,
+    reason: &Reason,
+    step: Step,
+) -> Result<Function, CatalogueError> {
+    let version = initializing(function, number)?;
+    let mut function = function.clone();
+    let failed = Version { state: State::Failed(reason.clone()), revision: step.part, ..version };
+    function.versions.insert(number, Arc::new(failed));
+    function.published = function.published.filter(|published| published.version != number);
+    Ok(function)
+}
+
+/// The versions whose init is to be made, now that what they were made of is in force.
+pub fn to_initialize(function: &Function) -> impl Iterator<Item = &Arc<Version>> {
+    let waiting = function.versions.iter().filter(|(number, _)| initializing(function, **number).is_ok());
+    waiting.map(|(_, version)| version)
+}
+
+/// A version whose init is being made. One that was announced waits for `$LATEST` first.
+fn initializing(function: &Function, number: u64) -> Result<Version, CatalogueError> {
+    let missing = || function.missing(&Qualifier::Version(number));
+    let version = function.versions.get(&number).ok_or_else(missing)?;
+    let announced = busy(function).is_some() && version.generation == function.latest.generation;
+    match version.state {
+        State::Pending(_) if version.snap_starts() && !announced => Ok(Version::clone(version)),
+        _ => Err(CatalogueError::Stale { key: function.key.clone(), generation: version.generation }),
+    }
+}
+
+fn activated(version: Version, step: Step) -> Version {
+    let last_update = Some(LastUpdate::Successful);
+    Version { state: State::Active, last_update, revision: step.part, ..version }
 }
 
 /// The function with the version that was announced with this generation given up. Its number stays taken.

@@ -51,6 +51,17 @@ impl Counted {
         }
     }
 
+    /// A restore ended. It takes the place of the init that it goes on from: who calls an environment that was made
+    /// before has waited for no more.
+    pub fn restored(&mut self, took: Duration) {
+        if let Some(start) = &mut self.start {
+            if took < start.init {
+                start.sandbox = Duration::ZERO;
+            }
+            start.init = took;
+        }
+    }
+
     /// An invocation came, after this time since it was admitted.
     pub fn assigned(&mut self, waited: Duration) {
         self.told = Told::Nothing;

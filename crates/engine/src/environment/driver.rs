@@ -5,6 +5,7 @@
 
 mod extensions;
 mod finish;
+mod moments;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use base::clock::{Clock, Timestamp};
 use base::id::RequestId;
 use catalogue::Version;
 use http::HeaderValue;
+use record::report::Restored;
 use tokio::sync::{mpsc, oneshot};
 
 use self::extensions::Extensions;
@@ -23,6 +25,7 @@ use super::counted::Counted;
 use super::frost::Weather;
 use super::output::{Output, Produced};
 use super::recipe::{Kit, Recipe};
+use super::restore::{Restore, credentials};
 use super::rules::{Action, Environment, Event, InitPhase, Limits, Refusal, RuntimeState};
 use crate::flow::Sink;
 use crate::host::runtime::{Call, NextReply, Passage, Posted, RuntimeApi, Verdict, Work};
@@ -69,12 +72,16 @@ async fn live(
     recipe: Recipe,
     counted: Counted,
 ) {
-    let Sandbox { control, log, runtime_api, endpoint, names, meter, freezer } = sandbox;
+    let Sandbox { control, log, runtime_api, loopback, endpoint, names, meter, freezer } = sandbox;
     let endpoint = endpoint.zip(kit.endpoint.as_ref());
     let _endpoint = endpoint.map(|(listener, host)| host.serve(listener, Arc::clone(&recipe.keys.identity)));
     let names = names.map(|sockets| kit.names.serve(sockets)).transpose();
     let parts = names.and_then(|names| {
         let api = RuntimeApi::new(runtime_api, Arc::clone(&kit.connections))?;
+        let api = match &recipe.snap_start {
+            Some(snap_start) => api.restoring(credentials(&recipe.keys, snap_start, kit.clock), loopback)?,
+            None => api,
+        };
         Ok((names, api, Output::new(log, recipe.log.clone(), kit.clock)?))
     });
     let (_names, api, output) = match parts {
@@ -108,6 +115,7 @@ async fn live(
         extensions: Extensions::new(kit.dice.clone(), version),
         sink: None,
         parked: None,
+        restore: Restore::default(),
         turns: VecDeque::from([Event::Built]),
     };
     while !driver.rules.is_closed() {
@@ -120,16 +128,16 @@ async fn live(
     membership.give_back(commands);
 }
 
-struct Driver {
-    clock: Clock,
-    idle_expiry: Duration,
-    rules: Environment,
-    membership: Membership,
+pub(super) struct Driver {
+    pub(super) clock: Clock,
+    pub(super) idle_expiry: Duration,
+    pub(super) rules: Environment,
+    pub(super) membership: Membership,
     commands: mpsc::UnboundedReceiver<Command>,
     control: Box<dyn Control>,
     meter: Box<dyn Meter>,
     api: RuntimeApi,
-    output: Output,
+    pub(super) output: Output,
     alarm: Alarm,
     /// The moment that the rules asked for.
     deadline: Option<Timestamp>,
@@ -141,36 +149,39 @@ struct Driver {
     max_age: Duration,
     /// Whether it is frozen, or soon will be.
     weather: Weather,
-    recipe: Recipe,
+    pub(super) recipe: Recipe,
     /// Which of the recipe's commands is being started.
     candidate: usize,
     /// When a report last read the meter, and what it said in bytes.
     reading: Option<(Timestamp, u64)>,
     counted: Counted,
-    run: Option<Run>,
+    pub(super) run: Option<Run>,
     /// The lease of a run that ended, until the environment is offered again.
     ended: Option<Lease>,
     /// The call of the runtime that is being decided on.
-    asker: Option<Asker>,
+    pub(super) asker: Option<Asker>,
     extensions: Extensions,
     /// What took the response that has just ended. The caller learns of the end when it is dropped.
     sink: Option<Sink>,
     /// The runtime's `/next`, while there is no work.
     parked: Option<oneshot::Sender<NextReply>>,
+    /// What a restored environment has besides.
+    pub(super) restore: Restore,
     /// Events that actions raised.
-    turns: VecDeque<Event>,
+    pub(super) turns: VecDeque<Event>,
 }
 
 /// What runs now.
-struct Run {
-    job: Box<Job>,
+pub(super) struct Run {
+    pub(super) job: Box<Job>,
     lease: Lease,
     /// What came of the runtime's answer.
     produced: Produced,
 }
 
-enum Asker {
+pub(super) enum Asker {
     Next(oneshot::Sender<NextReply>),
+    Restore(oneshot::Sender<Verdict>),
     Stream(Option<HeaderValue>, oneshot::Sender<Passage>),
     Post(oneshot::Sender<Verdict>),
 }
@@ -224,6 +235,10 @@ impl Driver {
             Happened::Call(Call::Next(asker)) => {
                 self.asker = Some(Asker::Next(asker));
                 Some(Event::Next)
+            }
+            Happened::Call(Call::RestoreNext(asker)) => {
+                self.asker = Some(Asker::Restore(asker));
+                Some(Event::RestoreNext)
             }
             Happened::Call(Call::Stream(id, content_type, asker)) => self.streams(id, content_type, asker),
             Happened::Call(Call::Post(posted, asker)) => {
@@ -281,6 +296,7 @@ impl Driver {
                 None
             }
             Posted::InitError(answer) => Some(Event::InitFailed(answer)),
+            Posted::RestoreError(answer) => Some(Event::RestoreFailed(answer)),
         }
     }
 
@@ -314,6 +330,7 @@ impl Driver {
             }
             Told::ResetDone => {
                 self.parked = None;
+                self.restore.forget();
                 self.extensions.forget();
                 self.api.forget().await;
                 self.output.finish().await;
@@ -380,12 +397,22 @@ impl Driver {
             Action::InitRuntimeDone(phase, status) => self.output.init_runtime_done(phase, &status),
             Action::InitReport(phase, took, status) => {
                 self.output.init_report(phase, took, &status);
+                self.note_init(&status);
                 if phase == InitPhase::Init {
                     self.counted.initialised(took);
                 }
                 // Seen once here, an environment that crashes before its first report has a figure.
                 self.meter.max_memory();
             }
+            Action::ParkRestore => self.park_restore(),
+            Action::Restore => self.restore(),
+            Action::RestoreStart => self.restore_start().await,
+            Action::RestoreReport { took, billed, status } => {
+                self.counted.restored(took);
+                self.output.restore_report(Restored { duration: took, own: billed }, &status);
+            }
+            Action::RefuseCall(error) => self.refuse_call(error),
+            Action::Withdraw => self.withdraw(),
             Action::StartLine => {
                 if let Some(run) = &mut self.run {
                     run.produced.began = Some(self.clock.now());
@@ -431,29 +458,6 @@ impl Driver {
 }
 
 impl Driver {
-    /// The rules' moment comes first when both have come.
-    fn rang(&mut self) -> Option<Event> {
-        let now = self.clock.now();
-        let event = if self.deadline.take_if(|moment| *moment <= now).is_some() {
-            Some(Event::TimeUp)
-        } else if self.expiry.take_if(|moment| *moment <= now).is_some() {
-            // One that was given a job meanwhile finds it among its commands.
-            self.membership.withdraw().then_some(Event::Close)
-        } else {
-            self.freeze(now);
-            None
-        };
-        self.set_alarm();
-        event
-    }
-
-    fn set_alarm(&mut self) {
-        match self.deadline.into_iter().chain(self.expiry).chain(self.weather.due()).min() {
-            Some(moment) => self.alarm.set(moment),
-            None => self.alarm.clear(),
-        }
-    }
-
     fn start(&mut self) {
         let command = self.recipe.commands[self.candidate].clone();
         self.sandbox_says(|control| control.start(command));
@@ -465,22 +469,6 @@ impl Driver {
         if let Err(error) = order(self.control.as_mut()) {
             tracing::error!(environment = %self.membership.id(), %error, "sandbox lost");
             self.turns.push_back(Event::SandboxLost);
-        }
-    }
-
-    /// Lets everything inside go on; a sandbox that stays frozen is lost.
-    fn wake(&mut self) {
-        let woken =
-            self.weather.wake().and_then(|thawed| if thawed { self.control.thawed() } else { Ok(()) });
-        if let Err(error) = woken {
-            tracing::error!(environment = %self.membership.id(), %error, "sandbox stays frozen");
-            self.turns.push_back(Event::SandboxLost);
-        }
-    }
-
-    fn freeze(&mut self, now: Timestamp) {
-        if let Err(error) = self.weather.pass(now) {
-            tracing::debug!(environment = %self.membership.id(), %error, "not frozen");
         }
     }
 
@@ -529,7 +517,7 @@ impl Driver {
         match self.asker.take() {
             Some(Asker::Next(asker)) => drop(asker.send(NextReply::Refused(refusal))),
             Some(Asker::Stream(_, asker)) => drop(asker.send(Passage::Refused(refusal))),
-            Some(Asker::Post(asker)) => drop(asker.send(Err(refusal))),
+            Some(Asker::Restore(asker) | Asker::Post(asker)) => drop(asker.send(Err(refusal))),
             None => {}
         }
     }
@@ -553,7 +541,8 @@ impl Driver {
                 self.turns.push_back(event);
             }
             Next::Rest => {
-                self.expiry = Some(end.min(now + self.idle_expiry));
+                let patience = self.patience();
+                self.expiry = Some(end.min(now + patience));
                 self.set_alarm();
             }
             Next::Stay => {

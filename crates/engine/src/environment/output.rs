@@ -22,7 +22,7 @@ use record::level::{Format, Level, SystemLevel, application_passes, system_passe
 use record::lines::{Event, Splitter};
 use record::report::{
     Ending, Extension, InitReport, InitRuntimeDone, InitStart, InitializationType, Phase, Record, Report,
-    RuntimeDone, Span, Start, crash_line,
+    RestoreReport, RestoreStart, Restored, RuntimeDone, Span, Start, crash_line,
 };
 use record::tail::Tail;
 use record::{LogEvent, LogWriter};
@@ -122,6 +122,8 @@ pub struct Output {
     plan: LogPlan,
     clock: Clock,
     tail: Tail,
+    /// The restore that the next report tells of.
+    restored: Option<Restored>,
     /// Whether somebody may want the tail.
     tailing: bool,
     queue: Vec<LogEvent>,
@@ -139,6 +141,7 @@ impl Output {
             telemetry: Telemetry::default(),
             tail: Tail::new(plan.format),
             tailing: true,
+            restored: None,
             plan,
             clock,
             queue: Vec::new(),
@@ -282,6 +285,33 @@ impl Output {
         self.telemetry.release();
     }
 
+    /// A restore begins: from here on the environment writes to another stream.
+    pub async fn restore_start(&mut self, writer: LogWriter, stream: Arc<str>) {
+        self.finish().await;
+        self.flush().await;
+        (self.plan.writer, self.plan.stream) = (writer, stream);
+        // What the init wrote is no call's.
+        self.tail = Tail::new(self.plan.format);
+        let (runtime_version, runtime_version_arn) = self.plan.runtime.clone().unzip();
+        self.record(&Record::RestoreStart(RestoreStart {
+            runtime_version,
+            runtime_version_arn,
+            function: self.plan.function.clone(),
+            version: self.plan.version.clone(),
+            stream: Arc::clone(&self.plan.stream),
+            memory: self.plan.memory,
+        }));
+    }
+
+    /// A restore ended; the next report tells what it took.
+    pub fn restore_report(&mut self, restored: Restored, status: &Status) {
+        self.catch_up();
+        let (ending, duration) = (ending_of(status), restored.duration);
+        self.record(&Record::RestoreRuntimeDone(ending.clone()));
+        self.record(&Record::RestoreReport(RestoreReport { ending, duration }));
+        self.restored = Some(restored);
+    }
+
     /// An invocation begins.
     pub fn start(&mut self, invocation: &Invocation) {
         self.catch_up();
@@ -324,7 +354,7 @@ impl Output {
         let ending = ending_of(status);
         self.record(&Record::End(request));
         let memory = self.plan.memory;
-        let (duration, init) = (*took, *init);
+        let (duration, init, restore) = (*took, *init, self.restored.take());
         let now = self.clock.now();
         let overhead = extensions.map(|time| Span {
             name: "extensionOverhead",
@@ -332,7 +362,8 @@ impl Output {
             duration: time,
         });
         let spans = overhead.into_iter().collect();
-        self.record(&Record::Report(Report { request, ending, duration, init, memory, used, spans }));
+        let report = Report { request, ending, duration, init, restore, memory, used, spans };
+        self.record(&Record::Report(report));
     }
 
     /// The end of the log since the last cut, when the invocation asked for it.

@@ -13,9 +13,9 @@ use base::random::Dice;
 use base::units::Mib;
 use catalogue::{Configuration, LogFormat, LogLevel, LoggingConfig, SystemLogLevel, Version};
 use futures_util::future::try_join_all;
-use record::Logs;
 use record::level::{Format, Level, SystemLevel};
 use record::report::InitializationType;
+use record::{LogWriter, Logs};
 use sandbox::SandboxSpec;
 use sandbox::identity::{ENDPOINT_PORT, INSIDE_ADDRESS};
 use sandbox::interpreters::Interpreter;
@@ -98,6 +98,19 @@ pub struct Recipe {
     pub keys: Arc<Issued>,
     /// Its log.
     pub log: LogPlan,
+    /// What it has besides when it is restored for its first call.
+    pub snap_start: Option<SnapStart>,
+}
+
+/// What an environment of a version with SnapStart has besides.
+#[derive(Clone)]
+pub struct SnapStart {
+    /// Where it writes once it is restored: what a snapshot's init wrote stands elsewhere.
+    pub writer: LogWriter,
+    /// That stream's name.
+    pub stream: Arc<str>,
+    /// What it shows to get its keys, which are not among its variables.
+    pub authorization: String,
 }
 
 impl Recipe {
@@ -111,6 +124,7 @@ impl Recipe {
             code: self.code.clone(),
             layers: self.layers.clone(),
             endpoint,
+            loopback: self.snap_start.is_some(),
             waiting: self.waiting(),
         };
         Order { spec, place }
@@ -191,7 +205,9 @@ impl Recipes for Pantry {
         let runtime = self.runtime(&version.configuration, &packages)?;
         let keys = self.gate.issue(identity_of(version), &self.dice);
         let stream = stream_name(version, self.clock.now(), &self.dice.hex::<16>());
-        let variables = self.variables(version, made_for, &runtime, &keys, &stream)?;
+        let snap_start = version.snap_starts().then(|| self.snap_start(version));
+        let authorization = snap_start.as_ref().map(|it| it.authorization.as_str());
+        let variables = self.variables(version, made_for, &runtime, &keys, &stream, authorization)?;
         let commands = runtime.programs.iter().map(|argv| Command {
             argv: argv.clone(),
             env: variables.clone(),
@@ -210,6 +226,7 @@ impl Recipes for Pantry {
             tmp: configuration.ephemeral,
             keys: Arc::new(keys),
             log: self.log(version, made_for, &stream, runtime.warning),
+            snap_start,
         };
         recipe.wrap();
         Ok(recipe)
@@ -258,6 +275,7 @@ impl Pantry {
         runtime: &Runtime,
         keys: &Issued,
         stream: &str,
+        snap_start: Option<&str>,
     ) -> Result<Vec<(String, String)>, InvokeError> {
         let configuration = &version.configuration;
         let customer = match &configuration.environment {
@@ -287,8 +305,19 @@ impl Pantry {
             },
             interpreter: &runtime.variables,
             made_for,
+            snap_start,
         };
         Ok(variables(&facts, &customer))
+    }
+
+    fn snap_start(&self, version: &Version) -> SnapStart {
+        let stream = stream_name(version, self.clock.now(), &self.dice.hex::<16>());
+        let group = &version.configuration.logging.group;
+        SnapStart {
+            writer: self.logs.writer(&version.arn.scope, group, &stream),
+            stream: stream.into(),
+            authorization: self.dice.hex::<32>(),
+        }
     }
 
     fn log(

@@ -13,6 +13,7 @@ mod invoke;
 mod leaving;
 mod refusal;
 mod reset;
+pub mod restore;
 
 use std::time::Duration;
 
@@ -31,6 +32,7 @@ pub use self::leaving::Reason;
 use self::refusal::without_runtime;
 pub use self::refusal::{Refusal, RuntimeState};
 use self::reset::{Then, reports};
+use self::restore::{Restore, RestoreError};
 use crate::outcome::{Answer, Exit, Fault};
 
 /// Time limits of one version's environments.
@@ -42,14 +44,20 @@ pub struct Limits {
     pub init: Duration,
     /// Whether the environment is kept ready for provisioned concurrency: one without a runtime is replaced.
     pub kept_ready: bool,
+    /// Whether it is initialised before it is called, and restored for its first call.
+    pub restored: bool,
 }
 
 impl Limits {
     /// Those of a function with this timeout, in an environment made for this.
     pub fn of(timeout: Duration, made_for: InitializationType) -> Self {
-        let kept_ready = made_for == InitializationType::ProvisionedConcurrency;
         let long = timeout.max(PROVISIONED_INIT).min(PROVISIONED_INIT_MOST);
-        Self { timeout, init: if kept_ready { long } else { INIT_TIMEOUT }, kept_ready }
+        let plain = Self { timeout, init: INIT_TIMEOUT, kept_ready: false, restored: false };
+        match made_for {
+            InitializationType::OnDemand => plain,
+            InitializationType::ProvisionedConcurrency => Self { init: long, kept_ready: true, ..plain },
+            InitializationType::SnapStart => Self { init: long, restored: true, ..plain },
+        }
     }
 }
 
@@ -95,6 +103,12 @@ pub enum Event {
     StartFailed(Fault),
     /// The runtime asks for work.
     Next,
+    /// The runtime is initialised and asks to be restored.
+    RestoreNext,
+    /// The runtime could not be restored.
+    RestoreFailed(Answer),
+    /// The pool has no work yet for an environment that it was offered.
+    Rested,
     /// The runtime answered this request.
     Answered(RequestId, Answer),
     /// The runtime begins to stream its response to this request, to a caller that takes it so.
@@ -158,6 +172,10 @@ pub enum Action {
     NoTimer,
     /// Keep the runtime's `/next` waiting.
     Park,
+    /// Keep the runtime's `/restore/next` waiting.
+    ParkRestore,
+    /// Answer the runtime's `/restore/next`.
+    Restore,
     /// Answer the runtime's `/next` with the current call.
     Deliver,
     /// Answer the runtime's post with 202.
@@ -172,6 +190,21 @@ pub enum Action {
     ExtensionLine(Standing),
     /// Write how an init ended.
     InitReport(InitPhase, Duration, Status),
+    /// Write that the restore begins, where a restored environment writes.
+    RestoreStart,
+    /// Write how a restore ended.
+    RestoreReport {
+        /// How long the call waited for it.
+        took: Duration,
+        /// How much of that was the function's own doing.
+        billed: Duration,
+        /// How it ended.
+        status: Status,
+    },
+    /// Tell the caller that the function did not run.
+    RefuseCall(RestoreError),
+    /// Take the environment out of the pool's idle list, and raise [`Event::Close`] if it was there.
+    Withdraw,
     /// Write that the invoke begins.
     StartLine,
     /// Write the fault that ended the runtime.
@@ -227,6 +260,8 @@ enum State {
     Building,
     /// The runtime starts; nobody or one call waits for it.
     Init(Init),
+    /// It is initialised, and waits for its first call or is restored for it.
+    Restore(Restore),
     /// The runtime waits in `/next`.
     Idle { init: Option<Duration> },
     /// No runtime: the next call starts one.
@@ -263,7 +298,12 @@ impl Environment {
 
     /// Whether all work in it is done and nothing but a call is waited for.
     pub const fn is_idle(&self) -> bool {
-        matches!(self.state, State::Idle { .. })
+        self.awaits_restore() || matches!(self.state, State::Idle { .. })
+    }
+
+    /// Whether it is initialised and waits for its first call.
+    pub const fn awaits_restore(&self) -> bool {
+        matches!(self.state, State::Restore(Restore::Ready(_)))
     }
 
     /// The call that a runtime has or is started for.
@@ -294,6 +334,7 @@ impl World {
             (State::Building, Event::Built) => init::begin(self, now, None),
             (State::Building, _) => (State::Building, vec![]),
             (State::Init(init), event) => init::during(self, now, init, event),
+            (State::Restore(restore), event) => restore::on(self, now, restore, event),
             (State::Idle { init }, event) => invoke::while_idle(self, now, init, event),
             (State::Stopped, Event::Called(id)) => {
                 let call = self.call(now, id, None);
@@ -363,6 +404,7 @@ fn lost(now: Timestamp, state: State) -> (State, Vec<Action>) {
         State::Init(Init { call, .. }) => reports(now, Then::Rest(call)).0,
         State::Leaving(leaving) => leaving.reports(now),
         State::Resetting(then) => reports(now, then).0,
+        State::Restore(restore) => restore.lost(now),
         _ => vec![],
     };
     actions.push(Action::Destroy);
@@ -371,7 +413,7 @@ fn lost(now: Timestamp, state: State) -> (State, Vec<Action>) {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { timeout: Duration::from_secs(3), init: INIT_TIMEOUT, kept_ready: false }
+        Self { timeout: Duration::from_secs(3), init: INIT_TIMEOUT, kept_ready: false, restored: false }
     }
 }
 

@@ -78,10 +78,16 @@ pub struct Facts<'a> {
     pub interpreter: &'a [(String, String)],
     /// What the environment is made for.
     pub made_for: InitializationType,
+    /// What the runtime of a version with SnapStart shows to get its keys; none for others.
+    pub snap_start: Option<&'a str>,
 }
 
 /// The variable whose program wraps the start of a managed runtime.
 pub const EXEC_WRAPPER: &str = "AWS_LAMBDA_EXEC_WRAPPER";
+
+/// Where the runtime of a version with SnapStart gets its keys. SDKs take keys without encryption from the loopback
+/// interface alone.
+const CREDENTIALS_URL: &str = "http://127.0.0.1:9001/2021-04-23/credentials";
 
 const ENDPOINT_URL: &str = "AWS_ENDPOINT_URL";
 
@@ -145,25 +151,19 @@ fn overridable(facts: &Facts<'_>) -> Pairs {
 
 /// What the platform alone sets.
 fn reserved(facts: &Facts<'_>, family: Family) -> Pairs {
-    let Keys { access_key, secret, token } = facts.keys.clone();
     let mut pairs: Pairs = vec![
-        ("AWS_ACCESS_KEY_ID", access_key),
-        ("AWS_SECRET_ACCESS_KEY", secret),
-        ("AWS_SESSION_TOKEN", token),
         ("AWS_REGION", facts.region.into()),
         ("AWS_DEFAULT_REGION", facts.region.into()),
         ("AWS_LAMBDA_FUNCTION_NAME", facts.function.into()),
         ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", facts.memory.to_string()),
         ("AWS_LAMBDA_FUNCTION_VERSION", facts.version.into()),
-        ("AWS_LAMBDA_INITIALIZATION_TYPE", facts.made_for.as_str().into()),
-        ("AWS_LAMBDA_LOG_GROUP_NAME", facts.group.into()),
-        ("AWS_LAMBDA_LOG_STREAM_NAME", facts.stream.into()),
         ("AWS_LAMBDA_RUNTIME_API", format!("{}:{RUNTIME_API_PORT}", Ipv4Addr::from(INSIDE_ADDRESS))),
         ("LAMBDA_RUNTIME_DIR", "/var/runtime".into()),
         ("LAMBDA_TASK_ROOT", "/var/task".into()),
         ("_AWS_XRAY_DAEMON_ADDRESS", "169.254.100.1".into()),
         ("_AWS_XRAY_DAEMON_PORT", "2000".into()),
     ];
+    pairs.extend(of_this_environment(facts));
     if let Some(handler) = facts.handler {
         pairs.push(("_HANDLER", handler.into()));
     }
@@ -181,6 +181,27 @@ fn reserved(facts: &Facts<'_>, family: Family) -> Pairs {
         pairs.push(("_LAMBDA_TELEMETRY_LOG_FD", TELEMETRY_FD.to_string()));
     }
     pairs
+}
+
+/// What differs between environments of a version. A snapshot is of all of them, so it holds neither keys nor the name
+/// of a log. Source: Lambda Developer Guide, "Monitoring for Lambda SnapStart", and AWS's runtime interface emulator.
+fn of_this_environment(facts: &Facts<'_>) -> Pairs {
+    if let Some(authorization) = facts.snap_start {
+        return vec![
+            ("AWS_LAMBDA_INITIALIZATION_TYPE", facts.made_for.as_str().into()),
+            ("AWS_CONTAINER_AUTHORIZATION_TOKEN", authorization.into()),
+            ("AWS_CONTAINER_CREDENTIALS_FULL_URI", CREDENTIALS_URL.into()),
+        ];
+    }
+    let Keys { access_key, secret, token } = facts.keys.clone();
+    vec![
+        ("AWS_LAMBDA_INITIALIZATION_TYPE", facts.made_for.as_str().into()),
+        ("AWS_ACCESS_KEY_ID", access_key),
+        ("AWS_SECRET_ACCESS_KEY", secret),
+        ("AWS_SESSION_TOKEN", token),
+        ("AWS_LAMBDA_LOG_GROUP_NAME", facts.group.into()),
+        ("AWS_LAMBDA_LOG_STREAM_NAME", facts.stream.into()),
+    ]
 }
 
 #[cfg(test)]
@@ -204,6 +225,7 @@ mod tests {
             json_level: None,
             interpreter: &[],
             made_for: InitializationType::OnDemand,
+            snap_start: None,
         }
     }
 

@@ -19,7 +19,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use base::clock::Timestamp;
+use base::clock::{Clock, Timestamp};
 use base::id::RequestId;
 use base::limits::{
     ACCEPT_RETRY, ALL_RUNTIME_API_CONNECTIONS, RUNTIME_API_CONNECTIONS, RUNTIME_API_OWN_CONNECTIONS,
@@ -28,7 +28,7 @@ use base::limits::{
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use http::header::CONTENT_TYPE;
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -52,6 +52,8 @@ use crate::outcome::{Answer, Fault, sanitise};
 pub enum Call {
     /// Work; answered when there is some.
     Next(oneshot::Sender<NextReply>),
+    /// To go on once it is restored.
+    RestoreNext(oneshot::Sender<Verdict>),
     /// A way for the response to this invocation, which it streams; `None` when the path held no id at all.
     Stream(Option<RequestId>, Option<HeaderValue>, oneshot::Sender<Passage>),
     /// To take this.
@@ -69,6 +71,8 @@ pub enum Posted {
     Streamed(RequestId, Sink, Option<Fault>),
     /// That it cannot initialise.
     InitError(Answer),
+    /// That what was to run after the restore failed.
+    RestoreError(Answer),
 }
 
 /// How a streamed response goes to its caller.
@@ -113,11 +117,28 @@ pub struct Work {
     pub payload: Bytes,
 }
 
+/// The keys of an environment whose runtime has none among its variables, because a snapshot would hold them.
+#[derive(Clone)]
+pub struct Credentials {
+    /// Whoever shows this in `Authorization` gets them.
+    pub authorization: String,
+    /// `ASIA...`
+    pub access_key: String,
+    /// Its secret.
+    pub secret: String,
+    /// The session's token.
+    pub token: String,
+    /// The clock.
+    pub clock: Clock,
+}
+
 type Connection = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The server side of one environment's Runtime API. Poll it with [`RuntimeApi::poll_call`].
 pub struct RuntimeApi {
     listener: TcpListener,
+    /// At the loopback address of a sandbox, which nobody else reaches.
+    loopback: Option<TcpListener>,
     connections: FuturesUnordered<Connection>,
     /// Connections that this environment need not share.
     own: Arc<Semaphore>,
@@ -130,6 +151,8 @@ pub struct RuntimeApi {
 }
 
 struct Shared {
+    /// What a runtime may ask for that is restored; see [`RuntimeApi::restoring`].
+    credentials: Option<Arc<Credentials>>,
     /// At most one call a connection is under way, so the connections' cap bounds this channel.
     calls: mpsc::UnboundedSender<Call>,
     /// One body at a time is held in memory, however many connections upload.
@@ -149,9 +172,33 @@ impl RuntimeApi {
     pub fn new(listener: std::net::TcpListener, further: Arc<Semaphore>) -> std::io::Result<Self> {
         listener.set_nonblocking(true)?;
         let listener = TcpListener::from_std(listener)?;
-        let (shared, calls) = Shared::fresh();
+        let (shared, calls) = Shared::fresh(None);
         let own = Arc::new(Semaphore::new(RUNTIME_API_OWN_CONNECTIONS));
-        Ok(Self { listener, connections: FuturesUnordered::new(), own, further, pause: None, calls, shared })
+        Ok(Self {
+            listener,
+            loopback: None,
+            connections: FuturesUnordered::new(),
+            own,
+            further,
+            pause: None,
+            calls,
+            shared,
+        })
+    }
+
+    /// The same with the calls of a runtime that is restored, and with keys for it. It is heard at one more listener
+    /// inside the sandbox, if there is one.
+    pub fn restoring(
+        mut self,
+        credentials: Credentials,
+        loopback: Option<std::net::TcpListener>,
+    ) -> std::io::Result<Self> {
+        (self.shared, self.calls) = Shared::fresh(Some(Arc::new(credentials)));
+        if let Some(loopback) = loopback {
+            loopback.set_nonblocking(true)?;
+            self.loopback = Some(TcpListener::from_std(loopback)?);
+        }
+        Ok(self)
     }
 
     /// The next call of the runtime; never ends.
@@ -172,10 +219,9 @@ impl RuntimeApi {
                 self.pause = Some(Box::pin(tokio::time::sleep(ACCEPT_RETRY)));
                 continue;
             };
-            match ready!(self.listener.poll_accept(cx)) {
-                // Without walls every user of the machine reaches the listener.
-                Ok((stream, _)) if !peer::is_ours(&stream) => {}
-                Ok((stream, _)) => {
+            match ready!(self.poll_accept(cx)) {
+                Ok(None) => {}
+                Ok(Some(stream)) => {
                     let served = serve(stream, Arc::clone(&self.shared));
                     self.connections.push(Box::pin(async move {
                         let _slot = slot;
@@ -188,6 +234,16 @@ impl RuntimeApi {
         }
     }
 
+    /// A connection from inside, if the next one is.
+    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<std::io::Result<Option<TcpStream>>> {
+        if let Some(Poll::Ready(accepted)) = self.loopback.as_ref().map(|it| it.poll_accept(cx)) {
+            return Poll::Ready(accepted.map(|(stream, _)| Some(stream)));
+        }
+        let (stream, _) = ready!(self.listener.poll_accept(cx))?;
+        // Without walls every user of the machine reaches the listener.
+        Poll::Ready(Ok(peer::is_ours(&stream).then_some(stream)))
+    }
+
     /// The right to one more connection, given back when it is dropped.
     fn slot(&self) -> Option<OwnedSemaphorePermit> {
         let take = |slots: &Arc<Semaphore>| Arc::clone(slots).try_acquire_owned().ok();
@@ -198,17 +254,19 @@ impl RuntimeApi {
     /// must not be taken for the next runtime's words.
     pub async fn forget(&mut self) {
         self.connections.clear();
-        (self.shared, self.calls) = Shared::fresh();
+        (self.shared, self.calls) = Shared::fresh(self.shared.credentials.clone());
         // Asks the kernel, and not tokio, which learns of connections later and hands out a few in a turn. Nobody is
         // left to make more of them.
-        while rustix::net::accept(&self.listener).is_ok() {}
+        for listener in std::iter::once(&self.listener).chain(&self.loopback) {
+            while rustix::net::accept(listener).is_ok() {}
+        }
     }
 }
 
 impl Shared {
-    fn fresh() -> (Arc<Self>, mpsc::UnboundedReceiver<Call>) {
+    fn fresh(credentials: Option<Arc<Credentials>>) -> (Arc<Self>, mpsc::UnboundedReceiver<Call>) {
         let (sender, calls) = mpsc::unbounded_channel();
-        (Arc::new(Self { calls: sender, upload: Semaphore::new(1) }), calls)
+        (Arc::new(Self { credentials, calls: sender, upload: Semaphore::new(1) }), calls)
     }
 }
 
@@ -250,13 +308,22 @@ enum Route<'a> {
     Response(&'a str),
     Error(&'a str),
     InitError,
+    RestoreNext,
+    RestoreError,
+    Credentials,
     WrongMethod,
     Unknown,
 }
 
-fn route<'a>(method: &Method, path: &'a str) -> Route<'a> {
+/// `restoring` is whether the runtime is one that is restored: others do not have its calls.
+fn route<'a>(method: &Method, path: &'a str, restoring: bool) -> Route<'a> {
+    if restoring && path == "/2021-04-23/credentials" {
+        return if *method == Method::GET { Route::Credentials } else { Route::WrongMethod };
+    }
     let Some(path) = path.strip_prefix("/2018-06-01/") else { return Route::Unknown };
     let (route, expected) = match path {
+        "runtime/restore/next" if restoring => (Route::RestoreNext, Method::GET),
+        "runtime/restore/error" if restoring => (Route::RestoreError, Method::POST),
         "ping" => (Route::Ping, Method::GET),
         "runtime/invocation/next" => (Route::Next, Method::GET),
         "runtime/init/error" => (Route::InitError, Method::POST),
@@ -278,7 +345,7 @@ impl Shared {
         if let Some(api) = Api::at(head.uri.path()) {
             return telemetry::answer(self, api, &head.method, &head.headers, body).await;
         }
-        match route(&head.method, head.uri.path()) {
+        match route(&head.method, head.uri.path(), self.credentials.is_some()) {
             Route::Ping => answers::pong(),
             Route::Next => self.next().await,
             Route::Response(id) => {
@@ -294,6 +361,12 @@ impl Shared {
                 let answer = self.error(&head.headers, body).await;
                 self.post(Posted::InitError(answer)).await
             }
+            Route::RestoreNext => self.restore_next().await,
+            Route::RestoreError => {
+                let answer = self.error(&head.headers, body).await;
+                self.post(Posted::RestoreError(answer)).await
+            }
+            Route::Credentials => self.hand_out(&head.headers),
             Route::WrongMethod => answers::wrong_method(),
             Route::Unknown => answers::not_found(),
         }
@@ -308,6 +381,28 @@ impl Shared {
             Ok(NextReply::Work(work)) => answers::work(*work),
             Ok(NextReply::Refused(refusal)) => answers::refused(refusal),
             Err(_) => answers::internal(),
+        }
+    }
+
+    async fn restore_next(&self) -> Response<Full<Bytes>> {
+        let (sender, verdict) = oneshot::channel();
+        if self.calls.send(Call::RestoreNext(sender)).is_err() {
+            return answers::internal();
+        }
+        match verdict.await {
+            Ok(Ok(())) => answers::restored(),
+            Ok(Err(refusal)) => answers::refused(refusal),
+            Err(_) => answers::internal(),
+        }
+    }
+
+    /// The environment's keys for who shows its token.
+    fn hand_out(&self, headers: &HeaderMap) -> Response<Full<Bytes>> {
+        let shown = headers.get(AUTHORIZATION).map(HeaderValue::as_bytes);
+        let keys = self.credentials.as_deref();
+        match keys.filter(|keys| shown == Some(keys.authorization.as_bytes())) {
+            Some(keys) => answers::credentials(keys),
+            None => answers::no_credentials(),
         }
     }
 

@@ -13,12 +13,13 @@ use base::limits::{LEASE_PATIENCE, START_RETRY, TEARDOWN_TIME};
 use base::random::Dice;
 use catalogue::Version;
 use record::report::InitializationType;
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use super::rules::{Kind, Leaving, Left, Patience};
-use super::{Command, Membership, Needed, Newcomer, Pool, PoolKey};
+use super::{Command, Herald, Membership, Needed, Newcomer, Pool, PoolKey};
 use crate::admission::Admission;
 use crate::admission::budget::{Budget, Lack, Place, Pledge};
+use crate::initialize::InitError;
 use crate::invoke::{InvokeError, Job};
 
 /// Starts the task of a new environment.
@@ -75,6 +76,29 @@ impl Pools {
                 Err(returned) => job = returned,
             }
         }
+    }
+
+    /// Starts an environment that nobody waits for, and tells what becomes of its init.
+    pub fn prepare(&self, version: &Arc<Version>) -> oneshot::Receiver<Result<(), InitError>> {
+        let (herald, told) = oneshot::channel();
+        if self.draining.load(Ordering::Acquire) {
+            let _ = herald.send(Err(InvokeError::ShuttingDown.into()));
+            return told;
+        }
+        loop {
+            let pool = self.pool_of(version);
+            let prepared = pool.lock().prepare();
+            // It was forgotten between the two; the next look makes a new one.
+            if prepared {
+                self.begin(&pool, Arc::clone(version), Kind::OnDemand, Some(herald));
+                return told;
+            }
+        }
+    }
+
+    /// Starts an environment that nobody waits for, and that the pool's roster asked for.
+    pub(super) fn stand_by(&self, pool: &Arc<Pool>) {
+        self.start(pool, Arc::clone(&pool.version), Kind::OnDemand);
     }
 
     /// How many environments there are.
@@ -174,8 +198,13 @@ impl Pools {
     /// Starts one environment that the pool's roster asked for; where the machine is full, in the place of the one
     /// that idles longest, or when there is room again.
     fn start(&self, pool: &Arc<Pool>, version: Arc<Version>, kind: Kind) {
+        self.begin(pool, version, kind, None);
+    }
+
+    fn begin(&self, pool: &Arc<Pool>, version: Arc<Version>, kind: Kind, herald: Option<Herald>) {
         let id = EnvironmentId::fresh(&self.dice);
-        let (membership, commands) = pool.enter(id, kind);
+        let (mut membership, commands) = pool.enter(id, kind);
+        membership.herald = herald;
         self.alive.send_modify(|alive| *alive += 1);
         if kind == Kind::OnDemand
             && let Err(reason) = self.admission.start(&pool.key().version, self.clock.now())
@@ -249,6 +278,7 @@ impl Pools {
         let Arrival { mut membership, commands, version, kind } = arrival;
         membership.pledge = Some(pledge);
         let made_for = match kind {
+            Kind::OnDemand if version.snap_starts() => InitializationType::SnapStart,
             Kind::OnDemand => InitializationType::OnDemand,
             Kind::Provisioned => InitializationType::ProvisionedConcurrency,
         };

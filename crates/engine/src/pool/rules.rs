@@ -196,6 +196,19 @@ impl<M: Clone, J> Roster<M, J> {
         (more, self.watched)
     }
 
+    /// An environment is to be started and entered though no job waits for it; false where there is no pool any more.
+    pub fn prepare(&mut self) -> bool {
+        self.starting += usize::from(!self.forgotten);
+        !self.forgotten
+    }
+
+    /// The same for the next job that comes, where nothing is free or about to be.
+    pub fn prepare_next(&mut self) -> bool {
+        let wanted = self.idle.is_empty() && self.starting == 0 && !self.retired && !self.forgotten;
+        self.starting += usize::from(wanted);
+        wanted
+    }
+
     /// Enters an environment that [`Roster::submit`], [`Roster::impatient`] or [`Roster::tend`] asked for.
     pub fn enter(&mut self, id: EnvironmentId, handle: M, kind: Kind) {
         self.kept.live += usize::from(kind == Kind::Provisioned);
@@ -318,9 +331,12 @@ impl<M: Clone, J> Roster<M, J> {
     pub fn retire(&mut self) -> Vec<M> {
         self.retired = true;
         self.kept.wish.count = 0;
-        let unwarmed = self.members.iter().filter(|(_, member)| {
-            member.kind == Kind::Provisioned && member.offered.is_none() && !member.closing
-        });
+        // What no job waits for is not made to its end.
+        let unneeded = |kind| kind == Kind::Provisioned || self.waiting.is_empty();
+        let unwarmed = self
+            .members
+            .iter()
+            .filter(|(_, member)| unneeded(member.kind) && member.offered.is_none() && !member.closing);
         let idle = self.idle.drain(..).chain(self.ready.drain(..)).map(|idle| idle.id);
         let going: Vec<EnvironmentId> = idle.chain(unwarmed.map(|(id, _)| *id)).collect();
         going.into_iter().filter_map(|id| self.close(id)).collect()

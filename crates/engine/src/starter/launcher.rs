@@ -36,6 +36,7 @@ impl Starter for LauncherClient {
             control: Box::new(Link::new(built.control, end)?),
             log: built.log,
             runtime_api: built.runtime_api,
+            loopback: built.loopback,
             endpoint: built.endpoint,
             names: built.names,
             meter: Box::new(built.meter),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use base::arn::{FunctionArn, Qualifier};
 use catalogue::{CatalogueError, EventInvokeConfig, Function, State, Version};
-use engine::{Ended, Invocation, InvokeError, Reply};
+use engine::{Ended, Invocation, InvokeError, Reply, RestoreError};
 use record::metrics::{Count, Sample};
 use store::{Claimed, Commit, LeaseToken, StoreError};
 use tokio::sync::oneshot;
@@ -149,6 +149,10 @@ impl Attempt<'_> {
             }
             Ok(reply) => Some(self.answered(reply)),
             Err(InvokeError::ShuttingDown) => None,
+            // The function's own code failed, as it does when it answers with an error.
+            Err(error @ InvokeError::Restore(_)) => {
+                Some((Tried::Failed, Response::none(status(&error), executed)))
+            }
             Err(error) => {
                 tracing::info!(request_id = %id, function = %requested, %error, "an event waits");
                 Some((Tried::Hindered, Response::none(status(&error), executed)))
@@ -234,6 +238,8 @@ fn status(error: &InvokeError) -> u16 {
     match error {
         InvokeError::Throttled { .. } | InvokeError::NoPlace { .. } | InvokeError::NoMemory { .. } => 429,
         InvokeError::Sandbox(start) if start.is_passing() => 429,
+        InvokeError::Restore(RestoreError::Failed) => 400,
+        InvokeError::Restore(RestoreError::TimedOut) => 408,
         InvokeError::Runtime(_) => 502,
         InvokeError::ShuttingDown => 503,
         InvokeError::TooLarge { .. }

@@ -30,6 +30,7 @@ fn report(ending: Ending, duration: u64, init: Option<u64>) -> Record {
         ending,
         duration: micros(duration),
         init: init.map(micros),
+        restore: None,
         memory: Mib(128),
         used: Mib(36),
         spans: vec![],
@@ -181,4 +182,69 @@ fn system_levels_keep_failures_longest() {
         let kept = records.iter().filter(|(_, record)| system_passes(level, record));
         assert_eq!(kept.map(|(name, _)| *name).collect::<Vec<_>>().join(" "), expected);
     }
+}
+
+#[test]
+fn a_restore_is_told_between_init_and_invoke() {
+    let start = RestoreStart {
+        runtime_version: Some("python:3.13.v64".into()),
+        runtime_version_arn: Some("arn:aws:lambda:us-east-1::runtime:00".into()),
+        function: function(),
+        version: Qualifier::Version(7),
+        stream: "2026/11/21/[7]00".into(),
+        memory: Mib(256),
+    };
+    let restore_report = |ending| Record::RestoreReport(RestoreReport { ending, duration: micros(398_970) });
+    let restored = Restored { duration: micros(398_970), own: micros(181_300) };
+    let report = Report {
+        request: request(),
+        ending: Ending::Success,
+        duration: micros(2_338_660),
+        init: None,
+        restore: Some(restored),
+        memory: Mib(3009),
+        used: Mib(173),
+        spans: Vec::new(),
+    };
+    let records = [
+        init_report(InitializationType::SnapStart, Phase::Init, Ending::Success),
+        init_report(InitializationType::SnapStart, Phase::Init, Ending::Timeout),
+        Record::RestoreStart(start),
+        Record::RestoreRuntimeDone(Ending::Success),
+        restore_report(Ending::Success),
+        restore_report(Ending::Timeout),
+        restore_report(Ending::Error("Runtime.ExitError".into())),
+        Record::Report(report),
+    ];
+    lines(
+        Format::Text,
+        &records,
+        &expect![[r#"
+        INIT_REPORT Init Duration: 10.17 ms
+        INIT_REPORT Init Duration: 10.17 ms\tPhase: init\tStatus: timeout
+        RESTORE_START Runtime Version: python:3.13.v64\tRuntime Version ARN: arn:aws:lambda:us-east-1::runtime:00
+        RESTORE_REPORT Restore Duration: 398.97 ms
+        RESTORE_REPORT Restore Duration: 398.97 ms\tStatus: timeout
+        RESTORE_REPORT Restore Duration: 398.97 ms\tStatus: error\tError Type: Runtime.ExitError
+        REPORT RequestId: 79104eff-c5f1-41a8-8dd6-8e4d4b9a8a32\tDuration: 2338.66 ms\tBilled Duration: 2521 ms\tMemory Size: 3009 MB\tMax Memory Used: 173 MB\tRestore Duration: 398.97 ms\tBilled Restore Duration: 182 ms\t
+    "#]],
+    );
+    lines(
+        Format::Json,
+        &records,
+        &expect![[r#"
+        {"time":"2023-11-14T22:13:20.123Z","type":"platform.initReport","record":{"initializationType":"snap-start","phase":"init","status":"success","metrics":{"durationMs":10.17}}}
+        {"time":"2023-11-14T22:13:20.123Z","type":"platform.initReport","record":{"initializationType":"snap-start","phase":"init","status":"timeout","metrics":{"durationMs":10.17}}}
+        {"time":"2023-11-14T22:13:20.123Z","type":"platform.restoreStart","record":{"runtimeVersion":"python:3.13.v64","runtimeVersionArn":"arn:aws:lambda:us-east-1::runtime:00","functionName":"f","functionVersion":"7","instanceId":"2026/11/21/[7]00","instanceMaxMemory":268435456}}
+        {"time":"2023-11-14T22:13:20.123Z","type":"platform.restoreRuntimeDone","record":{"status":"success"}}
+        {"time":"2023-11-14T22:13:20.123Z","type":"platform.restoreReport","record":{"status":"success","metrics":{"durationMs":398.97}}}
+        {"time":"2023-11-14T22:13:20.123Z","type":"platform.restoreReport","record":{"status":"timeout","metrics":{"durationMs":398.97}}}
+        {"time":"2023-11-14T22:13:20.123Z","type":"platform.restoreReport","record":{"status":"error","errorType":"Runtime.ExitError","metrics":{"durationMs":398.97}}}
+        {"time":"2023-11-14T22:13:20.123Z","type":"platform.report","record":{"requestId":"79104eff-c5f1-41a8-8dd6-8e4d4b9a8a32","metrics":{"durationMs":2338.66,"billedDurationMs":2521,"memorySizeMB":3009,"maxMemoryUsedMB":173,"restoreDurationMs":398.97,"billedRestoreDurationMs":182},"status":"success"}}
+    "#]],
+    );
+    let passing = |level| records.iter().map(|record| system_passes(level, record)).collect::<Vec<_>>();
+    assert_eq!(passing(SystemLevel::Info), [false, true, true, false, true, true, true, true]);
+    assert_eq!(passing(SystemLevel::Warn), [false, true, false, false, false, true, true, false]);
+    assert!(records[..7].iter().all(|record| !record.in_tail()) && records[7].in_tail());
 }

@@ -5,7 +5,8 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use base::clock::Timestamp;
@@ -100,6 +101,13 @@ impl Networks {
                 self.pause = Some(now + NETWORKS_RETRY);
             }
         }
+    }
+
+    /// A listener for the Runtime API at the loopback address of a namespace.
+    pub(super) fn listen_in(&self, namespace: BorrowedFd<'_>) -> Result<OwnedFd, StepError> {
+        let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, RUNTIME_API_PORT);
+        let listen = || network::listen_at(address).doing("listening in the sandbox");
+        network::inside(namespace, self.home.as_fd(), listen)
     }
 
     /// Whether [`Self::refill`] has something to do.

@@ -85,6 +85,7 @@ pub(super) struct Keys {
     pub(super) log: OwnedFd,
     pub(super) meter: OwnedFd,
     pub(super) runtime_api: OwnedFd,
+    pub(super) loopback: Option<OwnedFd>,
     pub(super) endpoint: Option<OwnedFd>,
     pub(super) names: Option<[OwnedFd; 2]>,
     pub(super) freezer: Option<Freezer>,
@@ -131,8 +132,8 @@ impl Sandboxes {
     /// Gives a function a sandbox that stands already; whether the request is answered.
     fn claim(&mut self, ticket: u64, spec: &SandboxSpec, outbox: &mut Outbox) -> bool {
         let Ground::Walled(walled) = &mut self.ground else { return false };
-        while let Some(sealed) = walled.take(spec) {
-            match walled.claim(&sealed, spec, &self.interpreters) {
+        while let Some(mut sealed) = walled.take(spec) {
+            match walled.claim(&mut sealed, spec, &self.interpreters) {
                 Ok((holding, stack)) => {
                     let sandbox = Sandbox {
                         init: sealed.init,
@@ -430,11 +431,13 @@ impl Rising {
 impl Keys {
     /// As the server takes them.
     pub(super) fn hand_over(self, endpoint: bool) -> (Extras, Vec<OwnedFd>) {
-        let Self { control, log, meter, runtime_api, endpoint: listener, names, freezer } = self;
+        let Self { control, log, meter, runtime_api, loopback, endpoint: listener, names, freezer } = self;
         let (freezer, version) = freezer.map(Freezer::into_parts).unzip();
         let is_heard = endpoint && listener.is_some();
-        let extras = Extras { endpoint: is_heard, names: names.is_some(), freezer: version };
+        let loops = loopback.is_some();
+        let extras = Extras { loopback: loops, endpoint: is_heard, names: names.is_some(), freezer: version };
         let mut keys = vec![control, log, meter, runtime_api];
+        keys.extend(loopback);
         keys.extend(listener.filter(|_| endpoint));
         keys.extend(names.into_iter().flatten());
         keys.extend(freezer);

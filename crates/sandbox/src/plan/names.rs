@@ -74,6 +74,7 @@ mod tests {
             code: "0a1b-code".into(),
             layers: vec!["layer-1".into()],
             endpoint: true,
+            loopback: false,
             waiting: None,
         }
     }

@@ -6,7 +6,7 @@
 use core::net::{Ipv4Addr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 
-use crate::identity::{ENDPOINT_PORT, INSIDE_ADDRESS, SDK_INSIDE};
+use crate::identity::{ENDPOINT_PORT, INSIDE_ADDRESS, RUNTIME_API_PORT, SDK_INSIDE};
 use crate::setup::HostMount;
 use crate::spec::SandboxSpec;
 
@@ -131,6 +131,10 @@ impl Places {
         let inside = SocketAddrV4::new(Ipv4Addr::from(INSIDE_ADDRESS), ENDPOINT_PORT).to_string();
         match (name, heard.endpoint) {
             ("AWS_LAMBDA_RUNTIME_API", _) => heard.runtime_api.to_string(),
+            ("AWS_CONTAINER_CREDENTIALS_FULL_URI", _) => {
+                let inside = SocketAddrV4::new(Ipv4Addr::LOCALHOST, RUNTIME_API_PORT).to_string();
+                value.replace(&inside, &heard.runtime_api.to_string())
+            }
             ("AWS_ENDPOINT_URL", Some(endpoint)) => value.replace(&inside, &endpoint.to_string()),
             ("TMPDIR", _) => self.path(value),
             _ if PATHS.contains(&name) => {
@@ -163,6 +167,7 @@ mod tests {
             code: "c0de".into(),
             layers: vec!["a".into(), "b".into()],
             endpoint: true,
+            loopback: false,
             waiting: None,
         };
         let mut places = Places::of(&house, &spec);

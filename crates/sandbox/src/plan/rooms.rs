@@ -200,6 +200,7 @@ mod tests {
             code: "c0de".into(),
             layers: layers.iter().map(|layer| (*layer).to_owned()).collect(),
             endpoint: false,
+            loopback: false,
             waiting: None,
         }
     }

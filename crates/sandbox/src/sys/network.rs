@@ -59,6 +59,18 @@ pub(crate) fn in_a_new_one<T>(
     done
 }
 
+/// Does `work` in a namespace, and comes back `home`.
+pub(crate) fn inside<T>(
+    namespace: BorrowedFd<'_>,
+    home: BorrowedFd<'_>,
+    work: impl FnOnce() -> Result<T, StepError>,
+) -> Result<T, StepError> {
+    enter(namespace).doing("entering a network namespace")?;
+    let done = work();
+    enter(home).doing("coming back from a network namespace")?;
+    done
+}
+
 /// Brings loopback up and gives it the address at which a function finds its services.
 ///
 /// The order matters: the kernel adds 127.0.0.1 only to an interface that has no address when it comes up.

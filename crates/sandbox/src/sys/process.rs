@@ -6,6 +6,7 @@ use std::mem::ManuallyDrop;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::panic::AssertUnwindSafe;
 
+use rustix::fs::{Mode, OFlags};
 use rustix::process::{Gid, Pid, Resource, Rlimit, Signal, Uid};
 use rustix::thread::{CapabilitySet, CapabilitySets, CpuSet, UnshareFlags};
 
@@ -17,6 +18,12 @@ const PANICKED: i32 = 101;
 
 /// Stack of a child that shares its parent's memory, in words of 16 bytes: 256 KB, of which it touches a few pages.
 const STACK_WORDS: usize = 16 * 1024;
+
+/// The network namespace of a process that is a child of this one.
+pub(crate) fn network_of(child: Pid) -> io::Result<OwnedFd> {
+    let path = format!("/proc/{}/ns/net", child.as_raw_nonzero());
+    Ok(rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?)
+}
 
 /// Forks a child that runs `body` and exits with its result, in the namespaces that `flags` ask for. What `body`
 /// owns becomes the child's alone: the parent drops its copy.

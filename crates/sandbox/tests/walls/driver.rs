@@ -245,6 +245,7 @@ pub fn spec() -> SandboxSpec {
         code: CODE.into(),
         layers: Vec::new(),
         endpoint: false,
+        loopback: false,
         waiting: None,
     }
 }

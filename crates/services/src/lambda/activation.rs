@@ -10,7 +10,7 @@ use futures_util::future::try_join_all;
 use super::Lambda;
 
 /// Time between two attempts.
-const PAUSE: Duration = Duration::from_secs(1);
+pub(super) const PAUSE: Duration = Duration::from_secs(1);
 
 /// How often code is brought into place before a function fails. Ours.
 const ATTEMPTS: u32 = 3;
@@ -20,6 +20,9 @@ impl Lambda {
     pub fn resume(&self) {
         for unfinished in self.parts.catalogue.unfinished() {
             self.activate(unfinished.version);
+        }
+        for version in self.parts.catalogue.uninitialized() {
+            self.initialize(version);
         }
         self.resume_mappings();
     }
@@ -42,8 +45,9 @@ impl Lambda {
                 }
             };
             match written {
+                Ok(_) => return self.initialize_announced(&key, generation),
                 // Deleted meanwhile, or finished by somebody else.
-                Ok(_) | Err(CatalogueError::NotFound { .. } | CatalogueError::Stale { .. }) => return,
+                Err(CatalogueError::NotFound { .. } | CatalogueError::Stale { .. }) => return,
                 Err(error) => {
                     tracing::warn!(%error, function = %version.arn, "a function's new state is not written")
                 }

@@ -82,6 +82,9 @@ pub(crate) enum Refusal {
     /// Snapshots are for some runtimes.
     #[error("{0} is not supported for SnapStart enabled functions.")]
     NoSnapshots(String),
+    /// Snapshots hold no large `/tmp`. Ours, after the one above: the rule is documented, its words are not recorded.
+    #[error("Ephemeral storage greater than 512 MB is not supported for SnapStart enabled functions.")]
+    SnapshotOfLargeTmp,
     /// Half a network. Told by operators of several deployment tools.
     #[error("SubnetIds and SecurityIds must coexist or be both empty list.")]
     HalfNetwork,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use base::limits::ZIP_BYTES;
+use base::limits::{FUNCTION_TMP, ZIP_BYTES};
 use bytes::Bytes;
 use catalogue::{CatalogueError, CodeRef, Configuration, FunctionKey, NewFunction};
 use wire::lambda as api;
@@ -134,7 +134,7 @@ fn check(input: &api::CreateFunctionRequest, key: &FunctionKey) -> Result<(), Re
     if input.snap_start.as_ref().and_then(|config| config.apply_on)
         == Some(api::SnapStartApplyOn::PublishedVersions)
     {
-        rules::snapshots(runtime)?;
+        rules::snapshots(runtime, ephemeral.map_or(FUNCTION_TMP.0, settings::mib))?;
     }
     Ok(())
 }

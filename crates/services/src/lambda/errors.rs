@@ -15,8 +15,8 @@ use access::Denied;
 use artifact::ArtifactError;
 use base::limits;
 use catalogue::{Busy, CatalogueError};
-use engine::InvokeError;
 use engine::admission::AdmitError;
+use engine::{InvokeError, RestoreError};
 use flow::EventsError;
 use http::header::RETRY_AFTER;
 use http::{HeaderValue, StatusCode};
@@ -67,6 +67,7 @@ impl From<Refusal> for Failure {
             | Refusal::ReservedKeys(_)
             | Refusal::LevelWithText
             | Refusal::NoSnapshots(_)
+            | Refusal::SnapshotOfLargeTmp
             | Refusal::HalfNetwork
             | Refusal::DeadLetterService
             | Refusal::DeadLetterRegion
@@ -189,6 +190,13 @@ impl From<CatalogueError> for Failure {
     }
 }
 
+/// The version's init is being made. Source: Lambda Developer Guide, "Troubleshooting SnapStart errors".
+pub(crate) fn not_ready() -> ServiceError {
+    exception::SNAP_START_NOT_READY.with(
+        "Lambda is initializing your function. It will be ready to invoke once your function state becomes ACTIVE.",
+    )
+}
+
 /// The function's state stands against it.
 pub(crate) fn not_now(state: &str) -> ServiceError {
     exception::RESOURCE_CONFLICT.with(format!(
@@ -204,6 +212,13 @@ impl From<InvokeError> for Failure {
             InvokeError::Sandbox(start) if start.is_passing() => full(&error),
             InvokeError::TooLarge { .. } => wire::request::too_large("Invoke", limits::SYNC_REQUEST_BYTES),
             InvokeError::Runtime(words) => exception::INVALID_RUNTIME.with(words.clone()),
+            // The service model's words; those of the second are documented.
+            InvokeError::Restore(RestoreError::Failed) => exception::SNAP_START.with(
+                "The afterRestore() runtime hook encountered an error. For more information, check the Amazon \
+                 CloudWatch logs.",
+            ),
+            InvokeError::Restore(RestoreError::TimedOut) => exception::SNAP_START_TIMEOUT
+                .with("Lambda couldn't restore the snapshot within the timeout limit."),
             InvokeError::ShuttingDown => ending(&error),
             InvokeError::Code(_) | InvokeError::Variables(_) | InvokeError::Sandbox(_) => fault(&error),
         })

@@ -22,7 +22,7 @@ use wire::lambda as api;
 
 use super::checks::Refusal;
 use super::create::refuse_first;
-use super::errors::{Failure, fault, not_now};
+use super::errors::{Failure, fault, not_now, not_ready};
 use super::{Lambda, json};
 use crate::Context;
 
@@ -141,8 +141,10 @@ impl Lambda {
     ) -> Result<Authorized<Invocation>, Failure> {
         let payload = payload(body).await?;
         let client_context = text.as_deref().map(client_context).transpose()?;
-        if version.state != State::Active {
-            return Err(Failure(not_now(version.state.as_str())));
+        match &version.state {
+            State::Active => {}
+            State::Pending(_) if version.snap_starts() => return Err(Failure(not_ready())),
+            other => return Err(Failure(not_now(other.as_str()))),
         }
         let now = self.parts.clock.now();
         let trace = TraceHeader::of_invoke(context.trace.as_deref(), &version.arn, now, &self.parts.dice);

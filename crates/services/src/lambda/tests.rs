@@ -3,6 +3,7 @@
 mod invoking;
 mod life;
 mod refusals;
+mod snap_start;
 mod streaming;
 
 use std::io::Write;
@@ -19,7 +20,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use catalogue::{Catalogue, FunctionKey, Version};
-use engine::{Ended, Flow, FunctionError, Invocation, InvokeError, Reply, Standing};
+use engine::{Ended, Flow, FunctionError, InitError, Invocation, InvokeError, Reply, Standing};
 use flow::{Events, EventsSetup, Invoker};
 use serde_json::{Value, json};
 use store::Blobs;
@@ -49,6 +50,8 @@ struct Bench {
 struct Script {
     seen: Mutex<Vec<Invocation>>,
     answer: Mutex<Option<Result<Ran, InvokeError>>>,
+    /// What comes of the next init; it succeeds unless told otherwise.
+    init: Mutex<Option<Result<(), InitError>>>,
     /// How provisioned concurrency of every version stands.
     standing: Mutex<Standing>,
 }
@@ -73,6 +76,11 @@ impl Invoker for Script {
 
 #[async_trait]
 impl Runner for Script {
+    async fn initialize(&self, _version: Arc<Version>) -> Result<(), InitError> {
+        let told = self.init.lock().unwrap().take();
+        told.unwrap_or(Ok(()))
+    }
+
     async fn stream(&self, invocation: Authorized<Invocation>) -> Result<Reply<Flow>, InvokeError> {
         let Reply { executed_version, function_error, broken, payload, trace, end } =
             self.invoke(invocation).await?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use base::arn::Qualifier;
 use base::id::RevisionId;
-use catalogue::{CatalogueError, CodeUpdate, ConfigurationUpdate, Function, FunctionKey};
+use catalogue::{CatalogueError, CodeUpdate, ConfigurationUpdate, Function, FunctionKey, SnapStart};
 use wire::lambda as api;
 
 use super::checks::{Refusal, rules};
@@ -183,11 +183,11 @@ fn check(input: &api::UpdateFunctionConfigurationRequest, function: &Function) -
     if let Some(config) = &input.logging_config {
         rules::logging(config)?;
     }
-    if input.snap_start.as_ref().and_then(|config| config.apply_on)
-        == Some(api::SnapStartApplyOn::PublishedVersions)
-    {
-        let kept = function.latest.configuration.runtime.as_deref();
-        rules::snapshots(input.runtime.as_deref().or(kept).unwrap_or_default())?;
+    let kept = &function.latest.configuration;
+    let applies = input.snap_start.as_ref().filter(|config| config.apply_on.is_some());
+    if applies.map_or(kept.snap_start, settings::snap_start) == SnapStart::PublishedVersions {
+        let runtime = input.runtime.as_deref().or(kept.runtime.as_deref());
+        rules::snapshots(runtime.unwrap_or_default(), ephemeral.map_or(kept.ephemeral, settings::mib))?;
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! PublishVersion and ListVersionsByFunction.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use base::arn::Qualifier;
 use catalogue::rules::{self, Publication};
@@ -33,10 +34,18 @@ impl Lambda {
             code_sha256: input.code_sha256.map(Into::into),
             description: input.description.map(Into::into),
         };
-        let publish = |function: &Function, step| rules::versions::publish(function, &asked, step);
+        let made = AtomicBool::new(false);
+        let publish = |function: &Function, step| {
+            let published = rules::versions::publish(function, &asked, step)?;
+            made.store(published.next_version > function.next_version, Ordering::Relaxed);
+            Ok::<_, rules::VersionError>(published)
+        };
         let function = self.parts.catalogue.change(&key, publish).await?;
         let published = function.published.and_then(|published| function.versions.get(&published.version));
         let version = published.expect("what was published is there");
+        if made.into_inner() && version.snap_starts() {
+            self.initialize(Arc::clone(version));
+        }
         Ok(self.shown(version, &version.qualified_arn()))
     }
 

@@ -4,11 +4,21 @@ use expect_test::{Expect, expect};
 use super::*;
 use crate::rules::tests::{a_new, code, note, step};
 use crate::rules::{Numbering, aliases, create, fail, finish, update_code, update_configuration};
-use crate::{CodeUpdate, ConfigurationUpdate, NewAlias, NewFunction};
+use crate::{CodeUpdate, ConfigurationUpdate, NewAlias, NewFunction, SnapStart};
 
 /// Plays `script` on a new function; one line tells what each step made of it.
 fn check(at_once: bool, script: &str, expected: Expect) {
-    let new = NewFunction { publish: at_once, ..a_new("f") };
+    play(NewFunction { publish: at_once, ..a_new("f") }, script, expected);
+}
+
+/// The same for a function with SnapStart.
+fn check_snapped(at_once: bool, script: &str, expected: Expect) {
+    let mut new = NewFunction { publish: at_once, ..a_new("f") };
+    new.configuration.snap_start = SnapStart::PublishedVersions;
+    play(new, script, expected);
+}
+
+fn play(new: NewFunction, script: &str, expected: Expect) {
     let mut function = create(new, Numbering::default(), step(1));
     let mut told = format!("create: {}\n", tell(&function));
     for (n, line) in script.split(';').map(str::trim).enumerate() {
@@ -44,6 +54,16 @@ fn check(at_once: bool, script: &str, expected: Expect) {
             "meaning" => {
                 let sha256 = code(argument.parse().unwrap()).sha256();
                 publish_as(Publication { code_sha256: Some(sha256.into()), ..Publication::default() })
+            }
+            "initialized" => initialized(&function, generation(), at).map_err(|error| error.to_string()),
+            "uninitialized" => {
+                let reason = Reason { code: "FunctionError".into(), text: "It failed.".into() };
+                uninitialized(&function, generation(), &reason, at).map_err(|error| error.to_string())
+            }
+            "waiting" => {
+                let waiting: Vec<u64> =
+                    to_initialize(&function).filter_map(|version| version.number()).collect();
+                Err(format!("{waiting:?}"))
             }
             "delete" => delete(&function, generation()).map_err(|error| error.to_string()),
             "alias" => {
@@ -274,4 +294,88 @@ fn publishing_ends_no_environment_of_latest() {
     assert!(function.still_runs(&Qualifier::Version(1), 1));
     let function = delete(&function, 1).unwrap();
     assert!(!function.still_runs(&Qualifier::Version(1), 1));
+}
+
+#[test]
+fn a_version_with_snap_start_is_pending_until_its_init_was_made() {
+    check_snapped(
+        false,
+        "finish 1; publish; waiting; publish; touch; finish 2; initialized 1; initialized 1; waiting; initialized 7",
+        expect![[r#"
+            create: $LATEST Pending - r1 g1 code 1, runs g1
+            finish 1: $LATEST Active Successful r2 g1 code 1, runs g1
+            publish: $LATEST Active Successful r3 g1 code 1, runs g1; 1 Pending - r1003 g1 code 1
+            waiting: refused, [1]
+            publish: $LATEST Active Successful r3 g1 code 1, runs g1; 1 Pending - r1003 g1 code 1
+            touch: $LATEST Active InProgress r6 g2 code 1, runs g1; 1 Pending - r1003 g1 code 1
+            finish 2: $LATEST Active Successful r7 g2 code 1, runs g2; 1 Pending - r1003 g1 code 1
+            initialized 1: $LATEST Active Successful r7 g2 code 1, runs g2; 1 Active Successful r1008 g1 code 1
+            initialized 1: refused, generation 1 of arn:aws:lambda:us-east-1:000000000000:function:f is not being brought about
+            waiting: refused, []
+            initialized 7: refused, there is no arn:aws:lambda:us-east-1:000000000000:function:f:7
+        "#]],
+    );
+}
+
+#[test]
+fn a_version_whose_init_failed_is_not_found_by_the_next_publication() {
+    check_snapped(
+        false,
+        "finish 1; publish; uninitialized 1; waiting; uninitialized 1; alias 1; publish; delete 2; initialized 2",
+        expect![[r#"
+            create: $LATEST Pending - r1 g1 code 1, runs g1
+            finish 1: $LATEST Active Successful r2 g1 code 1, runs g1
+            publish: $LATEST Active Successful r3 g1 code 1, runs g1; 1 Pending - r1003 g1 code 1
+            uninitialized 1: $LATEST Active Successful r3 g1 code 1, runs g1; 1 Failed - r1004 g1 code 1
+            waiting: refused, []
+            uninitialized 1: refused, generation 1 of arn:aws:lambda:us-east-1:000000000000:function:f is not being brought about
+            alias 1: refused, version arn:aws:lambda:us-east-1:000000000000:function:f:1 has failed: FunctionError
+            publish: $LATEST Active Successful r8 g1 code 1, runs g1; 1 Failed - r1004 g1 code 1; 2 Pending - r1008 g1 code 1
+            delete 2: $LATEST Active Successful r8 g1 code 1, runs g1; 1 Failed - r1004 g1 code 1
+            initialized 2: refused, there is no arn:aws:lambda:us-east-1:000000000000:function:f:2
+        "#]],
+    );
+}
+
+#[test]
+fn an_announced_version_is_initialised_when_it_has_come_into_force() {
+    check_snapped(
+        true,
+        "waiting; initialized 1; finish 1; waiting; publish; initialized 1",
+        expect![[r#"
+        create: $LATEST Pending - r1 g1 code 1, runs g1; 1 Pending - r1001 g1 code 1
+        waiting: refused, []
+        initialized 1: refused, generation 1 of arn:aws:lambda:us-east-1:000000000000:function:f is not being brought about
+        finish 1: $LATEST Active Successful r4 g1 code 1, runs g1; 1 Pending - r1001 g1 code 1
+        waiting: refused, [1]
+        publish: $LATEST Active Successful r4 g1 code 1, runs g1; 1 Pending - r1001 g1 code 1
+        initialized 1: $LATEST Active Successful r4 g1 code 1, runs g1; 1 Active Successful r1007 g1 code 1
+    "#]],
+    );
+    check_snapped(
+        false,
+        "finish 1; publish; release 2; waiting; initialized 1; initialized 2; finish 2; waiting; initialized 2",
+        expect![[r#"
+            create: $LATEST Pending - r1 g1 code 1, runs g1
+            finish 1: $LATEST Active Successful r2 g1 code 1, runs g1
+            publish: $LATEST Active Successful r3 g1 code 1, runs g1; 1 Pending - r1003 g1 code 1
+            release 2: $LATEST Active InProgress r4 g2 code 2, runs g1; 1 Pending - r1003 g1 code 1; 2 Pending - r1004 g2 code 2
+            waiting: refused, [1]
+            initialized 1: $LATEST Active InProgress r4 g2 code 2, runs g1; 1 Active Successful r1006 g1 code 1; 2 Pending - r1004 g2 code 2
+            initialized 2: refused, generation 2 of arn:aws:lambda:us-east-1:000000000000:function:f is not being brought about
+            finish 2: $LATEST Active Successful r8 g2 code 2, runs g2; 1 Active Successful r1006 g1 code 1; 2 Pending - r1004 g2 code 2
+            waiting: refused, [2]
+            initialized 2: $LATEST Active Successful r8 g2 code 2, runs g2; 1 Active Successful r1006 g1 code 1; 2 Active Successful r1010 g2 code 2
+        "#]],
+    );
+    check_snapped(
+        true,
+        "fail 1; waiting; initialized 1",
+        expect![[r#"
+        create: $LATEST Pending - r1 g1 code 1, runs g1; 1 Pending - r1001 g1 code 1
+        fail 1: $LATEST Failed - r2 g1 code 1, runs g1; 1 Failed - r1002 g1 code 1
+        waiting: refused, []
+        initialized 1: refused, generation 1 of arn:aws:lambda:us-east-1:000000000000:function:f is not being brought about
+    "#]],
+    );
 }

@@ -1,6 +1,7 @@
 //! Environments with scripted runtimes: what callers get, and what stands in the log.
 
 mod life;
+mod restoring;
 mod streaming;
 
 use std::time::Duration;

@@ -6,6 +6,7 @@ use base::limits::INIT_ERROR_GRACE;
 use super::leaving::{Reason, reset};
 use super::refusal::{leads_to, refuse};
 use super::reset::{End, Then};
+use super::restore::{Asked, Restore};
 use super::{Action, Call, Event, InitPhase, RuntimeState, Spent, State, Status, World};
 use crate::outcome::{Answer, Fault};
 
@@ -17,6 +18,8 @@ pub(super) struct Init {
     /// What the runtime posted to `/init/error`.
     error: Option<Answer>,
     pub(super) runtime: Progress,
+    /// What the runtime asked for, once it is ready.
+    asked: Asked,
 }
 
 /// How far the runtime has come.
@@ -34,11 +37,21 @@ impl Init {
     const fn phase(&self) -> InitPhase {
         if self.call.is_some() { InitPhase::Invoke } else { InitPhase::Init }
     }
+
+    /// Where the runtime stands.
+    const fn state(&self) -> RuntimeState {
+        match (self.runtime, self.asked) {
+            _ if self.error.is_some() => RuntimeState::InitError,
+            (Progress::Ready, Asked::Restore) => RuntimeState::RestoreReady,
+            (Progress::Ready, Asked::Work) => RuntimeState::Ready,
+            (Progress::Held | Progress::Started, _) => RuntimeState::Started,
+        }
+    }
 }
 
 pub(super) fn begin(world: &mut World, now: Timestamp, call: Option<Call>) -> (State, Vec<Action>) {
     let until = call.as_ref().map_or(now + world.limits.init, |call| call.deadline);
-    let init = Init { began: now, call, error: None, runtime: Progress::Held };
+    let init = Init { began: now, call, error: None, runtime: Progress::Held, asked: Asked::Work };
     let start = vec![Action::InitStart(init.phase())];
     let (state, mut actions) = match world.extensions.begin() {
         None => (State::Init(init), vec![Action::Discover, Action::Timer(until)]),
@@ -79,9 +92,15 @@ pub(super) fn go_on(world: &mut World, now: Timestamp, init: Init, actions: &mut
 
 pub(super) fn during(world: &mut World, now: Timestamp, init: Init, event: Event) -> (State, Vec<Action>) {
     match event {
-        Event::Next if init.error.is_some() => {
-            let refusal = refuse(RuntimeState::InitError, RuntimeState::Ready);
+        Event::Next if init.error.is_some() || init.asked == Asked::Restore => {
+            let refusal = refuse(init.state(), RuntimeState::Ready);
             (State::Init(init), vec![refusal])
+        }
+        Event::RestoreNext if world.limits.restored && init.state() == RuntimeState::Started => {
+            restore_ready(world, now, init)
+        }
+        Event::RestoreNext if init.state() == RuntimeState::RestoreReady => {
+            (State::Init(init), vec![Action::ParkRestore])
         }
         Event::Next if init.runtime == Progress::Ready => (State::Init(init), vec![Action::Park]),
         Event::Next => {
@@ -94,20 +113,17 @@ pub(super) fn during(world: &mut World, now: Timestamp, init: Init, event: Event
             (State::Init(init), vec![refusal])
         }
         Event::InitFailed(_) if init.runtime == Progress::Ready => {
-            (State::Init(init), vec![refuse(RuntimeState::Ready, RuntimeState::InitError)])
+            let refusal = refuse(init.state(), RuntimeState::InitError);
+            (State::Init(init), vec![refusal])
         }
         Event::InitFailed(error) => {
             let deadline = init.call.as_ref().map(|call| call.deadline);
             let until = deadline.unwrap_or(init.began + world.limits.init).min(now + INIT_ERROR_GRACE);
             (State::Init(Init { error: Some(error), ..init }), vec![Action::Accept, Action::Timer(until)])
         }
-        Event::Answered(..) | Event::Begun(_) => {
-            let from = match init.runtime {
-                _ if init.error.is_some() => RuntimeState::InitError,
-                Progress::Ready => RuntimeState::Ready,
-                Progress::Held | Progress::Started => RuntimeState::Started,
-            };
-            (State::Init(init), vec![refuse(from, leads_to(&event))])
+        Event::Answered(..) | Event::Begun(_) | Event::RestoreNext | Event::RestoreFailed(_) => {
+            let refusal = refuse(init.state(), leads_to(&event));
+            (State::Init(init), vec![refusal])
         }
         Event::Found(files) => {
             world.extensions.found(files);
@@ -131,11 +147,26 @@ pub(super) fn during(world: &mut World, now: Timestamp, init: Init, event: Event
     }
 }
 
+/// The runtime is initialised; inside an invoke it goes on to its end.
+fn restore_ready(world: &mut World, now: Timestamp, init: Init) -> (State, Vec<Action>) {
+    if init.call.is_some() {
+        return (State::Init(init), vec![Action::ParkRestore, Action::Restore]);
+    }
+    let mut actions = vec![Action::ParkRestore, Action::InitRuntimeDone(init.phase(), Status::Success)];
+    let init = Init { runtime: Progress::Ready, asked: Asked::Restore, ..init };
+    let state = go_on(world, now, init, &mut actions);
+    (state, actions)
+}
+
 fn done(world: &mut World, now: Timestamp, init: Init, actions: &mut Vec<Action>) -> State {
     let took = now.since(init.began);
     let report = Action::InitReport(init.phase(), took, Status::Success);
     actions.extend(world.standings());
     match init.call {
+        None if world.limits.restored => {
+            actions.extend([Action::NoTimer, report, Action::Offer]);
+            Restore::ready(init.began, init.asked)
+        }
         None => {
             actions.extend([Action::NoTimer, report, Action::Offer]);
             // What was warmed before anybody called is no call's cold start.

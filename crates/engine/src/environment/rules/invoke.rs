@@ -6,7 +6,7 @@ use base::clock::Timestamp;
 use base::id::RequestId;
 
 use super::leaving::{Reason, reset};
-use super::refusal::{misplaced, refuse, verdict_on};
+use super::refusal::{misplaced, refuse, unasked, verdict_on};
 use super::reset::{End, Then};
 use super::{Action, Call, Event, Refusal, RuntimeState, Spent, State, Status, World};
 use crate::outcome::{Answer, Fault};
@@ -44,18 +44,17 @@ pub(super) fn while_idle(
     match event {
         Event::Called(id) => begin(world, now, id, init),
         Event::Next => (State::Idle { init }, vec![Action::Park]),
-        Event::Exited(_) => reset(world, now, Then::Rest(None), Reason::Failure, false),
+        Event::Exited(_) => {
+            let (state, mut actions) = reset(world, now, Then::Rest(None), Reason::Failure, false);
+            // The next call gets one that is restored.
+            actions.extend(world.limits.restored.then_some(Action::Withdraw));
+            (state, actions)
+        }
         Event::ExtensionEnded(number, exit) => {
             world.extensions.ended(number, exit);
             reset(world, now, Then::Rest(None), Reason::Failure, true)
         }
-        Event::Answered(..) | Event::Begun(_) => {
-            (State::Idle { init }, vec![Action::Refuse(Refusal::RequestId)])
-        }
-        Event::InitFailed(_) => {
-            (State::Idle { init }, vec![refuse(RuntimeState::Ready, RuntimeState::InitError)])
-        }
-        _ => (State::Idle { init }, vec![]),
+        event => (State::Idle { init }, unasked(RuntimeState::Ready, &event)),
     }
 }
 
@@ -77,8 +76,9 @@ pub(super) fn while_running(
         }
         // A runtime whose connection broke asks again and gets the same call again.
         Event::Next => (State::Running(call), vec![Action::Deliver]),
-        Event::InitFailed(_) => {
-            (State::Running(call), vec![refuse(RuntimeState::Running, RuntimeState::InitError)])
+        Event::InitFailed(_) | Event::RestoreNext | Event::RestoreFailed(_) => {
+            let refusal = unasked(RuntimeState::Running, &event);
+            (State::Running(call), refusal)
         }
         event => match fault_of(world, &event) {
             Some(fault) => fail(world, now, call, fault, Told::Nothing),
@@ -237,6 +237,6 @@ fn status_of(answer: &Answer) -> Status {
     }
 }
 
-fn failed(fault: &Fault) -> Status {
+pub(super) fn failed(fault: &Fault) -> Status {
     Status::Error(fault.error_type().to_owned())
 }

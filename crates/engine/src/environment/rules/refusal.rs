@@ -30,6 +30,12 @@ pub enum RuntimeState {
     Started,
     /// Reported that it could not initialise.
     InitError,
+    /// Initialised; waits to be restored.
+    RestoreReady,
+    /// Runs what is to run after it was restored.
+    Restoring,
+    /// Reported that it could not be restored.
+    RestoreError,
     /// Asked for work.
     Ready,
     /// Has work.
@@ -48,7 +54,23 @@ pub(super) fn misplaced(call: &Call, from: RuntimeState, event: &Event) -> Vec<A
         Event::Answered(id, _) | Event::Begun(id) if *id != call.id => {
             vec![Action::Refuse(Refusal::RequestId)]
         }
-        Event::Answered(..) | Event::Begun(_) | Event::InitFailed(_) => vec![refuse(from, leads_to(event))],
+        Event::Answered(..)
+        | Event::Begun(_)
+        | Event::InitFailed(_)
+        | Event::RestoreNext
+        | Event::RestoreFailed(_) => vec![refuse(from, leads_to(event))],
+        _ => vec![],
+    }
+}
+
+/// What the runtime says of no invocation, in a state in which it has none.
+pub(super) fn unasked(from: RuntimeState, event: &Event) -> Vec<Action> {
+    match event {
+        Event::Answered(..) | Event::Begun(_) => vec![Action::Refuse(Refusal::RequestId)],
+        Event::Next => vec![refuse(from, RuntimeState::Ready)],
+        Event::InitFailed(_) | Event::RestoreNext | Event::RestoreFailed(_) => {
+            vec![refuse(from, leads_to(event))]
+        }
         _ => vec![],
     }
 }
@@ -67,6 +89,8 @@ pub(super) const fn verdict_on(answer: &Answer) -> Action {
 pub(super) const fn leads_to(event: &Event) -> RuntimeState {
     match event {
         Event::InitFailed(_) => RuntimeState::InitError,
+        Event::RestoreNext => RuntimeState::RestoreReady,
+        Event::RestoreFailed(_) => RuntimeState::RestoreError,
         Event::Answered(_, Answer::Error { .. }) => RuntimeState::InvocationErrorResponse,
         _ => RuntimeState::InvocationResponse,
     }
@@ -80,9 +104,12 @@ pub(super) const fn refuse(from: RuntimeState, to: RuntimeState) -> Action {
 /// A call over a connection whose process is being killed has no one to answer to.
 pub(super) fn without_runtime(event: &Event) -> Vec<Action> {
     match event {
-        Event::Next | Event::Answered(..) | Event::Begun(_) | Event::InitFailed(_) => {
-            vec![Action::Refuse(Refusal::RequestId)]
-        }
+        Event::Next
+        | Event::RestoreNext
+        | Event::Answered(..)
+        | Event::Begun(_)
+        | Event::InitFailed(_)
+        | Event::RestoreFailed(_) => vec![Action::Refuse(Refusal::RequestId)],
         _ => vec![],
     }
 }

@@ -55,7 +55,7 @@ fn after(world: &mut World, now: Timestamp, then: Then) -> (State, Vec<Action>) 
         };
     }
     let (mut actions, reusable) = reports(now, then);
-    if reusable && !world.limits.kept_ready {
+    if reusable && !world.limits.kept_ready && !world.limits.restored {
         actions.extend([Action::NoTimer, Action::Offer]);
         (State::Stopped, actions)
     } else {

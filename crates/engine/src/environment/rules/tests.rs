@@ -9,7 +9,8 @@ use uuid::Uuid;
 use self::shown::shown;
 use super::*;
 
-const LIMITS: Limits = Limits { timeout: Duration::from_secs(3), init: INIT_TIMEOUT, kept_ready: false };
+const LIMITS: Limits =
+    Limits { timeout: Duration::from_secs(3), init: INIT_TIMEOUT, kept_ready: false, restored: false };
 
 fn id(number: u128) -> RequestId {
     RequestId(Uuid::from_u128(number))
@@ -48,6 +49,9 @@ fn event(words: &[&str]) -> Event {
             Event::Answered(id(number.parse().expect("a number")), Answer::Fault(Fault::ResponseTooLarge))
         }
         ["init-error"] => Event::InitFailed(error("Runtime.ImportModuleError")),
+        ["restore"] => Event::RestoreNext,
+        ["restore-error"] => Event::RestoreFailed(error("Runtime.AfterRestoreError")),
+        ["rested"] => Event::Rested,
         ["exit", status] => Event::Exited(Exit::Status(status.parse().expect("a number"))),
         ["signal", signal] => Event::Exited(Exit::Signal(signal.parse().expect("a number"))),
         ["oom"] => Event::Exited(Exit::OutOfMemory),
@@ -81,7 +85,11 @@ fn event(words: &[&str]) -> Event {
 }
 
 fn check(script: &str, expected: &Expect) {
-    play(Environment::new(LIMITS, false), script, expected);
+    check_within(LIMITS, script, expected);
+}
+
+pub(super) fn check_within(limits: Limits, script: &str, expected: &Expect) {
+    play(Environment::new(limits, false), script, expected);
 }
 
 fn check_extensible(script: &str, expected: &Expect) {

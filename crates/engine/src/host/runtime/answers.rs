@@ -1,5 +1,7 @@
 //! The Runtime API's answers, as bytes on the wire.
 
+use std::time::Duration;
+
 use base::limits;
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE};
@@ -7,8 +9,12 @@ use http::{HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 use serde::Serialize;
 
-use super::Work;
+use super::{Credentials, Work};
 use crate::environment::rules::{Refusal, RuntimeState};
+
+/// How long an SDK may keep the keys that it was handed before it asks again. Ours: they are good for as long as the
+/// environment lasts.
+const CREDENTIALS_TIME: Duration = Duration::from_secs(60 * 60);
 
 /// Work for the runtime, with its headers. Source: Lambda Developer Guide, "runtime API".
 pub fn work(work: Work) -> Response<Full<Bytes>> {
@@ -44,6 +50,36 @@ fn header(text: String) -> Option<HeaderValue> {
 /// The runtime's post was taken.
 pub fn accepted() -> Response<Full<Bytes>> {
     json(StatusCode::ACCEPTED, Bytes::from_static(b"{\"status\":\"OK\"}\n"))
+}
+
+/// The runtime goes on, restored. Source: AWS's runtime interface emulator.
+pub fn restored() -> Response<Full<Bytes>> {
+    whole(StatusCode::OK, "application/json", Bytes::new())
+}
+
+/// The environment's own keys, as SDKs read them from a container's endpoint.
+pub fn credentials(keys: &Credentials) -> Response<Full<Bytes>> {
+    #[derive(Serialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Body<'a> {
+        access_key_id: &'a str,
+        secret_access_key: &'a str,
+        expiration: String,
+        token: &'a str,
+    }
+    let expiration = (keys.clock.now() + CREDENTIALS_TIME).to_utc().format("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let body = Body {
+        access_key_id: &keys.access_key,
+        secret_access_key: &keys.secret,
+        expiration,
+        token: &keys.token,
+    };
+    json(StatusCode::OK, serde_json::to_vec(&body).expect("strings serialise").into())
+}
+
+/// Nobody has this token. Source: AWS's runtime interface emulator.
+pub fn no_credentials() -> Response<Full<Bytes>> {
+    plain(StatusCode::NOT_FOUND, "cannot get credentials for the provided token\n")
 }
 
 /// The runtime's call has no place.
@@ -102,6 +138,9 @@ const fn name(state: RuntimeState) -> &'static str {
     match state {
         RuntimeState::Started => "Started",
         RuntimeState::InitError => "InitError",
+        RuntimeState::RestoreReady => "RestoreReady",
+        RuntimeState::Restoring => "Restoring",
+        RuntimeState::RestoreError => "RestoreError",
         RuntimeState::Ready => "Ready",
         RuntimeState::Running => "Running",
         RuntimeState::InvocationResponse => "InvocationResponse",

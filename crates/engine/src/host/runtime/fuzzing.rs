@@ -31,7 +31,7 @@ const PIPE: usize = 16 << 20;
 /// When a caller is answered twice or not before the end, when an answer is larger than it may be, or when the
 /// runtime is given what it did not ask for.
 pub fn exchange(bytes: &[u8]) -> (Vec<u8>, u128) {
-    let (shared, mut calls) = Shared::fresh();
+    let (shared, mut calls) = Shared::fresh(None);
     let (mut client, server) = tokio::io::duplex(PIPE);
     // Nothing here waits for anything but the other side, so whoever stands still has nothing to do.
     let mut cx = Context::from_waker(Waker::noop());
@@ -92,7 +92,7 @@ enum Asker {
 
 impl Played {
     fn new() -> Self {
-        let limits = Limits { timeout: Duration::from_secs(3), init: INIT_TIMEOUT };
+        let limits = Limits { timeout: Duration::from_secs(3), init: INIT_TIMEOUT, restored: false };
         let mut played = Self {
             environment: Environment::new(limits, false),
             now: Timestamp::from_millis(0),
@@ -119,6 +119,8 @@ impl Played {
                 self.asker = Some(Asker::Next(asker));
                 Event::Next
             }
+            // No call of a runtime that is not restored.
+            Call::RestoreNext(asker) => return drop(asker),
             Call::Stream(_, _, asker) if !self.is_answered() && self.called % 2 == 1 => {
                 return drop(asker.send(Passage::Whole));
             }
@@ -136,6 +138,7 @@ impl Played {
                     Posted::Answer(Some(id), answer) => Event::Answered(id, answer),
                     Posted::Answer(None, _) => return self.refuse(Refusal::RequestId),
                     Posted::InitError(answer) => Event::InitFailed(answer),
+                    Posted::RestoreError(answer) => Event::RestoreFailed(answer),
                 }
             }
         };

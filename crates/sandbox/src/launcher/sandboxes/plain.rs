@@ -29,7 +29,8 @@ pub(super) fn build(house: &PlainHouse, spec: &SandboxSpec, filter: &Program) ->
     // The child is not collected before it was noted, so the number is still its own.
     let meter = family_of(pid).doing("looking at an init")?;
     let endpoint = endpoint.map(|(listener, _)| listener);
-    let keys = Keys { control, log: read, meter, runtime_api, endpoint, names: None, freezer: None };
+    let keys =
+        Keys { control, log: read, meter, runtime_api, loopback: None, endpoint, names: None, freezer: None };
     Ok(Born { pid, holding: None, socket, keys, nest: None })
 }
 

@@ -171,6 +171,10 @@ impl Walled {
         let nest =
             handover.map(|socket| Ok::<_, io::Error>((socket, log.try_clone()?, share(&group.joins)?)));
         let nest = nest.transpose().doing("sharing a sandbox's groups")?;
+        let loopback = match purpose {
+            For::Function(spec) if spec.loopback => Some(self.networks.listen_in(network.namespace.as_fd())?),
+            For::Function(_) | For::Anybody(_) => None,
+        };
         let walls = init::Walls {
             room,
             processors: match purpose {
@@ -195,6 +199,7 @@ impl Walled {
             log: read,
             meter: group.meter,
             runtime_api: network.runtime_api,
+            loopback,
             endpoint: Some(network.endpoint),
             names: network.names,
             freezer: group.freezer,
@@ -224,7 +229,7 @@ impl Walled {
     /// Makes a sandbox this function's; what it holds, and its stack of layers. When that does not work, it ends.
     pub(super) fn claim(
         &mut self,
-        sealed: &Sealed,
+        sealed: &mut Sealed,
         spec: &SandboxSpec,
         interpreters: &Interpreters,
     ) -> Result<(Holding, Option<Stack>), Unclaimed> {
@@ -237,11 +242,15 @@ impl Walled {
 
     fn try_claim(
         &mut self,
-        sealed: &Sealed,
+        sealed: &mut Sealed,
         spec: &SandboxSpec,
         interpreters: &Interpreters,
     ) -> Result<(Holding, Option<Stack>), Unclaimed> {
         self.networks.check()?;
+        if spec.loopback {
+            let namespace = process::network_of(sealed.init).doing("opening a sandbox's network")?;
+            sealed.keys.loopback = Some(self.networks.listen_in(namespace.as_fd())?);
+        }
         let holding = self.prepared_mut().and_then(|prepared| prepared.holding(sealed.init));
         let holding = holding.ok_or(Unclaimed::Ended)?;
         self.limit(spec, holding)?;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use base::arn::Region;
 use base::limits::{ENVIRONMENT_BYTES, FUNCTION_MEMORY, FUNCTION_NAME_CHARS, FUNCTION_TIMEOUT, FUNCTION_TMP};
+use base::units::Mib;
 use wire::lambda::{
     DeadLetterConfig, FunctionCode, ImageConfig, LayerVersionContentInput, LogFormat, LoggingConfig,
     PackageType, S3ObjectStorageMode, UpdateFunctionCodeRequest, VpcConfig,
@@ -133,9 +134,14 @@ pub(crate) fn dead_letters(config: &DeadLetterConfig, region: &Region) -> Result
     if arn.ends_with(".fifo") { Err(Refusal::DeadLetterFifo(kind)) } else { Ok(()) }
 }
 
-/// Snapshots are asked for where they exist.
-pub(crate) fn snapshots(runtime: &str) -> Result<(), Refusal> {
-    if runtimes::snapshots(runtime) { Ok(()) } else { Err(Refusal::NoSnapshots(runtime.to_owned())) }
+/// Snapshots are asked for where they exist: for some runtimes, and with the least `/tmp`.
+///
+/// Source: Lambda Developer Guide, "Improving startup performance with Lambda SnapStart".
+pub(crate) fn snapshots(runtime: &str, ephemeral: Mib) -> Result<(), Refusal> {
+    if !runtimes::snapshots(runtime) {
+        return Err(Refusal::NoSnapshots(runtime.to_owned()));
+    }
+    if ephemeral > FUNCTION_TMP.0 { Err(Refusal::SnapshotOfLargeTmp) } else { Ok(()) }
 }
 
 /// Where the code of a request is, before anything is looked at.

@@ -35,6 +35,10 @@ impl From<ShareError> for Failure {
             ShareError::Unpublished => {
                 invalid("Provisioned Concurrency Configs cannot be applied to unpublished function versions.")
             }
+            // Ours, in the form of what SnapStart refuses; that it is refused is documented.
+            ShareError::SnapStart => {
+                invalid("Provisioned Concurrency is not supported for SnapStart enabled functions.")
+            }
             // Source: deployment tools' reports of 2020 to 2026.
             ShareError::Weighted => {
                 invalid("Alias with weights can not be used with Provisioned Concurrency")

@@ -45,6 +45,12 @@ impl From<AliasError> for Failure {
             },
             // The words for one that leads there when it is to be kept ready; those for this are not recorded.
             AliasError::KeptReady => return ShareError::Unpublished.into(),
+            AliasError::SnapStart => return ShareError::SnapStart.into(),
+            // Source: a deployment tool's report of 2026.
+            AliasError::Failed { arn, code } => exception::RESOURCE_CONFLICT.with(format!(
+                "The operation cannot be performed at this time. The resource {arn} is currently in the following \
+                 state: 'Failed'. StateReasonCode: '{code}'"
+            )),
             // Source: a deployment tool's report of 2018.
             AliasError::Roles => {
                 invalid("Specified versions must be associated with the same execution role")

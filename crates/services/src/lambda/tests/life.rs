@@ -112,7 +112,7 @@ async fn everything_that_was_chosen_is_shown() {
         "Description": "tea",
         "Timeout": 7,
         "MemorySize": 256,
-        "EphemeralStorage": { "Size": 1024 },
+        "EphemeralStorage": { "Size": 512 },
         "Environment": { "Variables": { "COLOUR": "red" } },
         "KMSKeyArn": "arn:aws:kms:us-east-1:000000000000:key/k",
         "Architectures": ["arm64"],
@@ -150,7 +150,7 @@ async fn everything_that_was_chosen_is_shown() {
               }
             },
             "EphemeralStorage": {
-              "Size": 1024
+              "Size": 512
             },
             "FunctionArn": "arn:aws:lambda:us-east-1:000000000000:function:f",
             "FunctionName": "f",

@@ -10,6 +10,9 @@ pub(super) fn shown(action: &Action) -> String {
         Action::InitReport(phase, took, status) => {
             format!("init-report({phase:?} {} {status:?})", took.as_millis())
         }
+        Action::RestoreReport { took, billed, status } => {
+            format!("restore-report({} {} {status:?})", took.as_millis(), billed.as_millis())
+        }
         Action::FaultLine(fault) => format!("fault-line({})", fault.cause()),
         Action::Reply(Answer::Response { .. }) => "reply(result)".into(),
         Action::Reply(Answer::Error { kind, .. }) => format!("reply(error {kind})"),
