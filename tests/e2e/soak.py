@@ -16,6 +16,7 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.request
 
 from botocore.exceptions import ClientError
 
@@ -28,13 +29,20 @@ IDLE_EXPIRY = 1
 # A hundred must stay unreserved.
 ACCOUNT_CONCURRENCY = 104
 RESERVED = 2
-FLAGS = ("--idle-expiry", str(IDLE_EXPIRY), "--concurrency", str(ACCOUNT_CONCURRENCY), "--max-age", "20")
+# As many sandboxes are kept ready at all times, whatever was asked for last.
+PREPARED = 24
+FLAGS = (
+    "--idle-expiry", str(IDLE_EXPIRY), "--concurrency", str(ACCOUNT_CONCURRENCY), "--max-age", "20",
+    "--prepared", str(PREPARED), "--egress", "none",
+)  # fmt: skip
 WARM_UP_SECONDS = 5
 # What allocators and caches may keep beyond the warm-up's end, in megabytes of PSS.
 SERVER_GROWTH = 24
 LAUNCHER_GROWTH = 4
-# The most descriptors that the launcher holds for one sandbox, or one of its parts, that is ready in advance.
-PREPARED_DESCRIPTORS = 16
+# What the launcher holds for a sandbox that is ready (two sockets to its init, the log, the meter, two listeners, the
+# freezer, the mount namespace), and for a network that none has yet (the namespace and the listeners).
+PREPARED_DESCRIPTORS = 8
+NETWORK_DESCRIPTORS = 3
 
 ECHO = "def handler(event, context):\n    return event\n"
 BUSY = """
@@ -56,6 +64,8 @@ def handler(event, context):
         os._exit(3)
     if event == "memory":
         x = [bytes([1]) * (1 << 20) for _ in range(400)]
+        # Who watches over it may wait for a processor, too.
+        time.sleep(10)
     if event == "raise":
         raise ValueError("as asked")
     return event
@@ -70,6 +80,9 @@ exports.handler = awslambda.streamifyResponse(async (event, stream) => {
 });
 """
 FAILURES = {"timeout": "Sandbox.Timedout", "exit": "Runtime.ExitError", "memory": "Runtime.OutOfMemory", "raise": "ValueError"}
+KINDS = {"warm", "node", "busy", "cold", *FAILURES, "narrow", "closed", "tell", "stream", "changing"}
+# How much longer a slow machine may take to have seen each of them.
+PATIENCE = 30
 COLD = 12
 # Whose requests are looked for in the logs, one by one.
 FOLLOWED = {"wrong", "hasty", *(f"cold{number}" for number in range(COLD))}
@@ -94,8 +107,8 @@ class Soak:
         python = {"warm": ECHO, "busy": BUSY, "wrong": WRONG, "hasty": WRONG, "tell": TELL, "narrow": SLOW, "closed": ECHO, "slow": SLOW}
         for name, code in {**python, "changing": CHANGING.format(0), **{f"cold{n}": ECHO for n in range(COLD)}}.items():
             create(self.lam, name, code, Timeout=1 if name == "hasty" else 30)
-        create(self.lam, "node", "exports.handler = async (event) => event;", runtime=NODE)
-        create(self.lam, "stream", STREAM, runtime=NODE)
+        create(self.lam, "node", "exports.handler = async (event) => event;", runtime=NODE, Timeout=30)
+        create(self.lam, "stream", STREAM, runtime=NODE, Timeout=30)
         # Whose log is opened later would look like a leak.
         invoke(self.lam, "slow", 0)
         self.lam.put_function_concurrency(FunctionName="narrow", ReservedConcurrentExecutions=RESERVED)
@@ -108,12 +121,21 @@ class Soak:
         threads = [threading.Thread(target=self.guarded, args=(each,)) for each in work]
         for thread in threads:
             thread.start()
-        self.stopping.wait(seconds)
+        began = time.monotonic()
+        while not self.stopping.wait(0.5):
+            took = time.monotonic() - began
+            if took >= seconds and (not self.missing() or took >= seconds + PATIENCE):
+                break
         self.stopping.set()
         for thread in threads:
             thread.join(90)
             assert not thread.is_alive(), "a request has no answer"
         assert not self.wrong, (len(self.wrong), self.wrong[:10])
+
+    def missing(self):
+        """Kinds that no request was of yet."""
+        with self.lock:
+            return KINDS - {name for name, _ in self.answers}
 
     def guarded(self, work):
         try:
@@ -249,14 +271,18 @@ class Books:
         self.samovar = samovar
 
     def is_empty(self):
-        return self.traces.groups() == []
+        """Whether the server has no environment and no pool."""
+        with urllib.request.urlopen(f"{self.samovar.endpoint}/metrics", timeout=10) as answer:
+            found = re.findall(r"^samovar_(?:pools|function_environments)(?:\{.*\})? (\S+)$", answer.read().decode(), re.M)
+        return bool(found) and not any(map(float, found))
 
     def read(self):
         links = {pid: descriptors(pid) for pid in (self.launcher, self.server)}
+        groups = collections.Counter(os.path.dirname(path) for path in self.traces.groups())
         return {
-            "groups": len(self.traces.groups()),
+            "groups": sorted(groups.values()),
             "mounts": [mounts(self.launcher), mounts(self.server)],
-            "prepared": sum(link.startswith("net:") for link in links[self.launcher]),
+            "networks": sum(link.startswith("net:") for link in links[self.launcher]),
             "children": len(self.samovar.children()),
             "launcher descriptors": len(links[self.launcher]),
             "server descriptors": dict(collections.Counter(map(kind, links[self.server]))),
@@ -292,14 +318,18 @@ def pss(pid):
 
 def differences(before, after):
     """What is not as it was, beyond what is ready in advance and what memory may grow by."""
-    ready = after["prepared"] - before["prepared"]
-    found = {name: (before[name], after[name]) for name in ("groups", "mounts", "server descriptors", "unfinished") if before[name] != after[name]}
-    # All that is ready in advance has as many descriptors each as the other.
-    more = after["launcher descriptors"] - before["launcher descriptors"]
-    if (more != 0 if ready == 0 else more % ready != 0 or not 0 < more // ready <= PREPARED_DESCRIPTORS):
-        found["launcher descriptors"] = (more, ready)
-    if not 0 <= (after["children"] - before["children"]) * (1 if ready >= 0 else -1) <= abs(ready):
-        found["children"] = (before["children"], after["children"])
+    found = {name: (before[name], after[name]) for name in ("mounts", "server descriptors", "unfinished") if before[name] != after[name]}
+    # Without environments every group is that of a sandbox that is ready, which has one in each hierarchy.
+    ready = sum(after["groups"]) - sum(before["groups"])
+    if len(set(after["groups"])) > 1 or len(after["groups"]) != len(before["groups"]):
+        found["groups"] = (before["groups"], after["groups"])
+    more = ready // len(before["groups"])
+    if after["children"] - before["children"] != more:
+        found["children"] = (before["children"], after["children"], more)
+    networks = after["networks"] - before["networks"]
+    expected = more * PREPARED_DESCRIPTORS + networks * NETWORK_DESCRIPTORS
+    if after["launcher descriptors"] - before["launcher descriptors"] != expected:
+        found["launcher descriptors"] = (before["launcher descriptors"], after["launcher descriptors"], expected)
     for who, most in (("launcher", LAUNCHER_GROWTH), ("server", SERVER_GROWTH)):
         if after[f"{who} MB"] - before[f"{who} MB"] > most:
             found[f"{who} MB"] = (before[f"{who} MB"], after[f"{who} MB"])
@@ -329,8 +359,7 @@ def soak(samovar, seconds, seed):
         print(f"{name:10} {told:10} {count}")
     print(f"changes of code: {traffic.settled}")
     assert not differences(before, after), differences(before, after)
-    missing = {"warm", "node", "busy", "cold", *FAILURES, "narrow", "closed", "tell", "stream", "changing"} - {name for name, _ in traffic.answers}
-    assert not missing, missing
+    assert not traffic.missing(), traffic.missing()
     return traffic
 
 

@@ -67,7 +67,8 @@ impl<'a> Ready<'a> {
         env: &[(String, String)],
         handover: BorrowedFd<'_>,
     ) -> io::Result<Pid> {
-        self.execute(&Executable::new(argv, env)?, "/", self.log.as_fd(), Some(handover))
+        let handover = out_of_the_way(handover)?;
+        self.execute(&Executable::new(argv, env)?, "/", self.log.as_fd(), Some(handover.as_fd()))
     }
 
     fn execute(
@@ -166,7 +167,13 @@ struct Kept<'a> {
 /// A pipe whose write end lies above every descriptor that the program gets.
 fn report_pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     let (report, reporter) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
-    Ok((report, rustix::io::fcntl_dupfd_cloexec(reporter, TELEMETRY_FD + 1)?))
+    Ok((report, out_of_the_way(reporter.as_fd())?))
+}
+
+/// A copy above every descriptor that the program gets: what has the number of one of those would be lost as that takes
+/// its place.
+fn out_of_the_way(descriptor: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    Ok(rustix::io::fcntl_dupfd_cloexec(descriptor, TELEMETRY_FD + 1)?)
 }
 
 /// The limits that were recorded inside a function, but for core files: hosts collect them, and they hold secrets. A
@@ -186,4 +193,28 @@ fn set_plain_limits() -> io::Result<()> {
     process::limit_within(Resource::Memlock, FUNCTION_LOCKED)?;
     process::limit_within(Resource::Core, FUNCTION_CORE)?;
     process::limit_softly(Resource::Stack, Some(FUNCTION_STACK))
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_getfd};
+
+    use super::*;
+
+    #[test]
+    fn a_descriptor_that_has_its_number_already_survives_the_program_s_start() {
+        let (_read, log) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).expect("a pipe");
+        let log = fcntl_dupfd_cloexec(log, TELEMETRY_FD).expect("a copy");
+        assert_eq!(fcntl_getfd(&log), Ok(FdFlags::CLOEXEC));
+        process::place_fd(log.as_fd(), log.as_raw_fd()).expect("it stays");
+        assert_eq!(fcntl_getfd(&log), Ok(FdFlags::empty()));
+    }
+
+    #[test]
+    fn what_must_last_until_all_is_placed_has_no_number_that_the_program_gets() {
+        let (socket, _other) = crate::sys::packets::pair().expect("a pair");
+        let copy = out_of_the_way(socket.as_fd()).expect("a copy");
+        assert!(copy.as_raw_fd() > TELEMETRY_FD);
+        assert_eq!(fcntl_getfd(&copy), Ok(FdFlags::CLOEXEC));
+    }
 }
