@@ -218,7 +218,7 @@ pub const NETWORKS_RETRY: Duration = Duration::from_secs(1);
 
 /// Time for a runtime that is to wait to say that it does, when its function comes first; after that the runtime is
 /// executed.
-pub const READY_TIME: Duration = Duration::from_secs(2);
+pub const READY_TIME: Duration = Duration::from_secs(5);
 
 /// The same in a sandbox that is built ahead, where nobody waits for it; within [`BUILD_TIME`].
 pub const BUILT_AHEAD_TIME: Duration = Duration::from_secs(5);
@@ -233,7 +233,10 @@ pub const ZYGOTE_TIME: Duration = Duration::from_secs(2);
 pub const ZYGOTE_START_TIME: Duration = Duration::from_secs(20);
 
 /// Runtimes that a zygote may be asked for and has not borne; more are executed.
-pub const ZYGOTE_ORDERS: u64 = 64;
+pub const ZYGOTE_ORDERS: u64 = 1_024;
+
+/// Bytes of orders that may wait in a zygote's socket, as the kernel counts them: a kilobyte or less for each.
+pub const ZYGOTE_ORDERS_BYTES: usize = 1024 * ZYGOTE_ORDERS as usize;
 
 /// Runtimes that one zygote bears before another takes its place: they share where their memory lies, and the secret by
 /// which Python orders its dictionaries.
