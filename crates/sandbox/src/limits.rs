@@ -188,7 +188,7 @@ pub const PREPARED_QUIET: Duration = Duration::from_millis(20);
 pub const PREPARED_SOON: Duration = Duration::from_millis(2);
 
 /// Time since one was taken after which more are made ready even though the processors are busy.
-pub const PREPARED_LATEST: Duration = Duration::from_secs(2);
+pub const PREPARED_LATEST: Duration = Duration::from_secs(10);
 
 /// Pause after a sandbox could not be made ready.
 pub const PREPARED_RETRY: Duration = Duration::from_secs(1);

@@ -42,9 +42,9 @@ const AUDIT_LOGIN: &str = "65534";
 /// them, so that no process could be ended to free it: memory goes with the last who uses it, and of queues and
 /// semaphores there may be some two megabytes.
 const OBJECTS: [(&str, &str); 3] = [
-    ("/proc/sys/kernel/shm_rmid_forced", "1"),
-    ("/proc/sys/kernel/msgmni", "32"),
-    ("/proc/sys/kernel/sem", "250 32000 32 128"),
+    ("sys/kernel/shm_rmid_forced", "1"),
+    ("sys/kernel/msgmni", "32"),
+    ("sys/kernel/sem", "250 32000 32 128"),
 ];
 
 /// Raises the walls around this process.
@@ -72,13 +72,12 @@ pub(super) fn raise(
         UnshareFlags::NEWNS | UnshareFlags::NEWIPC | UnshareFlags::NEWUTS | UnshareFlags::NEWCGROUP;
     process::unshare(separate).doing("making namespaces")?;
     network::enter(walls.network.as_fd()).doing("entering the sandbox's network")?;
-    for (setting, value) in OBJECTS {
-        // Kernels without such objects have no such file.
-        let _ = fs::write(setting, value);
-    }
     rustix::system::sethostname(HOST_NAME.as_bytes()).doing("naming the sandbox's host")?;
     for step in &walls.room {
         mount(step)?;
+        if let RoomStep::Processes { at } = step {
+            limit_objects(at);
+        }
     }
     mounts::enter(Path::new(ROOT)).doing("entering the sandbox's root")?;
 
@@ -103,6 +102,15 @@ pub(crate) fn mark_sandbox() -> Result<(), StepError> {
 pub(super) fn report(launcher: BorrowedFd<'_>, StepError { step, source }: &StepError) {
     let text = format!("E{step}\n{source}");
     let _ = packets::send(launcher, text.as_bytes(), &[], true);
+}
+
+/// Limits System V's objects through the sandbox's own process file system, before anything covers it: in the launcher's
+/// the kernel looks a setting up among those of all namespaces there are.
+fn limit_objects(processes: &Path) {
+    for (setting, value) in OBJECTS {
+        // Kernels without such objects have no such file.
+        let _ = fs::write(processes.join(setting), value);
+    }
 }
 
 /// Makes one mount of a room.

@@ -215,7 +215,7 @@ mod tests {
         let ready = |kind: &&str| if *kind == "plain" { 7 } else { 2 };
         assert_eq!(stock.next(at(1), 9, ready), Some("python"));
         assert_eq!(stock.patience(&"python", 2, at(1)), (PREPARED_SOON, true));
-        assert_eq!(stock.patience(&"plain", 7, at(9)), (PREPARED_QUIET, false));
+        assert_eq!(stock.patience(&"plain", 7, at(20)), (PREPARED_QUIET, false));
         assert_eq!(stock.next(at(1), 18, |kind| stock.target(kind, at(1))), None);
     }
 
