@@ -92,7 +92,7 @@ enum Asker {
 
 impl Played {
     fn new() -> Self {
-        let limits = Limits { timeout: Duration::from_secs(3), init: INIT_TIMEOUT, restored: false };
+        let limits = Limits::default();
         let mut played = Self {
             environment: Environment::new(limits, false),
             now: Timestamp::from_millis(0),
