@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use base::clock::Timestamp;
 use base::id::RequestId;
-use base::limits::{INIT_TIMEOUT, SYNC_RESPONSE_BYTES};
+use base::limits::SYNC_RESPONSE_BYTES;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::sync::oneshot;
 use uuid::Uuid;
