@@ -24,10 +24,10 @@ const HOLD: Duration = Duration::from_secs(10);
 const NAP: Duration = Duration::from_secs(1);
 /// Sandboxes kept ready where that is asked for.
 const PREPARED: &str = "1000";
-/// When the sandboxes made ahead are taken to be complete: no more came in this time.
-const QUIET: Duration = Duration::from_millis(500);
+/// When the sandboxes made ahead are taken to be complete: neither their number nor their memory changed in this time.
+const QUIET: Duration = Duration::from_secs(2);
 const QUIET_WITHIN: Duration = Duration::from_secs(60);
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 const HELD: &str = "import time\ndef handler(event, context):\n    time.sleep(event['hold'])\n    return context.log_stream_name\n";
 
@@ -42,8 +42,11 @@ pub fn run(binary: &Path, table: &mut Table) -> Result<()> {
     drop(server);
     step(&format!("invokes at once, {PREPARED} sandboxes kept ready"));
     let server = Server::start(binary, "bench-ready", None, &["--prepared", PREPARED])?;
+    // The first invoke teaches the server what is wanted.
+    let mut client = Client::connect(&server.address)?;
+    client.create("taught", &function)?;
+    client.invoke("taught", &json!({ "hold": 0 }))?;
     for count in GROWTH {
-        // The first burst teaches the server what is wanted.
         cold(&server, &function, count, ", made ready", floor::many_pythons(count)?, table)?;
     }
     Ok(())
@@ -101,14 +104,15 @@ fn burst(server: &Server, name: &str, count: usize, hold: Duration) -> Result<(T
 /// Waits until no more sandboxes are made ahead.
 fn settle(server: &Server) -> Result<()> {
     let started = Instant::now();
-    let (mut count, mut since) = (usize::MAX, Instant::now());
+    let (mut seen, mut since) = ((usize::MAX, 0), Instant::now());
     while since.elapsed() < QUIET {
         if started.elapsed() > QUIET_WITHIN {
             bail!("sandboxes are still made ahead after {QUIET_WITHIN:?}");
         }
-        let now = server.sandboxes()?.count;
-        if now != count {
-            (count, since) = (now, Instant::now());
+        let now = server.sandboxes()?;
+        let now = (now.count, now.pss_kib / 4096);
+        if now != seen {
+            (seen, since) = (now, Instant::now());
         }
         std::thread::sleep(LOOK_EVERY);
     }
