@@ -317,7 +317,8 @@ class Worker:
         for config in pages(lam, "list_provisioned_concurrency_configs", "ProvisionedConcurrencyConfigs", **whole):
             key = ("provisioned", config["FunctionArn"].rsplit(":", 1)[1])
             seen[key] = config["RequestedProvisionedConcurrentExecutions"]
-            assert config["Status"] == "READY"
+            # What it keeps ready is warmed anew after a start.
+            assert config["Status"] in ("IN_PROGRESS", "READY"), config
         for version in pages(lam, "list_layer_versions", "LayerVersions", LayerName=self.layer):
             content = lam.get_layer_version(LayerName=self.layer, VersionNumber=version["Version"])["Content"]
             seen["layer", version["Version"]] = content["CodeSha256"]
