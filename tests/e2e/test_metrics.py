@@ -307,6 +307,11 @@ def top(server, *words):
     return subprocess.run([BINARY, "top", *words], env=environment, capture_output=True, text=True, timeout=30)
 
 
+def bare(shown):
+    """A function's name without account and region, which are shown where there are several."""
+    return shown.rsplit("/", 1)[-1]
+
+
 def test_top_prints_once_what_was_counted(lam, server, name):
     create(lam, name, WORK)
     for event in [{}, {"do": "raise"}, {}]:
@@ -318,6 +323,7 @@ def test_top_prints_once_what_was_counted(lam, server, name):
     assert about.startswith("invocations 3   errors 1   throttles 0   running "), about
     head, row = table.splitlines()
     cells = dict(zip(head.split(), row.split(), strict=True))
+    cells["FUNCTION"] = bare(cells["FUNCTION"])
     shown = {key: cells[key] for key in ["FUNCTION", "INV", "ERR", "THR", "RUN", "BUSY", "IDLE", "START", "COLD"]}
     assert shown == {
         "FUNCTION": name, "INV": "3", "ERR": "1", "THR": "0", "RUN": "0", "BUSY": "0", "IDLE": "1", "START": "0", "COLD": "1"
@@ -431,7 +437,7 @@ def test_top_lives_in_a_terminal_and_leaves_it_as_it_was(lam, server, name, term
     worker = threading.Thread(target=traffic)
     worker.start()
     try:
-        rows = lambda frame: [line.split()[0] for line in frame.splitlines() if name in line and "filter" not in line]
+        rows = lambda frame: [bare(line.split()[0]) for line in frame.splitlines() if name in line and "filter" not in line]
         screen.shows(lambda frame: len(rows(frame)) == 2)
         screen.press("e")
         screen.shows(lambda frame: rows(frame)[:1] == [f"{name}-other"])
