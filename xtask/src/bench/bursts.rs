@@ -26,7 +26,7 @@ const NAP: Duration = Duration::from_secs(1);
 const PREPARED: &str = "1000";
 /// When the sandboxes made ahead are taken to be complete: neither their number nor their memory changed in this time.
 const QUIET: Duration = Duration::from_secs(2);
-const QUIET_WITHIN: Duration = Duration::from_secs(60);
+const QUIET_WITHIN: Duration = Duration::from_secs(180);
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 const HELD: &str = "import time\ndef handler(event, context):\n    time.sleep(event['hold'])\n    return context.log_stream_name\n";
