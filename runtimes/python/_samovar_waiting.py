@@ -11,7 +11,10 @@ import os
 import sys
 import time
 
+import _socket
+
 import _samovar_client
+import _samovar_memory
 
 _WAIT = "_SAMOVAR_WAIT"
 _ZYGOTE = "_SAMOVAR_ZYGOTE"
@@ -19,6 +22,9 @@ _ZYGOTE = "_SAMOVAR_ZYGOTE"
 _COERCED = "LC_CTYPE"
 # The largest packet that an init sends.
 _PACKET_BYTES = 128 * 1024
+# Files that come with it at most, and the bytes of each one's number.
+_FILES = 2
+_FILE_BYTES = 4
 
 
 def wait():
@@ -26,13 +32,32 @@ def wait():
     descriptor = int(os.environ[_WAIT])
     scan = _preload()
     if _ZYGOTE in os.environ:
+        _samovar_memory.find_library()
         _bear()
-    os.write(descriptor, b'{"ready":%d}' % os.getpid())
-    packet = os.read(descriptor, _PACKET_BYTES)
+    os.write(descriptor, _ready(_samovar_memory.zygote()))
+    packet, files = _hear(descriptor)
     if not packet:
         os._exit(0)
-    os.close(descriptor)
-    _become(**scan(packet.decode())[0])
+    told = scan(packet.decode())[0]
+    _samovar_memory.begin(packet, told, files)
+    _become(**told)
+
+
+def _ready(zygote):
+    born = "" if zygote is None else ',"zygote":"%s"' % zygote
+    return ('{"ready":%d%s}' % (os.getpid(), born)).encode()
+
+
+def _hear(descriptor):
+    """One packet with the files that came with it; the socket is closed then."""
+    # The kinds are named, so that the module need not ask for them.
+    socket = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET, 0, descriptor)
+    room = _socket.CMSG_SPACE(_FILES * _FILE_BYTES)
+    packet, control, _, _ = socket.recvmsg(_PACKET_BYTES, room, _socket.MSG_CMSG_CLOEXEC)
+    socket.close()
+    numbers = b"".join(data for _, kind, data in control if kind == _socket.SCM_RIGHTS)
+    starts = range(0, len(numbers) - len(numbers) % _FILE_BYTES, _FILE_BYTES)
+    return packet, [int.from_bytes(numbers[at : at + _FILE_BYTES], sys.byteorder) for at in starts]
 
 
 def _preload():
@@ -66,10 +91,11 @@ def _become(env, cwd, **_):
         os.environ.setdefault(_COERCED, coerced)
     time.tzset()
     os.chdir(cwd)
-    _show(env)
+    show(env)
 
 
-def _show(env):
+def show(env):
+    """Has /proc show these variables as the process's."""
     # /proc shows the environment where it was when this process began; by now nothing points there any more.
     try:
         with open("/proc/self/stat", "rb") as stat:

@@ -10,6 +10,7 @@ mod census;
 mod environment;
 mod flow;
 pub mod host;
+mod images;
 mod initialize;
 mod invoke;
 mod outcome;
@@ -49,6 +50,7 @@ pub use self::environment::rules::restore::RestoreError;
 pub use self::flow::Flow;
 pub use self::host::EndpointHost;
 use self::host::dns::NameServer;
+use self::images::Images;
 pub use self::initialize::InitError;
 pub use self::invoke::{Ended, FunctionError, Invocation, InvokeError, Reply};
 pub use self::outcome::{Answer, Exit, Fault};
@@ -103,6 +105,7 @@ pub struct EngineSetup {
 pub struct Engine {
     admission: Admission,
     pools: Arc<Pools>,
+    images: Arc<Images>,
     metrics: Metrics,
     clock: Clock,
     /// Whether nobody waits for what it is asked to run.
@@ -129,6 +132,7 @@ impl Engine {
             connections: host::runtime::further_connections(),
             endpoint: setup.endpoint,
             names: NameServer::new(setup.dice.clone()),
+            images: Images::new(admission::memory::of_machine()),
             clock: setup.clock,
             dice: setup.dice.clone(),
             idle_expiry: setup.idle_expiry,
@@ -148,12 +152,13 @@ impl Engine {
     /// An engine of these parts that follows no catalogue.
     fn of(kit: Kit, admission: Admission, metrics: Metrics, budget: Budget, dice: Dice) -> Self {
         let clock = kit.clock;
+        let images = Arc::clone(&kit.images);
         let kit = Arc::new(kit);
         let spawn =
             move |newcomer| drop(tokio::spawn(Insistent::new(driver::run(Arc::clone(&kit), newcomer))));
         let pools = Pools::new(budget, admission.clone(), clock, dice, Box::new(spawn));
         tokio::spawn(Arc::clone(&pools).tend_always());
-        Self { admission, pools, metrics, clock, events: false }
+        Self { admission, pools, images, metrics, clock, events: false }
     }
 
     /// The same for events that nobody waits for: AWS bounds how many run, and not how many come in a second.
@@ -189,6 +194,7 @@ impl Engine {
     /// Closes every environment at once, for a server that is emptied; invocations under way are lost.
     pub async fn clear(&self) {
         self.pools.destroy().await;
+        self.images.forget(|_| true);
     }
 
     /// Closes the idle environments of versions that no longer are what the catalogue holds, and keeps admission's
@@ -199,7 +205,9 @@ impl Engine {
         while let Some(event) = changes.next().await {
             self.admission.catch_up();
             self.forget_gone(&catalogue, &event);
-            self.pools.retire(|pool| concerns(&event, pool) && is_outdated(&catalogue, pool));
+            let outdated = |pool: &PoolKey| concerns(&event, pool) && is_outdated(&catalogue, pool);
+            self.pools.retire(outdated);
+            self.images.forget(outdated);
             match &event {
                 Event::Changed(key) | Event::Removed(key) => {
                     let function = catalogue.peek(key);

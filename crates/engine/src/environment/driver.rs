@@ -88,7 +88,9 @@ async fn live(
         Ok(parts) => parts,
         Err(error) => return membership.fail(StartError::from(error).into()),
     };
+    let restore = Restore::of(kit, &version, &recipe);
     let limits = Limits::of(version.configuration.timeout, recipe.log.made_for);
+    let limits = Limits { imaged: restore.has_image(), ..limits };
     let mut driver = Driver {
         clock: kit.clock,
         idle_expiry: kit.idle_expiry,
@@ -115,7 +117,7 @@ async fn live(
         extensions: Extensions::new(kit.dice.clone(), version),
         sink: None,
         parked: None,
-        restore: Restore::default(),
+        restore,
         turns: VecDeque::from([Event::Built]),
     };
     while !driver.rules.is_closed() {
@@ -236,7 +238,8 @@ impl Driver {
                 self.asker = Some(Asker::Next(asker));
                 Some(Event::Next)
             }
-            Happened::Call(Call::RestoreNext(asker)) => {
+            Happened::Call(Call::RestoreNext(asker, image)) => {
+                self.keep_image(image).await;
                 self.asker = Some(Asker::Restore(asker));
                 Some(Event::RestoreNext)
             }
@@ -303,6 +306,10 @@ impl Driver {
     async fn told(&mut self, told: Told) -> Option<Event> {
         match told {
             Told::Started => None,
+            Told::Began(zygote, continues) => {
+                self.restore.began(zygote, continues);
+                Some(Event::Began(continues))
+            }
             Told::StartFailed(errno) => self.start_failed(errno),
             Told::Exited(status) => Some(Event::Exited(Exit::Status(status))),
             Told::Killed(signal) => Some(Event::Exited(Exit::Signal(signal))),
@@ -411,6 +418,7 @@ impl Driver {
                 self.counted.restored(took);
                 self.output.restore_report(Restored { duration: took, own: billed }, &status);
             }
+            Action::GiveUpImage => self.give_up_image(),
             Action::RefuseCall(error) => self.refuse_call(error),
             Action::Withdraw => self.withdraw(),
             Action::StartLine => {
@@ -461,7 +469,8 @@ impl Driver {
 impl Driver {
     fn start(&mut self) {
         let command = self.recipe.commands[self.candidate].clone();
-        self.sandbox_says(|control| control.start(command));
+        let gift = self.restore.gift();
+        self.sandbox_says(|control| control.start(command, gift));
     }
 
     /// A sandbox whose init takes no orders is lost.

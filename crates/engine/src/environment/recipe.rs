@@ -28,6 +28,7 @@ use super::variables::{EXEC_WRAPPER, Facts, Keys, of_extensions, variables};
 use crate::admission::budget::Place;
 use crate::host::EndpointHost;
 use crate::host::dns::NameServer;
+use crate::images::Images;
 use crate::invoke::InvokeError;
 use crate::outcome::{Exit, Fault};
 use crate::starter::{Command, Order, Starter};
@@ -57,6 +58,8 @@ pub struct Kit {
     pub endpoint: Option<Arc<dyn EndpointHost>>,
     /// Answers functions' questions for names.
     pub names: NameServer,
+    /// Memory images of initialised functions.
+    pub images: Arc<Images>,
     /// The clock.
     pub clock: Clock,
     /// The dice.
@@ -133,6 +136,11 @@ impl Recipe {
     /// Whether the function's packages may hold extensions.
     pub fn may_have_extensions(&self) -> bool {
         !self.layers.is_empty()
+    }
+
+    /// Whether its runtime may make a memory image of itself and go on from one.
+    pub fn may_have_image(&self) -> bool {
+        self.snap_start.is_some() && !self.may_have_extensions() && self.waiting().is_some()
     }
 
     /// How an extension is started.

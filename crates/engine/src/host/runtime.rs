@@ -52,8 +52,8 @@ use crate::outcome::{Answer, Fault, sanitise};
 pub enum Call {
     /// Work; answered when there is some.
     Next(oneshot::Sender<NextReply>),
-    /// To go on once it is restored.
-    RestoreNext(oneshot::Sender<Verdict>),
+    /// To go on once it is restored; what it says of its image, where it was asked to make one.
+    RestoreNext(oneshot::Sender<Verdict>, Option<String>),
     /// A way for the response to this invocation, which it streams; `None` when the path held no id at all.
     Stream(Option<RequestId>, Option<HeaderValue>, oneshot::Sender<Passage>),
     /// To take this.
@@ -300,6 +300,9 @@ async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin, shared: Arc<Share
 /// both sides a request for each invocation. Ours; who does not know it answers 202 as ever, and is then asked.
 const AND_NEXT: &str = "samovar-and-next";
 
+/// With this header a runtime client says what became of the memory image that it was asked for. Ours.
+const IMAGE: &str = "samovar-image";
+
 /// What a request is for.
 #[derive(Debug, PartialEq, Eq)]
 enum Route<'a> {
@@ -361,7 +364,7 @@ impl Shared {
                 let answer = self.error(&head.headers, body).await;
                 self.post(Posted::InitError(answer)).await
             }
-            Route::RestoreNext => self.restore_next().await,
+            Route::RestoreNext => self.restore_next(&head.headers).await,
             Route::RestoreError => {
                 let answer = self.error(&head.headers, body).await;
                 self.post(Posted::RestoreError(answer)).await
@@ -384,9 +387,10 @@ impl Shared {
         }
     }
 
-    async fn restore_next(&self) -> Response<Full<Bytes>> {
+    async fn restore_next(&self, headers: &HeaderMap) -> Response<Full<Bytes>> {
         let (sender, verdict) = oneshot::channel();
-        if self.calls.send(Call::RestoreNext(sender)).is_err() {
+        let image = headers.get(IMAGE).and_then(|note| note.to_str().ok()).map(str::to_owned);
+        if self.calls.send(Call::RestoreNext(sender, image)).is_err() {
             return answers::internal();
         }
         match verdict.await {

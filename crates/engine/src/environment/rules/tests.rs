@@ -10,7 +10,7 @@ use self::shown::shown;
 use super::*;
 
 const LIMITS: Limits =
-    Limits { timeout: Duration::from_secs(3), init: INIT_TIMEOUT, kept_ready: false, restored: false };
+    Limits { timeout: Duration::from_secs(3), init: INIT_TIMEOUT, kept_ready: false, restored: false, imaged: false };
 
 fn id(number: u128) -> RequestId {
     RequestId(Uuid::from_u128(number))
