@@ -57,6 +57,11 @@ impl Images {
         Arc::new(Self { shelf: Mutex::new(Shelf::new(memory / IMAGES_PART)) })
     }
 
+    /// The word by which environments of a version get their keys; whoever comes first chooses it.
+    pub fn word(&self, key: &PoolKey, fresh: impl FnOnce() -> String) -> String {
+        self.shelf().word(key, fresh)
+    }
+
     /// Whether a version has an image.
     pub fn has(&self, key: &PoolKey) -> bool {
         self.shelf().has(key)

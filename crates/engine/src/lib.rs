@@ -115,6 +115,7 @@ pub struct Engine {
 impl Engine {
     /// An engine without environments. Needs a tokio runtime; ends with the process.
     pub fn new(setup: EngineSetup) -> Self {
+        let images = Images::new(admission::memory::of_machine());
         let pantry = Pantry {
             artifacts: setup.artifacts,
             logs: setup.logs,
@@ -122,6 +123,7 @@ impl Engine {
             gate: setup.gate,
             interpreters: setup.interpreters,
             runtime_match: setup.runtime_match,
+            images: Arc::clone(&images),
             endpoint: setup.endpoint.is_some(),
             clock: setup.clock,
             dice: setup.dice.clone(),
@@ -132,7 +134,7 @@ impl Engine {
             connections: host::runtime::further_connections(),
             endpoint: setup.endpoint,
             names: NameServer::new(setup.dice.clone()),
-            images: Images::new(admission::memory::of_machine()),
+            images,
             clock: setup.clock,
             dice: setup.dice.clone(),
             idle_expiry: setup.idle_expiry,

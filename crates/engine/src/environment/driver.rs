@@ -138,7 +138,7 @@ pub(super) struct Driver {
     commands: mpsc::UnboundedReceiver<Command>,
     control: Box<dyn Control>,
     meter: Box<dyn Meter>,
-    api: RuntimeApi,
+    pub(super) api: RuntimeApi,
     pub(super) output: Output,
     alarm: Alarm,
     /// The moment that the rules asked for.

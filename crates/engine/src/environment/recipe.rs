@@ -31,6 +31,7 @@ use crate::host::dns::NameServer;
 use crate::images::Images;
 use crate::invoke::InvokeError;
 use crate::outcome::{Exit, Fault};
+use crate::pool::PoolKey;
 use crate::starter::{Command, Order, Starter};
 
 /// Where a function is in its sandbox.
@@ -112,7 +113,8 @@ pub struct SnapStart {
     pub writer: LogWriter,
     /// That stream's name.
     pub stream: Arc<str>,
-    /// What it shows to get its keys, which are not among its variables.
+    /// What it shows to get its keys, which are not among its variables. A snapshot holds it, so it is the version's; nobody
+    /// else reaches where it is asked for.
     pub authorization: String,
 }
 
@@ -197,6 +199,8 @@ pub struct Pantry {
     pub interpreters: Arc<[Interpreter]>,
     /// How closely one must fit.
     pub runtime_match: RuntimeMatch,
+    /// Memory images of initialised functions.
+    pub images: Arc<Images>,
     /// Whether functions get an AWS endpoint of their own.
     pub endpoint: bool,
     /// The clock.
@@ -324,7 +328,7 @@ impl Pantry {
         SnapStart {
             writer: self.logs.writer(&version.arn.scope, group, &stream),
             stream: stream.into(),
-            authorization: self.dice.hex::<32>(),
+            authorization: self.images.word(&PoolKey::of(version), || self.dice.hex::<32>()),
         }
     }
 

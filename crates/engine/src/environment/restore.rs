@@ -157,6 +157,7 @@ impl Driver {
     /// The first call has come: the environment writes to its own stream, and the next call finds another one ready.
     pub(super) async fn restore_start(&mut self) {
         self.membership.replace();
+        self.api.restored();
         if let Some(SnapStart { writer, stream, .. }) = self.recipe.snap_start.clone() {
             self.output.restore_start(writer, stream).await;
         }

@@ -17,6 +17,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
 use base::clock::{Clock, Timestamp};
@@ -155,6 +156,8 @@ struct Shared {
     credentials: Option<Arc<Credentials>>,
     /// At most one call a connection is under way, so the connections' cap bounds this channel.
     calls: mpsc::UnboundedSender<Call>,
+    /// Whether the environment runs for its callers, and is nothing that a snapshot may be made of.
+    is_restored: AtomicBool,
     /// One body at a time is held in memory, however many connections upload.
     upload: Semaphore,
 }
@@ -250,6 +253,11 @@ impl RuntimeApi {
         take(&self.own).or_else(|| take(&self.further))
     }
 
+    /// From now on the runtime may keep the keys that it gets.
+    pub fn restored(&self) {
+        self.shared.is_restored.store(true, Ordering::Relaxed);
+    }
+
     /// Forgets every connection and every call under way: their processes are gone, and what they sent last
     /// must not be taken for the next runtime's words.
     pub async fn forget(&mut self) {
@@ -266,7 +274,8 @@ impl RuntimeApi {
 impl Shared {
     fn fresh(credentials: Option<Arc<Credentials>>) -> (Arc<Self>, mpsc::UnboundedReceiver<Call>) {
         let (sender, calls) = mpsc::unbounded_channel();
-        (Arc::new(Self { credentials, calls: sender, upload: Semaphore::new(1) }), calls)
+        let is_restored = AtomicBool::new(false);
+        (Arc::new(Self { credentials, calls: sender, is_restored, upload: Semaphore::new(1) }), calls)
     }
 }
 
@@ -405,7 +414,7 @@ impl Shared {
         let shown = headers.get(AUTHORIZATION).map(HeaderValue::as_bytes);
         let keys = self.credentials.as_deref();
         match keys.filter(|keys| shown == Some(keys.authorization.as_bytes())) {
-            Some(keys) => answers::credentials(keys),
+            Some(keys) => answers::credentials(keys, self.is_restored.load(Ordering::Relaxed)),
             None => answers::no_credentials(),
         }
     }

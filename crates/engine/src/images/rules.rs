@@ -28,6 +28,8 @@ struct Book<F> {
     unfit: Option<Zygote>,
     /// Whether one is being made.
     is_made: bool,
+    /// What its environments show to get their keys: an image holds it.
+    word: Option<String>,
     used: u64,
 }
 
@@ -49,7 +51,7 @@ pub struct Offer<F> {
 
 impl<F> Default for Book<F> {
     fn default() -> Self {
-        Self { image: None, interpreter: String::new(), unfit: None, is_made: false, used: 0 }
+        Self { image: None, interpreter: String::new(), unfit: None, is_made: false, word: None, used: 0 }
     }
 }
 
@@ -57,6 +59,11 @@ impl<F: Clone> Shelf<F> {
     /// An empty one for so many bytes.
     pub fn new(most: u64) -> Self {
         Self { books: HashMap::new(), youngest: HashMap::new(), most, bytes: 0, uses: 0 }
+    }
+
+    /// What environments of a version show to get their keys.
+    pub fn word(&mut self, key: &PoolKey, fresh: impl FnOnce() -> String) -> String {
+        self.books.entry(key.clone()).or_default().word.get_or_insert_with(fresh).clone()
     }
 
     /// Whether a version has an image.
