@@ -9,6 +9,8 @@ import os
 import stat
 import sys
 
+import _socket
+
 # Random numbers for a generator that is to have state of its own.
 _SEED_BYTES = 48
 _DEVICES = ("/dev/null", "/dev/random", "/dev/urandom", "/dev/zero")
@@ -87,6 +89,7 @@ class _State:
         self.env = asked.env
         self.hindrance = None
         self.files = []
+        self.sockets = []
         self.directory = os.getcwd()
         self.mask = os.umask(0o022)
         os.umask(self.mask)
@@ -103,6 +106,8 @@ class _State:
         except OSError:
             # What listed them.
             return
+        if stat.S_ISSOCK(found.st_mode):
+            return self._look_at_socket(number)
         path = os.readlink("/proc/self/fd/%d" % number)
         flags = int(_field("/proc/self/fdinfo/%d" % number, "flags:"), 8)
         is_file = stat.S_ISREG(found.st_mode) and flags & os.O_ACCMODE == os.O_RDONLY
@@ -114,6 +119,17 @@ class _State:
             return
         at = os.lseek(number, 0, os.SEEK_CUR) if is_file else None
         self.files.append((number, path, flags & (os.O_ACCMODE | _FLAGS_KEPT), os.get_inheritable(number), at))
+
+    def _look_at_socket(self, number):
+        socket = _socket.socket(fileno=os.dup(number))
+        kind = socket.family, socket.type, socket.proto
+        is_client = kind[0] in (_socket.AF_INET, _socket.AF_INET6) and kind[1] == _socket.SOCK_STREAM
+        is_client = is_client and not socket.getsockopt(_socket.SOL_SOCKET, _socket.SO_ACCEPTCONN)
+        socket.close()
+        if is_client:
+            self.sockets.append((number, kind, os.get_blocking(number), os.get_inheritable(number)))
+        else:
+            self.hindrance = "it has a socket open that is no connection"
 
     def make_again(self, packet):
         told = self.runtime.scan(packet.decode())
@@ -127,15 +143,22 @@ class _State:
         os.umask(self.mask)
         os.chdir(self.directory)
         for number, path, flags, inherits, at in self.files:
-            opened = os.open(path, flags)
-            if opened != number:
-                os.dup2(opened, number, inherits)
-                os.close(opened)
-            else:
-                os.set_inheritable(number, inherits)
+            _put(os.open(path, flags), number, inherits)
             if at is not None:
                 os.lseek(number, at, os.SEEK_SET)
+        for number, kind, blocks, inherits in self.sockets:
+            # A connection is lost by a restore, here as on AWS: whoever held it finds it closed.
+            _put(_socket.socket(*kind).detach(), number, inherits)
+            os.set_blocking(number, blocks)
         sys.modules["_samovar_waiting"].show(told["env"])
+
+
+def _put(opened, number, inherits):
+    if opened != number:
+        os.dup2(opened, number, inherits)
+        os.close(opened)
+    else:
+        os.set_inheritable(number, inherits)
 
 
 def _written(asked, state):

@@ -80,6 +80,8 @@ def _bear():
     gc.freeze()
     while os.fork():
         pass
+    # Python tells a fork that it is another process, but not by which number.
+    sys.modules["threading"].main_thread()._set_native_id()
 
 
 def _become(env, cwd, **_):
