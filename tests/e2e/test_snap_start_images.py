@@ -161,7 +161,7 @@ def test_many_environments_at_once_go_on_from_one_init(house, lam, logs, name):
     found = streams(logs, name)
     inits = [stream for stream, lines in found.items() if "init" in lines]
     restored = [[masked(line) for line in lines] for stream, lines in found.items() if stream not in inits]
-    assert len(inits) == 1 and len(restored) == MANY
+    assert len(inits) == 1 and len(restored) == MANY, [lines for lines in restored if len(lines) != 5]
     for lines in restored:
         assert lines[0].startswith("RESTORE_START Runtime Version: python:3.12."), lines
         assert lines[1] == "RESTORE_REPORT Restore Duration: N ms" and lines[2].startswith("START RequestId"), lines

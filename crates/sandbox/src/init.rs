@@ -297,13 +297,7 @@ impl Init<'_> {
         Ok(true)
     }
 
-    fn start(
-        &mut self,
-        argv: &[String],
-        env: &[(String, String)],
-        cwd: &str,
-        gift: &Gift,
-    ) -> io::Result<()> {
+    fn start(&mut self, argv: &[String], env: &[(String, String)], cwd: &str, gift: &Gift) -> io::Result<()> {
         let executed = |pid| Handed { pid, zygote: None, continues: false };
         let started = match self.runtime {
             Some(_) => Err(io::Error::from_raw_os_error(libc::EBUSY)),

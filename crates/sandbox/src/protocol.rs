@@ -238,12 +238,8 @@ mod tests {
     #[test]
     fn what_is_too_large_or_no_message_is_refused() {
         let argv = vec!["x".repeat(CONTROL_BYTES)];
-        let start = ToInit::Start {
-            argv,
-            env: Vec::new(),
-            cwd: String::new(),
-            snapshot: Snapshot::default(),
-        };
+        let start =
+            ToInit::Start { argv, env: Vec::new(), cwd: String::new(), snapshot: Snapshot::default() };
         assert!(matches!(start.encode(), Err(ProtocolError::TooLarge(_))));
         assert!(matches!(ToInit::decode(&vec![b' '; CONTROL_BYTES + 1]), Err(ProtocolError::TooLarge(_))));
         for packet in ["", "{}", "\"Stop\"", "{\"Reset\":1}", "{\"Start\":{\"argv\":[]}}", "\"Reset\" "] {

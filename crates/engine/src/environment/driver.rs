@@ -211,7 +211,8 @@ impl Driver {
     }
 
     /// The alarm comes before the runtime's calls, which could otherwise keep it from ever ringing; those come
-    /// before the news of its end, because what it said last still counts.
+    /// before the news of its end, because what it said last still counts. One that may go on from an image is heard
+    /// when it is known whether it does: it may be faster than that news.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Happened> {
         if let Poll::Ready(command) = self.commands.poll_recv(cx) {
             // The pool keeps a sender for as long as the membership lasts.
@@ -220,7 +221,9 @@ impl Driver {
         if self.alarm.poll_ring(cx).is_ready() {
             return Poll::Ready(Happened::Alarm);
         }
-        if let Poll::Ready(call) = self.api.poll_call(cx) {
+        if !self.restore.is_beginning()
+            && let Poll::Ready(call) = self.api.poll_call(cx)
+        {
             return Poll::Ready(Happened::Call(call));
         }
         if let Poll::Ready(told) = self.control.poll_told(cx) {
@@ -349,6 +352,7 @@ impl Driver {
 
     /// Tries the next place where a bootstrap may be. News of a start that was overtaken by a reset is none.
     fn start_failed(&mut self, errno: i32) -> Option<Event> {
+        self.restore.forget();
         if !self.rules.is_starting() {
             return None;
         }

@@ -42,6 +42,8 @@ struct Imaging {
     is_there: bool,
     /// The one that its runtime is asked to make.
     capture: Option<Capture>,
+    /// Whether its runtime is being started, and it is not known from what.
+    is_beginning: bool,
     /// Who bore its runtime.
     zygote: Option<Zygote>,
 }
@@ -56,6 +58,7 @@ impl Restore {
             key,
             interpreter: recipe.interpreter.clone().unwrap_or_default(),
             capture: None,
+            is_beginning: false,
             zygote: None,
         });
         Self { parked: None, image }
@@ -71,6 +74,7 @@ impl Restore {
         let Some(imaging) = &mut self.image else { return Gift::default() };
         let (mut gift, capture) = imaging.images.offer(&imaging.key);
         imaging.capture = capture;
+        imaging.is_beginning = true;
         gift.image = gift.image.filter(|_| imaging.is_there);
         gift
     }
@@ -84,6 +88,12 @@ impl Restore {
         // Who was executed makes no image.
         imaging.capture = imaging.capture.take().filter(|_| zygote.is_some() && !continues);
         imaging.zygote = zygote;
+        imaging.is_beginning = false;
+    }
+
+    /// Whether its runtime is being started, and it is not known whether it goes on from an image.
+    pub(super) fn is_beginning(&self) -> bool {
+        self.image.as_ref().is_some_and(|image| image.is_beginning)
     }
 
     /// The runtime is gone.
@@ -91,6 +101,7 @@ impl Restore {
         self.parked = None;
         if let Some(imaging) = &mut self.image {
             imaging.capture = None;
+            imaging.is_beginning = false;
         }
     }
 }

@@ -419,7 +419,13 @@ fn lost(now: Timestamp, state: State) -> (State, Vec<Action>) {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { timeout: Duration::from_secs(3), init: INIT_TIMEOUT, kept_ready: false, restored: false, imaged: false }
+        Self {
+            timeout: Duration::from_secs(3),
+            init: INIT_TIMEOUT,
+            kept_ready: false,
+            restored: false,
+            imaged: false,
+        }
     }
 }
 

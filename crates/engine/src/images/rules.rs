@@ -150,3 +150,6 @@ impl<F: Clone> Shelf<F> {
         });
     }
 }
+
+#[cfg(test)]
+mod tests;
