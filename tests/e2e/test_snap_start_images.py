@@ -219,6 +219,30 @@ def test_what_cannot_be_made_again_is_initialised_in_every_environment(house, la
     assert all("Restore Duration" in answer["log"] for answer in answers)
 
 
+@pytest.mark.parametrize("seed", ["os._exit(5)", "time.sleep(3600)"], ids=["ends", "hangs"])
+def test_an_image_that_does_not_restore_ends_one_environment_and_is_given_up(house, lam, name, seed):
+    # What restored environments draw new is the one part of the function that runs before they are heard of.
+    code = f"""
+import os, random, time
+random.seed = lambda *_: {seed}
+def handler(event, context):
+    time.sleep(event["sleep"])
+    return os.getpid()
+"""
+    version = imaged(house, lam, name, code)
+    began = time.monotonic()
+    answers = at_once(lam, name, version, 3, {"sleep": 2})
+    # Nobody waits longer than for the ten seconds of a restore; who was first may serve the others meanwhile.
+    assert time.monotonic() - began < 20
+    assert all(type(answer["payload"]) is int for answer in answers), answers
+    until(lambda: said(house, name, "did not restore"))
+    # It is not tried again before there is another zygote.
+    until(lambda: images(house) == 0)
+    before = len(said(house, name, "did not restore"))
+    at_once(lam, name, version, 6, {"sleep": 2})
+    assert len(said(house, name, "did not restore")) == before and len(said(house, name, KEPT)) == 1
+
+
 def test_a_hook_has_ten_seconds_in_every_environment(house, lam, logs, name):
     code = "import time\nfrom snapshot_restore_py import *\nregister_after_restore(time.sleep, 60)\ndef handler(e, c): pass\n"
     version = imaged(house, lam, name, code)
