@@ -20,6 +20,7 @@ _WAIT = "_SAMOVAR_WAIT"
 _ZYGOTE = "_SAMOVAR_ZYGOTE"
 # Nobody gives it to a process that waits; Python itself sets it where the locale is not installed.
 _COERCED = "LC_CTYPE"
+_ZYGOTE_REHEARSALS = 4
 # The largest packet that an init sends.
 _PACKET_BYTES = 128 * 1024
 # Files that come with it at most, and the bytes of each one's number.
@@ -31,9 +32,13 @@ def wait():
     """Returns when this process has become the runtime of a function."""
     descriptor = int(os.environ[_WAIT])
     scan = _preload()
+    rehearse = importlib.import_module("_samovar_rehearsal").rehearse
     if _ZYGOTE in os.environ:
+        # More than once: the interpreter writes into code until it knows it well.
+        rehearse(_become, _ZYGOTE_REHEARSALS)
         _samovar_memory.find_library()
         _bear()
+    rehearse(_become, 1)
     os.write(descriptor, _ready(_samovar_memory.zygote()))
     packet, files = _hear(descriptor)
     if not packet:

@@ -42,7 +42,9 @@ at_import = {
     "namespaces": sorted(os.readlink("/proc/self/ns/" + name).split(":")[0] for name in os.listdir("/proc/self/ns")),
     "mounts": sorted(line.split(" ", 4)[4] for line in read("/proc/self/mountinfo").splitlines()),
     "main": sorted(vars(sys.modules["__main__"])), "spec": str(sys.modules["__main__"].__file__),
-    "meta_path": [type(finder).__name__ for finder in sys.meta_path], "children": os.fork is not None,
+    "meta_path": [type(finder).__name__ for finder in sys.meta_path], "importers": sorted(one for one in sys.path_importer_cache if not one.startswith("/usr")),
+    "root": [[type(one).__name__ for one in __import__("logging").root.handlers], __import__("logging").root.level],
+    "children": os.fork is not None,
 }
 names = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp", "Uid", "Gid", "Groups", "Sig", "Shd", "Umask", "Threads")
 at_import["status"] = [line for line in read("/proc/self/status").splitlines() if line.startswith(names)]
@@ -67,7 +69,9 @@ const seen = {
   // Its own environment is shorter than the room that it was given for it.
   waited: read('/proc/self/environ').endsWith('\0\0'), shown: read('/proc/self/environ').split('\0').filter((line) => line !== ''), umask: process.umask(), uid: process.getuid(), tz: new Date(0).toString(), cpus: os.cpus().length, host: os.hostname(),
   gc: typeof gc, main: require.main.filename, stdout: [process.stdout.constructor.name, process.stdout.isTTY ?? null],
-  descriptors: Object.values(descriptors).filter((name) => ['/dev/null', 'pipe', 'socket', 'eventpoll'].some((kind) => name.includes(kind))).sort(),
+  // Node.js keeps one of /dev/null once it has listened, as one that waited has.
+  input: descriptors[0],
+  descriptors: Object.values(descriptors).filter((name) => ['pipe', 'socket', 'eventpoll'].some((kind) => name.includes(kind))).sort(),
   status: read('/proc/self/status').split('\n').filter((line) => names.some((name) => line.startsWith(name))),
   limits: read('/proc/self/limits'), oom: read('/proc/self/oom_score_adj'), cgroup: read('/proc/self/cgroup'),
   listeners: process.eventNames().map(String).sort(), resources: process.getActiveResourcesInfo(),

@@ -94,7 +94,7 @@ pub(crate) fn run(birth: Birth<'_>) -> i32 {
                 // Nobody is in a hurry yet, and what is given away ahead shall be worth it.
                 waiter = waiter.and_then(|waiter| waiter.awaited(BUILT_AHEAD_TIME));
             }
-            let claim = walls.claim.map_or_else(|| walls::await_claim(launcher.as_fd()), Ok)?;
+            let claim = walls.claim.map_or_else(|| walls::await_claim(launcher.as_fd(), &mut watch), Ok)?;
             watch.limit_to(claim.memory);
             Ok((Surroundings::Walls(watch, walls.freezer), ready, waiter))
         }),
@@ -157,7 +157,8 @@ impl Init<'_> {
         let children = signals::descriptor(&[libc::SIGCHLD, libc::SIGTERM])?;
         // From here on it is not killed with the launcher but told, and thaws what could not die frozen.
         process::end_with_parent()?;
-        let mut has_more = false;
+        // Who set the alarm while nobody listened may have ended.
+        let mut has_more = self.watch().is_some_and(Watch::has_clerk);
         loop {
             let [from_server, from_children, from_memory, from_waiter] = self.wait(&children, has_more)?;
             if from_waiter {
@@ -230,6 +231,14 @@ impl Init<'_> {
 
     fn kernel_kills(&self) -> u64 {
         self.watch().map_or(0, Watch::kernel_kills)
+    }
+
+    /// Begins to watch a process that was started. Files of earlier ones may be there already.
+    fn begin_watch(&mut self) {
+        if let Some(watch) = self.watching() {
+            watch.begin();
+            self.look();
+        }
     }
 
     /// Sees to the function's memory.
@@ -321,9 +330,7 @@ impl Init<'_> {
             Err(error) => FromInit::StartFailed { errno: error.raw_os_error().unwrap_or(libc::EIO) },
         };
         self.tell(answer)?;
-        if let Some(watch) = self.watching() {
-            watch.begin();
-        }
+        self.begin_watch();
         Ok(())
     }
 
