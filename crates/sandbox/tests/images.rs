@@ -111,9 +111,9 @@ fn run(directory: &Path, scenario: &str) -> serde_json::Value {
         .iter()
         .find(|(name, _)| *name == "_zygote.so")
         .expect("the library is among the clients");
-    fs::write(&library, contents).unwrap();
+    fs::write(&library, contents).expect("room for the library");
     let script = directory.join("parent.py");
-    fs::write(&script, PARENT).unwrap();
+    fs::write(&script, PARENT).expect("room for the script");
     let output = Command::new("/usr/bin/python3")
         .arg(&script)
         .arg(&library)
@@ -130,7 +130,7 @@ fn run(directory: &Path, scenario: &str) -> serde_json::Value {
 
 fn directory(name: &str) -> std::path::PathBuf {
     let directory = std::env::temp_dir().join(format!("samovar-images-{name}-{}", std::process::id()));
-    fs::create_dir_all(&directory).unwrap();
+    fs::create_dir_all(&directory).expect("room for a directory");
     directory
 }
 

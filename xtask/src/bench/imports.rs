@@ -6,8 +6,8 @@ use std::time::Instant;
 use anyhow::Result;
 
 use super::client::{Client, Function};
-use super::{floor, restores};
 use super::table::{Table, Times};
+use super::{floor, restores};
 use crate::server::Server;
 use crate::setup;
 use crate::shell::{cache, step};

@@ -40,8 +40,7 @@ pub fn run(binary: &Path, sdk: &Path, science: &Path, table: &mut Table) -> Resu
         let function = function.with_memory(MEMORY);
         let floor = floor::imports(imports, &[&sdk.join("python"), science])?;
         for snap_start in [false, true] {
-            let function =
-                if snap_start { function.clone().with_snap_start() } else { function.clone() };
+            let function = if snap_start { function.clone().with_snap_start() } else { function.clone() };
             let called = publish(&server, &mut client, name, &function, snap_start)?;
             let times = together(&server, MANY, |client| {
                 Ok(vec![client.timed_version(&called)?.saturating_sub(HELD)])
