@@ -431,13 +431,19 @@ def main():
     """Serves the function that the environment variables name."""
     address = os.environ["AWS_LAMBDA_RUNTIME_API"]
     descriptor = os.environ.pop("_LAMBDA_TELEMETRY_LOG_FD", None)
+    runtime = prepared(Connection(address), Sink(None if descriptor is None else int(descriptor)))
+    runtime.run(os.environ["_HANDLER"])
+
+
+def prepared(connection, sink):
+    """A runtime that finds its function's modules, and an interpreter set up for it."""
     # Whole lines at a time: an unfinished line waits for its end, as in the platform's own reader.
     sys.stdout.reconfigure(line_buffering=True)
     sys.stderr.reconfigure(line_buffering=True)
-    runtime = Runtime(Connection(address), Sink(None if descriptor is None else int(descriptor)))
+    runtime = Runtime(connection, sink)
     _set_up_imports(runtime)
     builtins.exit = builtins.quit = _quit
-    runtime.run(os.environ["_HANDLER"])
+    return runtime
 
 
 def _set_up_imports(runtime):

@@ -3,6 +3,7 @@
 import itertools
 import os
 import pathlib
+import platform
 import signal
 
 import pytest
@@ -151,6 +152,25 @@ def zygotes(server, runtime=PYTHON):
     return found
 
 
+def listens(pid):
+    """Whether a process waits for a message: a zygote that is ready, for its orders."""
+    recvmsg = {"x86_64": "47", "aarch64": "212"}[platform.machine()]
+    return pathlib.Path(f"/proc/{pid}/syscall").read_text().split()[0] == recvmsg
+
+
+def inits(server):
+    """The first processes of all sandboxes, as the host numbers them."""
+    launcher = server.process.pid
+    children = pathlib.Path(f"/proc/{launcher}/task/{launcher}/children").read_text().split()
+    return [child for child in children if pathlib.Path(f"/proc/{child}/comm").read_text() == "samovar-init\n"]
+
+
+def borne(init):
+    """Whether what runs in a sandbox was borne by a zygote."""
+    children = pathlib.Path(f"/proc/{init}/task/{init}/children").read_text().split()
+    return any("_zygote.so" in pathlib.Path(f"/proc/{child}/maps").read_text() for child in children)
+
+
 def fresh_one(lam, name, event=None):
     create(lam, name, HOW)
     return invoke(lam, name, event or {})
@@ -176,6 +196,15 @@ def test_a_zygote_that_fails_is_replaced_and_functions_do_not_notice(fresh, name
     assert invoke(lam, f"{name}-warm", {})["payload"]["pid"] == before["pid"]
     until(lambda: waits(lam, name, number) and not set(zygotes(server)) & set(hurt), seconds=40)
     assert invoke(lam, f"{name}-warm", {})["payload"]["hash"] == before["hash"]
+
+
+def test_a_zygote_bears_into_a_sandbox_that_was_made_for_nobody(fresh, name):
+    server = fresh("--prepared", "12")
+    until(lambda: len(inits(server)) == 12 and any(listens(zygote) for zygote in zygotes(server)), seconds=40)
+    stood = inits(server)
+    assert not any(borne(init) for init in stood)
+    assert fresh_one(server.client("lambda"), name)["payload"]["waited"]
+    assert sum(borne(init) for init in stood if init in inits(server)) == 1
 
 
 def test_children_of_one_zygote_draw_different_random_numbers_and_fork_as_ever(lam, name):
