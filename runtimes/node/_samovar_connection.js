@@ -123,6 +123,14 @@ class Connection {
     socket.on('close', () => this.closed(socket));
   }
 
+  /** Closes the connection for good; whoever waits for a reply waits for ever. */
+  abandon() {
+    const socket = this.socket;
+    this.socket = null;
+    this.waiting = [];
+    socket?.destroy();
+  }
+
   closed(socket) {
     if (this.socket !== socket) {
       return;

@@ -10,6 +10,7 @@ const PACKET_BYTES = 128 * 1024;
 
 /** Returns when this process has become the runtime of a function. */
 function wait(descriptor) {
+  const shown = environmentBlock();
   fs.writeSync(descriptor, JSON.stringify({ ready: process.pid }));
   const packet = Buffer.allocUnsafeSlow(PACKET_BYTES);
   const length = fs.readSync(descriptor, packet);
@@ -24,17 +25,20 @@ function wait(descriptor) {
   for (const [name, value] of env) {
     process.env[name] = value;
   }
-  show(env);
+  show(env, shown);
   process.chdir(cwd);
   // NODE_PATH was read when this process began.
   Module._initPaths();
 }
 
-/** /proc shows the environment where it was when this process began; by now nothing points there any more. */
-function show(env) {
+/** Where /proc shows the environment: where it was when this process began. Nothing points there any more. */
+function environmentBlock() {
+  const fields = fs.readFileSync('/proc/self/stat', 'latin1').split(') ').pop().split(' ');
+  return { start: Number(fields[47]), end: Number(fields[48]) };
+}
+
+function show(env, { start, end }) {
   try {
-    const fields = fs.readFileSync('/proc/self/stat', 'latin1').split(') ').pop().split(' ');
-    const [start, end] = [Number(fields[47]), Number(fields[48])];
     const block = Buffer.alloc(end - start);
     block.write(env.map(([name, value]) => `${name}=${value}\0`).join(''));
     const memory = fs.openSync('/proc/self/mem', 'r+');

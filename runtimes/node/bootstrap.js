@@ -307,10 +307,14 @@ function setUpGlobals(runtime) {
   }
 }
 
+function ownMajor() {
+  return Number(/^v(\d+)/.exec(process.version)[1]);
+}
+
 function main() {
   const env = process.env;
   const id = /nodejs(\d+)\.x$/.exec(env.AWS_EXECUTION_ENV || '');
-  const major = Number((id || /^v(\d+)/.exec(process.version))[1]);
+  const major = id ? Number(id[1]) : ownMajor();
   const runtime = new Runtime(new Connection(env.AWS_LAMBDA_RUNTIME_API), major >= FIRST_MODERN);
   patch(runtime.modern ? '-' : undefined);
   setUpGlobals(runtime);
@@ -337,7 +341,19 @@ function main() {
   });
 }
 
-if (process.env._SAMOVAR_WAIT !== undefined) {
-  require('./_samovar_waiting.js').wait(Number(process.env._SAMOVAR_WAIT));
+function waitFirst(descriptor) {
+  const { rehearse } = require('./_samovar_rehearsal.js');
+  // Nothing of a promise shall stand around a function.
+  const goOn = () =>
+    setImmediate(() => {
+      require('./_samovar_waiting.js').wait(descriptor);
+      main();
+    });
+  rehearse(Runtime, ownMajor() >= FIRST_MODERN).then(goOn, goOn);
 }
-main();
+
+if (process.env._SAMOVAR_WAIT === undefined) {
+  main();
+} else {
+  waitFirst(Number(process.env._SAMOVAR_WAIT));
+}

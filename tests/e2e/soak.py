@@ -1,8 +1,9 @@
 """Everything at once for a while, and then exact books: `python soak.py --seconds 600 --seed 7`.
 
-Several clients send what succeeds, fails, times out, crashes, fills its memory, is refused, streams, waits for nobody and
-meets updates. Each request must be answered once and as its kind may be. At the end the server must be what it was after
-a warm-up: no environment, permits free again, and every group, mount, link, descriptor and megabyte accounted for.
+Several clients send what succeeds, fails, times out, crashes, fills its memory, is refused, streams, hangs up, waits for
+nobody, meets updates, has an extension, a snapshot or an environment that was provided. Each request must be answered once
+and as its kind may be. At the end the server must be what it was after a warm-up: no environment, permits free again, and
+every group, mount, link, descriptor and megabyte accounted for.
 """
 
 import argparse
@@ -20,6 +21,7 @@ import urllib.request
 
 from botocore.exceptions import ClientError
 
+from extension import layer
 from samovar import NODE, Samovar, create, events_of, invoke, until, wait_active, zip_of
 from test_sweep import Traces
 
@@ -29,6 +31,7 @@ IDLE_EXPIRY = 1
 # A hundred must stay unreserved.
 ACCOUNT_CONCURRENCY = 104
 RESERVED = 2
+PROVISIONED = 2
 # As many sandboxes are kept ready at all times, whatever was asked for last.
 PREPARED = 24
 FLAGS = (
@@ -63,9 +66,7 @@ def handler(event, context):
     if event == "exit":
         os._exit(3)
     if event == "memory":
-        x = [bytes([1]) * (1 << 20) for _ in range(400)]
-        # Who watches over it may wait for a processor, too.
-        time.sleep(10)
+        x = bytes([1]) * (300 << 20)
     if event == "raise":
         raise ValueError("as asked")
     return event
@@ -79,13 +80,49 @@ exports.handler = awslambda.streamifyResponse(async (event, stream) => {
     stream.end();
 });
 """
+EXTENSION = """#!/usr/bin/python3
+import http.client, json, os, sys
+api = http.client.HTTPConnection(os.environ["AWS_LAMBDA_RUNTIME_API"])
+def call(method, path, body=None, **headers):
+    api.request(method, "/2020-01-01/extension/" + path, body, headers)
+    answer = api.getresponse()
+    return answer.getheaders(), json.loads(answer.read())
+headers, _ = call("POST", "register", '{"events":["INVOKE","SHUTDOWN"]}', **{"Lambda-Extension-Name": os.path.basename(sys.argv[0])})
+me = {name: value for name, value in headers if name.lower() == "lambda-extension-identifier"}
+print("REGISTERED", *me.values(), flush=True)
+while True:
+    _, event = call("GET", "event/next", **me)
+    if event["eventType"] == "SHUTDOWN":
+        print("ENDED", *me.values(), flush=True)
+        break
+    print("HEARD", event["requestId"], flush=True)
+"""
+SNAPPED = """
+import uuid
+from snapshot_restore_py import register_after_restore, register_before_snapshot
+hooks = []
+register_before_snapshot(hooks.append, "before")
+register_after_restore(hooks.append, "after")
+own = str(uuid.uuid4())
+def handler(event, context):
+    return [event, context.function_version, hooks, own]
+# {}
+"""
+PROVIDED = """
+import os
+def handler(event, context):
+    if event == "exit":
+        os._exit(3)
+    return [event, os.environ["AWS_LAMBDA_INITIALIZATION_TYPE"]]
+"""
 FAILURES = {"timeout": "Sandbox.Timedout", "exit": "Runtime.ExitError", "memory": "Runtime.OutOfMemory", "raise": "ValueError"}
-KINDS = {"warm", "node", "busy", "cold", *FAILURES, "narrow", "closed", "tell", "stream", "changing"}
+KINDS = {"warm", "node", "busy", "cold", *FAILURES, "narrow", "closed", "tell", "stream", "hangs up", "changing",
+         "extended", "snapped", "provided"}  # fmt: skip
 # How much longer a slow machine may take to have seen each of them.
 PATIENCE = 30
 COLD = 12
 # Whose requests are looked for in the logs, one by one.
-FOLLOWED = {"wrong", "hasty", *(f"cold{number}" for number in range(COLD))}
+FOLLOWED = {"wrong", "hasty", "extended", "snapped", "provided", *(f"cold{number}" for number in range(COLD))}
 
 
 class Soak:
@@ -102,6 +139,8 @@ class Soak:
         self.stopping = threading.Event()
         # Which code of the function that changes was asked for, and which is known to be in force.
         self.asked = self.settled = 0
+        # The versions with a snapshot, of which the last is called.
+        self.snapshots = []
 
     def deploy(self):
         python = {"warm": ECHO, "busy": BUSY, "wrong": WRONG, "hasty": WRONG, "tell": TELL, "narrow": SLOW, "closed": ECHO, "slow": SLOW}
@@ -109,6 +148,10 @@ class Soak:
             create(self.lam, name, code, Timeout=1 if name == "hasty" else 30)
         create(self.lam, "node", "exports.handler = async (event) => event;", runtime=NODE, Timeout=30)
         create(self.lam, "stream", STREAM, runtime=NODE, Timeout=30)
+        create(self.lam, "extended", WRONG, Timeout=30, Layers=[layer(self.lam, "extension", follower=EXTENSION)])
+        create(self.lam, "snapped", SNAPPED, runtime="python3.12", Timeout=30, SnapStart={"ApplyOn": "PublishedVersions"})
+        create(self.lam, "provided", PROVIDED, Timeout=30)
+        self.lam.publish_version(FunctionName="provided")
         # Whose log is opened later would look like a leak.
         invoke(self.lam, "slow", 0)
         self.lam.put_function_concurrency(FunctionName="narrow", ReservedConcurrentExecutions=RESERVED)
@@ -117,6 +160,7 @@ class Soak:
     def run(self, seconds):
         """Sends traffic of every kind for a while; every answer is in the books when it returns."""
         self.stopping.clear()
+        self.open()
         work = [lambda n=n: self.call(random.Random(f"{self.seed} {n}")) for n in range(CLIENTS)] + [self.change]
         threads = [threading.Thread(target=self.guarded, args=(each,)) for each in work]
         for thread in threads:
@@ -131,6 +175,36 @@ class Soak:
             thread.join(90)
             assert not thread.is_alive(), "a request has no answer"
         assert not self.wrong, (len(self.wrong), self.wrong[:10])
+        self.close()
+
+    def open(self):
+        """What stands while there is traffic: environments that are provided, and a version with a snapshot."""
+        self.lam.put_provisioned_concurrency_config(**self.provided, ProvisionedConcurrentExecutions=PROVISIONED)
+        self.snap()
+        until(self.is_provided, 60)
+
+    def close(self):
+        """Takes that away; what is provided must be there in full."""
+        until(self.is_provided, 60)
+        self.lam.delete_provisioned_concurrency_config(**self.provided)
+        while self.snapshots:
+            self.lam.delete_function(FunctionName="snapped", Qualifier=self.snapshots.pop())
+
+    provided = {"FunctionName": "provided", "Qualifier": "1"}
+
+    def is_provided(self):
+        config = self.lam.get_provisioned_concurrency_config(**self.provided)
+        return (config["Status"], config["AvailableProvisionedConcurrentExecutions"]) == ("READY", PROVISIONED)
+
+    def snap(self):
+        """Publishes a version with a snapshot, and takes those away that are not called any more."""
+        code = zip_of({"index.py": SNAPPED.format(secrets.token_hex(4))})
+        version = self.lam.update_function_code(FunctionName="snapped", ZipFile=code, Publish=True)["Version"]
+        waiter = self.lam.get_waiter("published_version_active")
+        waiter.wait(FunctionName="snapped", Qualifier=version, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+        self.snapshots.append(version)
+        while len(self.snapshots) > 2:
+            self.lam.delete_function(FunctionName="snapped", Qualifier=self.snapshots.pop(0))
 
     def missing(self):
         """Kinds that no request was of yet."""
@@ -149,7 +223,8 @@ class Soak:
         kinds = [
             (30, self.echo, "warm"), (8, self.echo, "node"), (6, self.echo, "busy"), (12, self.echo, "cold"), (3, self.fails, "raise"),
             (3, self.fails, "exit"), (1, self.fails, "timeout"), (1, self.fails, "memory"), (4, self.narrow, "narrow"),
-            (2, self.closed, "closed"), (6, self.tell, "tell"), (5, self.stream, "stream"), (5, self.changing, "changing"),
+            (2, self.closed, "closed"), (6, self.tell, "tell"), (5, self.stream, "stream"), (1, self.hangs_up, "hangs up"),
+            (5, self.changing, "changing"), (4, self.extended, "extended"), (4, self.snapped, "snapped"), (6, self.provides, "provided"),
         ]  # fmt: skip
         while not self.stopping.is_set():
             weights = [weight for weight, _, _ in kinds]
@@ -161,10 +236,10 @@ class Soak:
                     self.wrong.append((name, told))
         lam.close()
 
-    def attempt(self, lam, name, event):
+    def attempt(self, lam, name, event, **more):
         """The answer of an invocation, or the reason of its refusal."""
         try:
-            return invoke(lam, name, event), None
+            return invoke(lam, name, event, **more), None
         except ClientError as error:
             status = error.response["ResponseMetadata"]["HTTPStatusCode"]
             return None, "throttled" if status == 429 else repr(error)
@@ -181,6 +256,32 @@ class Soak:
         answer, refused = self.attempt(lam, name, what)
         self.note(name, answer)
         return refused or ("failed" if answer["payload"]["errorType"] == FAILURES[what] else repr(answer["payload"])[:500])
+
+    def extended(self, lam, dice, name):
+        """With an extension, whose environment is closed or reset."""
+        event = dice.choice(["exit", *range(5)])
+        answer, refused = self.attempt(lam, name, event)
+        self.note(name, answer)
+        return refused or self.told(answer, event, lambda payload: payload == event)
+
+    def snapped(self, lam, dice, name):
+        event, version = dice.random(), self.snapshots[-1]
+        answer, refused = self.attempt(lam, name, event, Qualifier=version)
+        self.note(name, answer)
+        return refused or self.told(answer, event, lambda payload: payload[:3] == [event, version, ["before", "after"]])
+
+    def provides(self, lam, dice, name):
+        event = dice.choice(["exit", *range(9)])
+        answer, refused = self.attempt(lam, name, event, Qualifier="1")
+        self.note(name, answer)
+        kinds = ("provisioned-concurrency", "on-demand")
+        return refused or self.told(answer, event, lambda payload: payload[0] == event and payload[1] in kinds)
+
+    def told(self, answer, event, is_right):
+        """What became of a call that was to end well, or to crash."""
+        if event == "exit":
+            return "failed" if answer["payload"].get("errorType") == FAILURES["exit"] else repr(answer["payload"])[:500]
+        return "ok" if "FunctionError" not in answer and is_right(answer["payload"]) else repr(answer["payload"])[:500]
 
     def narrow(self, lam, dice, name):
         answer, refused = self.attempt(lam, name, dice.choice([0, 0.1]))
@@ -205,6 +306,13 @@ class Soak:
         right = body == b"".join(b"piece %d\n" % number for number in range(count)) and "InvokeComplete" in told[-1]
         return "ok" if right else repr((count, len(body), told[-1]))[:500]
 
+    def hangs_up(self, lam, dice, name):
+        """Who is answered in pieces goes away after the first."""
+        answer = lam.invoke_with_response_stream(FunctionName="stream", Payload="20000")
+        first = next(iter(answer["EventStream"]))
+        answer["EventStream"].close()
+        return "ok" if first["PayloadChunk"]["Payload"].startswith(b"piece 0\n") else repr(first)[:500]
+
     def changing(self, lam, dice, name):
         least = self.settled
         answer, refused = self.attempt(lam, name, dice.choice([0, 0, 0.3]))
@@ -226,6 +334,8 @@ class Soak:
             self.lam.update_function_code(FunctionName="changing", ZipFile=zip_of({"index.py": CHANGING.format(self.asked)}))
             wait_active(self.lam, "changing")
             self.settled = self.asked
+            if self.asked % 5 == 0:
+                self.snap()
 
     def check_logs(self):
         """Each request that was followed has one report, and each event was handled once."""
@@ -240,6 +350,18 @@ class Soak:
             until(lambda: sum(told().values()) >= len(ids), 60)
             counts = told()
             assert counts == collections.Counter(ids), (name, [(each, counts[each]) for each in ids if counts[each] != 1][:5])
+
+    def check_extensions(self):
+        """The extension heard of each request once, and each that began was told of its end, when no environment is left."""
+        logs = self.samovar.client("logs")
+
+        def said(word):
+            lines = events_of(logs, "/aws/lambda/extended")
+            return collections.Counter(line.split()[1] for line in lines if line.startswith(word))
+
+        until(lambda: sum(said("ENDED").values()) >= sum(said("REGISTERED").values()), 30)
+        assert said("ENDED") == said("REGISTERED")
+        assert said("HEARD") == collections.Counter(self.sent["extended"])
 
     def check_permits(self):
         """All that the account and a function may run at once can run at once, and no more."""
@@ -321,9 +443,11 @@ def differences(before, after):
     found = {name: (before[name], after[name]) for name in ("mounts", "server descriptors", "unfinished") if before[name] != after[name]}
     # Without environments every group is that of a sandbox that is ready, which has one in each hierarchy.
     ready = sum(after["groups"]) - sum(before["groups"])
-    if len(set(after["groups"])) > 1 or len(after["groups"]) != len(before["groups"]):
+    hierarchies = {len(groups) for groups in (before["groups"], after["groups"]) if groups}
+    if len(set(after["groups"])) > 1 or len(hierarchies) > 1:
         found["groups"] = (before["groups"], after["groups"])
-    more = ready // len(before["groups"])
+    # On a busy machine none may be ready.
+    more = ready // max(hierarchies, default=1)
     if after["children"] - before["children"] != more:
         found["children"] = (before["children"], after["children"], more)
     networks = after["networks"] - before["networks"]
@@ -353,6 +477,7 @@ def soak(samovar, seconds, seed):
     traffic.check_permits()
     traffic.lam.close()
     until(books.is_empty, 30)
+    traffic.check_extensions()
     after = settled(books, before)
     print(f"at the end: {after}", flush=True)
     for (name, told), count in sorted(traffic.answers.items()):

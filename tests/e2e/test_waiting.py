@@ -68,7 +68,9 @@ const seen = {
   // Its own environment is shorter than the room that it was given for it.
   waited: read('/proc/self/environ').endsWith('\0\0'), shown: read('/proc/self/environ').split('\0').filter((line) => line !== ''), umask: process.umask(), uid: process.getuid(), tz: new Date(0).toString(), cpus: os.cpus().length, host: os.hostname(),
   gc: typeof gc, main: require.main.filename, stdout: [process.stdout.constructor.name, process.stdout.isTTY ?? null],
-  descriptors: Object.values(descriptors).filter((name) => ['/dev/null', 'pipe', 'socket', 'eventpoll'].some((kind) => name.includes(kind))).sort(),
+  // Node.js keeps one of /dev/null once it has listened, as one that waited has.
+  input: descriptors[0],
+  descriptors: Object.values(descriptors).filter((name) => ['pipe', 'socket', 'eventpoll'].some((kind) => name.includes(kind))).sort(),
   status: read('/proc/self/status').split('\n').filter((line) => names.some((name) => line.startsWith(name))),
   limits: read('/proc/self/limits'), oom: read('/proc/self/oom_score_adj'), cgroup: read('/proc/self/cgroup'),
   listeners: process.eventNames().map(String).sort(), resources: process.getActiveResourcesInfo(),

@@ -89,7 +89,7 @@ pub(crate) fn run(birth: Birth<'_>) -> i32 {
     let raised = match around {
         Around::Walls(walls) => walls::raise(&walls, &kept, launcher.as_fd()).and_then(|mut watch| {
             let ready = Ready::new(log, Some(walls.joins), filter)?;
-            let (waiter, memory) = settle_in(nursery, walls.claim, &ready, launcher.as_fd())?;
+            let (waiter, memory) = settle_in(nursery, walls.claim, &ready, launcher.as_fd(), &mut watch)?;
             watch.limit_to(memory);
             Ok((Surroundings::Walls(watch, walls.freezer), ready, waiter))
         }),
@@ -114,6 +114,7 @@ fn settle_in(
     claim: Option<Claim>,
     ready: &Ready<'_>,
     launcher: BorrowedFd<'_>,
+    watch: &mut Watch,
 ) -> Result<(Option<Waiter>, Mib), StepError> {
     let (vacant, waiter) = match nursery {
         None => (None, None),
@@ -125,7 +126,7 @@ fn settle_in(
     }
     // Nobody is in a hurry yet, and what is given away ahead shall be worth it.
     let waiter = waiter.and_then(|waiter| waiter.awaited(BUILT_AHEAD_TIME));
-    let Claim { memory, waiting } = walls::await_claim(launcher)?;
+    let Claim { memory, waiting } = walls::await_claim(launcher, watch)?;
     let born = vacant
         .zip(waiting)
         .and_then(|(socket, argv)| Waiter::begin(socket, Tenant { argv, execute: None }, ready));
@@ -176,7 +177,8 @@ impl Init<'_> {
         let children = signals::descriptor(&[libc::SIGCHLD, libc::SIGTERM])?;
         // From here on it is not killed with the launcher but told, and thaws what could not die frozen.
         process::end_with_parent()?;
-        let mut has_more = false;
+        // Who set the alarm while nobody listened may have ended.
+        let mut has_more = self.watch().is_some_and(Watch::has_clerk);
         loop {
             let [from_server, from_children, from_memory, from_waiter] = self.wait(&children, has_more)?;
             if from_waiter {
@@ -249,6 +251,14 @@ impl Init<'_> {
 
     fn kernel_kills(&self) -> u64 {
         self.watch().map_or(0, Watch::kernel_kills)
+    }
+
+    /// Begins to watch a process that was started. Files of earlier ones may be there already.
+    fn begin_watch(&mut self) {
+        if let Some(watch) = self.watching() {
+            watch.begin();
+            self.look();
+        }
     }
 
     /// Sees to the function's memory.
@@ -337,9 +347,7 @@ impl Init<'_> {
             Err(error) => FromInit::StartFailed { errno: error.raw_os_error().unwrap_or(libc::EIO) },
         };
         self.tell(answer)?;
-        if let Some(watch) = self.watching() {
-            watch.begin();
-        }
+        self.begin_watch();
         Ok(())
     }
 

@@ -95,6 +95,8 @@ const FILES: &[(&str, &[u8])] = &[
     ("_samovar_loader.js", include_bytes!("../../../runtimes/node/_samovar_loader.js")),
     ("_samovar_store.js", include_bytes!("../../../runtimes/node/_samovar_store.js")),
     ("_samovar_stream.js", include_bytes!("../../../runtimes/node/_samovar_stream.js")),
+    ("_samovar_rehearsal.js", include_bytes!("../../../runtimes/node/_samovar_rehearsal.js")),
+    ("_samovar_rehearsal.mjs", include_bytes!("../../../runtimes/node/_samovar_rehearsal.mjs")),
     ("_samovar_waiting.js", include_bytes!("../../../runtimes/node/_samovar_waiting.js")),
     ("bootstrap.rb", include_bytes!("../../../runtimes/ruby/bootstrap.rb")),
     (rules::waiting::ZYGOTE_LIBRARY, include_bytes!(concat!(env!("OUT_DIR"), "/zygote.so"))),

@@ -49,12 +49,22 @@ pub fn run(binary: &Path, table: &mut Table) -> Result<()> {
     }
     table.note("the server after all of this", &server.memory()?.to_string());
     drop(server);
+    step("the same runtime without Samovar");
+    IN_FLIGHT.into_iter().try_for_each(|flight| alone(&rust, flight, table))?;
     step("one warm invoke at a time, all on one core");
     cores::on_the_first(|| {
         let server = Server::start(binary, ON_ONE_CORE, None, &[])?;
         one_at_a_time(&server, "Python", &python, table)?;
-        one_at_a_time(&server, "provided (lambda_runtime)", &provided, table)
+        one_at_a_time(&server, "provided (lambda_runtime)", &provided, table)?;
+        alone(&rust, 1, table)
     })
+}
+
+/// What is left when neither client nor server does anything.
+fn alone(bootstrap: &Path, processes: usize, table: &mut Table) -> Result<()> {
+    let what = format!("lambda_runtime alone, processes: {processes}, a bare Runtime API");
+    table.note(&what, &format!("{:>13.0} /s", echo::runtimes(bootstrap, processes)?));
+    Ok(())
 }
 
 /// HTTP to HTTP, a function never invoked before.

@@ -112,9 +112,7 @@ impl Init<'_> {
             Err(error) => FromInit::LaunchFailed { id, errno: error.raw_os_error().unwrap_or(libc::EIO) },
         };
         self.tell(answer)?;
-        if let Some(watch) = self.watching() {
-            watch.begin();
-        }
+        self.begin_watch();
         Ok(())
     }
 

@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
+use rustix::event::{PollFd, PollFlags};
 use rustix::mount::MountFlags;
 use rustix::thread::{CapabilitySet, UnshareFlags};
 
@@ -12,8 +13,9 @@ use super::Walls;
 use super::claim::Claim;
 use super::watch::Watch;
 use crate::identity::{CODE_OWNER_UID, HOST_NAME};
+use crate::limits::FIRST_ALARM_AFTER;
 use crate::plan::rooms::{ROOT, RoomStep};
-use crate::sys::{Step, StepError, mounts, network, packets, process};
+use crate::sys::{self, Step, StepError, mounts, network, packets, process};
 
 /// First byte of the packet that says the walls stand and the user namespace waits for its map.
 pub(crate) const RAISED: u8 = b'W';
@@ -80,6 +82,9 @@ pub(super) fn raise(
         }
     }
     mounts::enter(Path::new(ROOT)).doing("entering the sandbox's root")?;
+
+    // Where that is forbidden, a busy machine lets the watch over memory wait as all others.
+    let _ = process::run_first();
 
     // Whoever furnishes it later enters by this; nobody can open it once this process has settled.
     let door =
@@ -157,9 +162,14 @@ pub(super) fn await_map(launcher: BorrowedFd<'_>, door: Option<OwnedFd>) -> Resu
     }
 }
 
-/// Says that this sandbox is ready, and waits to hear whose it is to be.
-pub(super) fn await_claim(launcher: BorrowedFd<'_>) -> Result<Claim, StepError> {
+/// Says that this sandbox is ready, and waits to hear whose it is to be. With time to spare it sets the alarm.
+pub(super) fn await_claim(launcher: BorrowedFd<'_>, watch: &mut Watch) -> Result<Claim, StepError> {
     packets::send(launcher, &[SEALED], &[], false).doing("telling the launcher")?;
+    let mut waits = [PollFd::from_borrowed_fd(launcher, PollFlags::IN)];
+    sys::wait_for(&mut waits, Some(FIRST_ALARM_AFTER)).doing("waiting for a function")?;
+    if waits[0].revents().is_empty() {
+        watch.set_ahead();
+    }
     let packet = packets::receive(launcher, Claim::BYTES, false).doing("waiting for a function")?.packet;
     Claim::of(&packet).ok_or(io::ErrorKind::ConnectionAborted).doing("waiting for a function")
 }

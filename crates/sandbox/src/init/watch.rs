@@ -13,11 +13,11 @@ use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, Signal, WaitStatus, kill_process};
 
 use crate::limits::{
-    KILL_SPREE, KILLS_BEFORE_ALL, LOOKS_BEFORE_ALARM, QUIET_LOOK, SLOWEST_LOOK, SOONEST_LOOK,
+    FIRST_ALARM, KILL_SPREE, KILLS_BEFORE_ALL, LOOKS_BEFORE_ALARM, QUIET_LOOK, SLOWEST_LOOK, SOONEST_LOOK,
 };
 use crate::meter::value;
 use crate::plan::groups::Version;
-use crate::plan::watch::{Held, Step, decide, own_memory, pace};
+use crate::plan::watch::{Held, Step, alarm_above, decide, is_heard, own_memory, pace};
 use crate::sys::process::{self, Clerk};
 use crate::sys::{Step as _, StepError};
 
@@ -54,8 +54,10 @@ pub(super) struct Watch {
     due: Option<Timestamp>,
     /// How often it was looked since the runtime's start.
     looks: u32,
-    /// Who sets the alarm.
-    clerk: Option<Clerk>,
+    /// Until when an alarm may wait, as it was looked just now.
+    deaf: Option<Timestamp>,
+    /// Who sets the alarm, and above how many bytes.
+    clerk: Option<(Clerk, u64)>,
     /// Who was killed last, and how often it was looked at since.
     victim: Option<(Pid, u32)>,
     /// When the latest killing began, and how many died of it.
@@ -72,8 +74,8 @@ pub(super) enum Victim {
 }
 
 enum Alarm {
-    /// Rings once it is registered, which waits for a grace period of the kernel: some 20 ms.
-    Event { event: OwnedFd, register: Option<OwnedFd> },
+    /// Rings above so many bytes where it is set, which waits for a grace period of the kernel: some 20 ms.
+    Event { event: OwnedFd, register: OwnedFd, above: Vec<u64> },
     /// The kernel slows the group down above this and says so.
     High(OwnedFd),
     /// The kernel has none, and the watch looks the more often.
@@ -93,10 +95,11 @@ impl Watch {
             Version::V1 => {
                 let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
                 let event = event.doing("making the alarm for memory")?;
-                let register = Some(open("cgroup.event_control", write)?);
+                let register = open("cgroup.event_control", write)?;
+                let alarm = Alarm::Event { event, register, above: Vec::new() };
                 let kernel = open("memory.kmem.usage_in_bytes", read).ok();
                 let kills = open("memory.oom_control", read)?;
-                (open("memory.usage_in_bytes", read)?, kernel, kills, Alarm::Event { event, register })
+                (open("memory.usage_in_bytes", read)?, kernel, kills, alarm)
             }
             Version::V2 => {
                 let high = Alarm::High(open("memory.high", write)?);
@@ -115,6 +118,7 @@ impl Watch {
             clock: Clock::system(),
             due: None,
             looks: 0,
+            deaf: None,
             clerk: None,
             victim: None,
             spree: None,
@@ -128,16 +132,24 @@ impl Watch {
 
     /// What to wait for.
     pub(super) fn alarm(&self) -> (BorrowedFd<'_>, PollFlags) {
-        match &self.alarm {
+        let (alarm, rings) = match &self.alarm {
             Alarm::Event { event, .. } => (event.as_fd(), PollFlags::IN),
             Alarm::High(_) => (self.kills.as_fd(), PollFlags::PRI),
             Alarm::None => (self.kills.as_fd(), PollFlags::empty()),
-        }
+        };
+        (alarm, if self.deaf_for().is_some() { PollFlags::empty() } else { rings })
     }
 
     /// How long to wait for it.
     pub(super) fn after(&self) -> Option<Duration> {
-        Some(self.due?.since(self.clock.now()))
+        let due = self.due.map(|due| due.since(self.clock.now()));
+        self.deaf_for().into_iter().chain(due).min()
+    }
+
+    /// How long an alarm is not heard; none while it is.
+    fn deaf_for(&self) -> Option<Duration> {
+        let now = self.clock.now();
+        self.deaf.filter(|deaf| now < *deaf).map(|deaf| deaf.since(now))
     }
 
     /// Whether it is time to look without it.
@@ -154,34 +166,45 @@ impl Watch {
         self.due = time.map(|time| self.clock.now() + time);
     }
 
-    /// Begins to watch a runtime. At first it is looked at; the alarm is set when it has lived for a while, for that
-    /// costs more than its start may.
-    pub(super) fn begin(&mut self) {
+    /// Begins to watch a process that was started.
+    pub(super) const fn begin(&mut self) {
         self.spree = None;
-        if !matches!(self.alarm, Alarm::High(_)) {
-            self.looks = 0;
-            self.look_after(Some(pace(self.limit)));
-        }
+        self.looks = 0;
+    }
+
+    /// Sets the alarm before anybody knows what the function may have.
+    pub(super) fn set_ahead(&mut self) {
+        self.set_alarm(FIRST_ALARM.bytes());
     }
 
     /// Has a child set the alarm, for it waits and this process must not.
-    fn register(&mut self) {
-        let Alarm::Event { event, register } = &mut self.alarm else { return };
-        let Some(register) = register.take() else { return };
-        let order = format!("{} {} {}", event.as_raw_fd(), self.usage.as_raw_fd(), self.limit);
-        match Clerk::write(register, order) {
-            Ok(clerk) => self.clerk = Some(clerk),
+    fn set_alarm(&mut self, above: u64) {
+        let Alarm::Event { event, register, .. } = &self.alarm else { return };
+        if self.clerk.is_some() {
+            return;
+        }
+        let order = format!("{} {} {}", event.as_raw_fd(), self.usage.as_raw_fd(), alarm_above(above));
+        match register.try_clone().and_then(|register| Clerk::write(register, order)) {
+            Ok(clerk) => self.clerk = Some((clerk, above)),
             Err(_) => self.alarm = Alarm::None,
         }
     }
 
+    /// Whether a child of this watch is at work.
+    pub(super) const fn has_clerk(&self) -> bool {
+        self.clerk.is_some()
+    }
+
     /// Hears that a child ended; whether to look now, because the alarm is set since then.
     pub(super) fn ended(&mut self, child: Pid, status: WaitStatus) -> bool {
-        let Some(clerk) = self.clerk.take_if(|clerk| clerk.pid() == child) else { return false };
+        let Some((clerk, set)) = self.clerk.take_if(|(clerk, _)| clerk.pid() == child) else { return false };
         clerk.ended();
-        if status.exit_status() != Some(0) {
-            // The kernel has no alarms, or a reset came first.
-            self.alarm = Alarm::None;
+        match (&mut self.alarm, status.exit_status()) {
+            (Alarm::Event { above, .. }, Some(0)) => above.push(set),
+            // A reset came first, and it will be set anew.
+            (_, None) => {}
+            // The kernel has no alarms.
+            (alarm, Some(_)) => *alarm = Alarm::None,
         }
         true
     }
@@ -194,9 +217,7 @@ impl Watch {
     /// Looks, and does what must be done; who was killed.
     pub(super) fn look(&mut self) -> Option<Victim> {
         self.looks = self.looks.saturating_add(1);
-        if self.looks > LOOKS_BEFORE_ALARM {
-            self.register();
-        }
+        self.deaf = Some(self.clock.now() + SOONEST_LOOK);
         self.silence();
         let usage = number(&self.usage);
         let step = decide(self.limit, usage, || self.own_memory());
@@ -208,8 +229,7 @@ impl Watch {
             let _ = rustix::io::pwrite(high, alarm.to_string().as_bytes(), 0);
         }
         let (after, victim) = match step {
-            Step::Rest if !self.rings() => (Some(pace(self.limit - usage)), None),
-            Step::Rest => (self.blind_spot(), None),
+            Step::Rest => (self.rest_from(usage), None),
             Step::Follow { after, .. } => (Some(after), None),
             Step::Kill => self.kill(),
         };
@@ -217,21 +237,22 @@ impl Watch {
         victim
     }
 
-    /// Whether the kernel says when the limit is reached.
-    const fn rings(&self) -> bool {
+    /// When to look again without an alarm while the group holds `usage` bytes, which is no more than it may.
+    fn rest_from(&mut self, usage: u64) -> Option<Duration> {
+        let pace = pace(self.limit.saturating_sub(usage));
         match &self.alarm {
-            Alarm::Event { register, .. } => register.is_none() && self.clerk.is_none(),
-            Alarm::High(_) => true,
-            Alarm::None => false,
-        }
-    }
-
-    /// How long what the alarm does not hear may go unseen: version 1 is deaf to the kernel's own memory, as in pipes
-    /// and sockets.
-    const fn blind_spot(&self) -> Option<Duration> {
-        match &self.alarm {
-            Alarm::Event { .. } => Some(QUIET_LOOK),
-            Alarm::High(_) | Alarm::None => None,
+            // Deaf to the kernel's own memory, as in pipes and sockets.
+            Alarm::Event { above, .. } if is_heard(above, usage, self.limit) => Some(QUIET_LOOK),
+            Alarm::Event { above, .. } => {
+                // One that rang below the limit was set in time for another.
+                if self.looks > LOOKS_BEFORE_ALARM || !above.is_empty() {
+                    self.set_alarm(self.limit);
+                }
+                Some(pace)
+            }
+            // The kernel says when the limit is reached.
+            Alarm::High(_) => None,
+            Alarm::None => Some(pace),
         }
     }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use base::units::Mib;
 
 use crate::limits::{
-    MEMORY_GROWTH, MEMORY_STEP, SLOWEST_LOOK, SOONEST_LOOK, TMP_BYTES_PER_INODE, TMP_INODE_COST,
+    MEMORY_GROWTH, MEMORY_STEP, PAGE_BYTES, SLOWEST_LOOK, SOONEST_LOOK, TMP_BYTES_PER_INODE, TMP_INODE_COST,
     TMP_PAGES_COST,
 };
 use crate::plan::groups::Version;
@@ -69,6 +69,18 @@ pub fn decide(limit: u64, usage: u64, own: impl FnOnce() -> u64) -> Step {
     }
 }
 
+/// What version 1 is asked for so that the alarm rings when a group holds more than `bytes`: it rings at what it is asked
+/// for, which is counted in pages, and whoever then looks shall find more.
+pub const fn alarm_above(bytes: u64) -> u64 {
+    bytes + PAGE_BYTES
+}
+
+/// Whether a group of version 1 that holds `usage` bytes raises an alarm before it exceeds `limit`, or when it does.
+/// Each of `alarms` rings above so many bytes.
+pub fn is_heard(alarms: &[u64], usage: u64, limit: u64) -> bool {
+    alarms.iter().any(|alarm| (usage..=limit).contains(alarm))
+}
+
 /// Time in which processes cannot fill `room` bytes.
 pub fn pace(room: u64) -> Duration {
     Duration::from_micros(room / (MEMORY_GROWTH / 1_000_000)).clamp(SOONEST_LOOK, SLOWEST_LOOK)
@@ -117,8 +129,8 @@ mod tests {
         for (usage, own, expected) in [
             (400, 128, Some((404, 2))),
             (400, 127, Some((404, 2))),
-            (400, 28, Some((500, 52))),
-            (2_000, 0, Some((2_128, 67))),
+            (400, 28, Some((500, 13))),
+            (2_000, 0, Some((2_128, 16))),
             (400, 129, None),
             (129, 129, None),
         ] {
@@ -130,6 +142,24 @@ mod tests {
             assert_eq!(told, expected, "{usage} {own}: {step:?}");
             assert_eq!(step == Step::Kill, expected.is_none());
         }
+    }
+
+    #[test]
+    fn an_alarm_that_is_still_ahead_is_heard() {
+        let alarms = [128 * MB, 512 * MB];
+        for (usage, limit, heard) in [
+            (0, 128, true),
+            (100, 300, true),
+            (129, 300, false),
+            (129, 512, true),
+            (512, 512, true),
+            (100, 127, false),
+        ] {
+            assert_eq!(is_heard(&alarms, usage * MB, limit * MB), heard, "{usage} {limit}");
+        }
+        // Who looks because it rang has something to decide.
+        assert_ne!(decide(128 * MB, alarm_above(128 * MB), || 0), Step::Rest);
+        assert!(!is_heard(&[], 0, 128 * MB));
     }
 
     #[test]

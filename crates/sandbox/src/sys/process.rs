@@ -19,6 +19,9 @@ const PANICKED: i32 = 101;
 /// Stack of a child that shares its parent's memory, in words of 16 bytes: 256 KB, of which it touches a few pages.
 const STACK_WORDS: usize = 16 * 1024;
 
+/// The nice value of a process that is to be served before others.
+const FIRST_NICE: i32 = -20;
+
 /// The network namespace of a process that is a child of this one.
 pub(crate) fn network_of(child: Pid) -> io::Result<OwnedFd> {
     let path = format!("/proc/{}/ns/net", child.as_raw_nonzero());
@@ -248,6 +251,22 @@ pub(crate) fn run_on(thread: Option<Pid>, processors: &[usize]) -> io::Result<()
     let mut set = CpuSet::new();
     processors.iter().for_each(|processor| set.set(*processor));
     Ok(rustix::thread::sched_setaffinity(thread, &set)?)
+}
+
+/// Has this process run before all ordinary ones whenever it has something to do, or at least get its turn soon; its
+/// children are ordinary. For one that seldom has, and not for long.
+pub(crate) fn run_first() -> io::Result<()> {
+    let set = |policy: i32, priority: i32| {
+        let policy = policy | libc::SCHED_RESET_ON_FORK;
+        // SAFETY: `sched_param` is this one number. The C library of musl refuses instead of asking.
+        checked(unsafe { libc::syscall(libc::SYS_sched_setscheduler, 0, policy, &raw const priority) })
+    };
+    if set(libc::SCHED_FIFO, 1).is_err() {
+        // Control groups may forbid it.
+        set(libc::SCHED_OTHER, 0)?;
+        rustix::process::setpriority_process(None, FIRST_NICE)?;
+    }
+    Ok(())
 }
 
 /// Numbers of the processors that this process may run on.

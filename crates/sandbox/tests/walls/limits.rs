@@ -1,13 +1,17 @@
 //! What a function may use: memory, `/tmp`, processors.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use base::units::Mib;
 use sandbox::protocol::{Exit, FromInit};
 use sandbox::{SandboxSpec, ServerSide};
 
-use crate::driver::{Boxed, Scenario, comes_true, groups, inside, spec};
+use crate::driver::{Boxed, Scenario, comes_true, groups, inside, ready, spec};
 
 pub const SCENARIOS: &[Scenario] = &[
     inside("memory_is_limited_and_the_kill_is_told", memory),
+    inside("a_busy_machine_gives_no_memory", busy),
     inside("tmp_has_its_size_and_ends_in_enospc", tmp_size),
     inside("tmp_is_charged_to_nobody", tmp_beside_memory),
     inside("a_full_tmp_hides_no_memory", full_tmp),
@@ -20,6 +24,9 @@ pub const SCENARIOS: &[Scenario] = &[
 
 /// What looks at every group there is.
 pub const ALONE: &[Scenario] = &[inside("every_group_has_its_figures_and_its_process", groups_hold)];
+
+/// What looks at the only init there is.
+pub const SERVED: &[Scenario] = &[inside("the_init_alone_is_served_first", served_first)];
 
 const HOARD: &str = "x = bytearray(300 << 20); print('held')";
 
@@ -48,6 +55,86 @@ fn memory(side: ServerSide) {
     assert_eq!(sandbox.built.meter.max_memory() >> 20, memory);
     // A signal of its own is nothing else.
     assert_eq!(sandbox.run(&["/bin/sh", "-c", "kill -9 $$"]).0, Exit::Signal(9));
+}
+
+/// How often each program is tried; more by hand.
+fn rounds() -> u32 {
+    std::env::var("WALLS_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(3)
+}
+
+fn busy(side: ServerSide) {
+    let processors = std::thread::available_parallelism().unwrap().get();
+    let is_over = Arc::new(AtomicBool::new(false));
+    for _ in 0..2 * processors {
+        let is_over = is_over.clone();
+        std::thread::spawn(move || {
+            while !is_over.load(Ordering::Relaxed) {
+                std::hint::spin_loop();
+            }
+        });
+    }
+    let sandbox = Boxed::of(&side, small());
+    let fresh = "x = bytearray(300 << 20); print('held')";
+    let huge =
+        "import mmap; x = mmap.mmap(-1, 300 << 20, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS); x.madvise(14)
+for at in range(0, 300 << 20, 2 << 20): x[at] = 1
+print('held')";
+    let again = "for _ in range(20): x = bytearray(90 << 20); del x
+x = bytearray(300 << 20); print('held')";
+    let beside_files = "f = open('/tmp/x', 'wb', 0)
+for _ in range(400): f.write(bytes(1 << 20))
+x = bytearray(300 << 20); print('held')";
+    let honest = "x = bytearray(100 << 20); b = bytes(1 << 20)
+for _ in range(2):
+    f = open('/tmp/x', 'wb', 0)
+    for _ in range(400): f.write(b)
+print('held')";
+    for round in 0..rounds() {
+        for script in [fresh, huge, again, beside_files] {
+            let ended = sandbox.run(&["/usr/bin/python3", "-I", "-c", script]);
+            assert_eq!(ended, (Exit::OutOfMemory, String::new()), "{round}: {script}");
+        }
+        assert_eq!(sandbox.python(honest), "held\n", "{round}");
+        assert_eq!(sandbox.python(CHILDREN), "True\n", "{round}");
+    }
+    println!("note: at most {} MB were held with 400 MB of files", peak(&side) >> 20);
+    is_over.store(true, Ordering::Relaxed);
+}
+
+/// Several processes that go over the limit together; whether any was killed, and not all.
+const CHILDREN: &str = "
+import os, time
+read, write = os.pipe()
+def child():
+    x = bytearray(60 << 20)
+    os.close(write)
+    os.read(read, 1)
+    os._exit(0)
+children = [os.fork() or child() for _ in range(4)]
+os.close(read)
+killed = 0
+for _ in children[:2]:
+    killed += os.wait()[1] == 9
+os.close(write)
+print(killed == 2)
+";
+
+fn served_first(side: ServerSide) {
+    let sandbox = Boxed::of(&side, small());
+    // Policy and nice value; the first policy is that of anybody, the second serves whoever came first, before others.
+    let standing = |stat: &str| {
+        let fields: Vec<_> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
+        [38, 16].map(|field| fields[field].parse::<i32>().unwrap())
+    };
+    let [policy, nice] = standing(&sandbox.sh("cat /proc/self/stat"));
+    assert!(policy == 0 && nice >= 0, "{policy} {nice}");
+    let [init] = ready()[..] else { panic!("not one init") };
+    match standing(&std::fs::read_to_string(format!("/proc/{init}/stat")).unwrap()) {
+        [1, _] | [0, -20] => {}
+        // Containers may forbid both.
+        [0, own] if own == nice => println!("note: this machine serves all alike"),
+        other => panic!("{other:?}"),
+    }
 }
 
 /// The most that the only sandbox held at once, in bytes.

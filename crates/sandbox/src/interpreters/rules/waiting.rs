@@ -34,15 +34,8 @@ const READ_AT_START: [&str; 10] =
     ["LD_", "LC_", "GLIBC_", "MALLOC_", "LOCPATH", "GCONV_PATH", "OPENSSL_", "PYTHON", "NODE_", "UV_"];
 
 /// Names that begin so and are read later.
-const READ_LATER: [&str; 7] = [
-    "PYTHONPATH",
-    "NODE_ENV",
-    "NODE_PATH",
-    "NODE_DEBUG",
-    "NODE_TLS_REJECT_UNAUTHORIZED",
-    "NODE_CONFIG",
-    "UV_THREADPOOL_SIZE",
-];
+const READ_LATER: [&str; 5] =
+    ["PYTHONPATH", "NODE_ENV", "NODE_PATH", "NODE_TLS_REJECT_UNAUTHORIZED", "NODE_CONFIG"];
 
 /// A variable of spaces: as much room as a function's whole environment takes, with what the platform adds to it. The
 /// kernel shows the environment where a process had it at its start, and a client writes its function's own there.
@@ -119,7 +112,8 @@ mod tests {
             (("PYTHONPATH", "/opt/more"), true),
             (("NODE_ENV", "production"), true),
             (("NODE_PATH", "/opt/x"), true),
-            (("UV_THREADPOOL_SIZE", "8"), true),
+            (("UV_THREADPOOL_SIZE", "8"), false),
+            (("NODE_DEBUG", "http"), false),
             (("LANG", "C.UTF-8"), false),
             (("LC_ALL", "C.UTF-8"), false),
             (("LD_LIBRARY_PATH", "/opt/lib"), false),

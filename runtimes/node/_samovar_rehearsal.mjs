@@ -1,0 +1,2 @@
+// What a rehearsal imports: nobody's function, as a module.
+export const handler = async (event) => event;
