@@ -34,7 +34,6 @@ def wait():
     """Returns when this process has become the runtime of a function."""
     descriptor = int(os.environ[_WAIT])
     scan = _preload()
-    block = _block()
     if _ZYGOTE in os.environ:
         for _ in range(_REHEARSALS):
             _rehearse(scan)
@@ -44,7 +43,7 @@ def wait():
     if not packet:
         os._exit(0)
     os.close(descriptor)
-    _become(block, **scan(packet.decode())[0])
+    _become(**scan(packet.decode())[0])
 
 
 def _preload():
@@ -98,7 +97,7 @@ def _rehearse(scan):
         root.setLevel(kept[4])
 
 
-def _become(block, env, cwd, **_):
+def _become(env, cwd, **_):
     # The arguments are those that this process was executed with.
     coerced, zone = os.environ.get(_COERCED), os.environ.get("TZ")
     _take_over(env)
@@ -107,7 +106,7 @@ def _become(block, env, cwd, **_):
     if os.environ.get("TZ") != zone:
         time.tzset()
     os.chdir(cwd)
-    _show(env, block)
+    _show(env)
 
 
 def _take_over(env):
@@ -115,27 +114,26 @@ def _take_over(env):
     os.environ.update(env)
 
 
-def _block():
-    """Where /proc shows the environment: as it was when this process began. By now nothing points there any more."""
+def _show(env):
+    # /proc shows the environment where it was when this process began; by now nothing points there any more.
     try:
-        with open("/proc/self/stat", "rb") as stat:
-            fields = stat.read().rpartition(b") ")[2].split()
-        return int(fields[47]), int(fields[48])
-    except (OSError, ValueError, IndexError):
-        return None
-
-
-def _show(env, block):
-    if block is None:
-        # A function that looks there finds less.
-        return
-    start, end = block
-    shown = os.fsencode("".join(["%s=%s\0" % (name, value) for name, value in env]))
-    try:
+        fields = _read("/proc/self/stat").rpartition(b") ")[2].split()
+        start, end = int(fields[47]), int(fields[48])
+        block = os.fsencode("".join(["%s=%s\0" % (name, value) for name, value in env]))
         memory = os.open("/proc/self/mem", os.O_WRONLY)
         try:
-            os.pwrite(memory, shown.ljust(end - start, b"\0")[: end - start], start)
+            os.pwrite(memory, block.ljust(end - start, b"\0")[: end - start], start)
         finally:
             os.close(memory)
-    except OSError:
+    except (OSError, ValueError, IndexError):
+        # A function that looks there finds less.
         pass
+
+
+def _read(path):
+    # Not known from before: a zygote sees no /proc. A file object is more than one small read needs.
+    file = os.open(path, os.O_RDONLY)
+    try:
+        return os.read(file, 4096)
+    finally:
+        os.close(file)
