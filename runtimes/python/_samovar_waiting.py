@@ -7,8 +7,8 @@ it had been. In a zygote every fork is such a runtime, in a sandbox of its own.
 
 import gc
 import importlib
-import json
 import os
+import select
 import sys
 import time
 
@@ -18,27 +18,27 @@ _WAIT = "_SAMOVAR_WAIT"
 _ZYGOTE = "_SAMOVAR_ZYGOTE"
 # Nobody gives it to a process that waits; Python itself sets it where the locale is not installed.
 _COERCED = "LC_CTYPE"
+_ZYGOTE_REHEARSALS = 4
+# Seconds within which a function comes whose invocation is under way already: a rehearsal would only delay it.
+_ASKED_AT_ONCE = 0.005
+# More than its 52 numbers take.
+_STAT_BYTES = 4096
 # The largest packet that an init sends.
 _PACKET_BYTES = 128 * 1024
-
-
-# How often a start is rehearsed: the interpreter adapts its code as it runs.
-_REHEARSALS = 2
-_EVENT = (
-    b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n"
-    b"lambda-runtime-aws-request-id: 0\r\nlambda-runtime-deadline-ms: 0\r\n\r\n{}"
-)
 
 
 def wait():
     """Returns when this process has become the runtime of a function."""
     descriptor = int(os.environ[_WAIT])
     scan = _preload()
+    rehearse = importlib.import_module("_samovar_rehearsal").rehearse
     if _ZYGOTE in os.environ:
-        for _ in range(_REHEARSALS):
-            _rehearse(scan)
+        # More than once: the interpreter writes into code until it knows it well.
+        rehearse(_become, _ZYGOTE_REHEARSALS)
         _bear()
     os.write(descriptor, b'{"ready":%d}' % os.getpid())
+    if not select.select([descriptor], [], [], _ASKED_AT_ONCE)[0]:
+        rehearse(_become, 1)
     packet = os.read(descriptor, _PACKET_BYTES)
     if not packet:
         os._exit(0)
@@ -47,6 +47,8 @@ def wait():
 
 
 def _preload():
+    import json
+
     for name in sorted(_samovar_client.OURS_FIRST):
         try:
             importlib.import_module(name)
@@ -66,41 +68,11 @@ def _bear():
         pass
 
 
-def _rehearse(scan):
-    """Does what every start does, and undoes it: what the interpreter makes and changes meanwhile no child has to."""
-    import logging
-    import socket
-
-    root = logging.getLogger()
-    kept = dict(os.environ), sys.path[:], sys.meta_path[:], root.handlers[:], root.level
-    ours, theirs = socket.socketpair()
-    try:
-        packet = json.dumps({"env": [["_HANDLER", "a.b"], *kept[0].items()], "cwd": "/", "argv": []})
-        told = scan(packet)[0]
-        _take_over(told["env"])
-        connection = _samovar_client.Connection("127.0.0.1:9001")
-        connection._socket = ours
-        runtime = _samovar_client.prepared(connection, _samovar_client.Sink(None))
-        compile("import os\n\n\ndef handler(event, context):\n    return event\n", "/var/task/a.py", "exec")
-        handler = _samovar_client.load("snapshot_restore_py.get_after_restore")
-        theirs.sendall(_EVENT + _EVENT)
-        headers, body = connection.next()
-        runtime._invoke(lambda event, context: event, headers, body)
-        assert handler() == []
-    finally:
-        ours.close()
-        theirs.close()
-        sys.modules.pop("snapshot_restore_py", None)
-        os.environ.clear()
-        os.environ.update(kept[0])
-        sys.path[:], sys.meta_path[:], root.handlers[:] = kept[1:4]
-        root.setLevel(kept[4])
-
-
 def _become(env, cwd, **_):
     # The arguments are those that this process was executed with.
     coerced, zone = os.environ.get(_COERCED), os.environ.get("TZ")
-    _take_over(env)
+    os.environ.clear()
+    os.environ.update(env)
     if coerced is not None:
         os.environ.setdefault(_COERCED, coerced)
     if os.environ.get("TZ") != zone:
@@ -109,17 +81,17 @@ def _become(env, cwd, **_):
     _show(env)
 
 
-def _take_over(env):
-    os.environ.clear()
-    os.environ.update(env)
-
-
 def _show(env):
     # /proc shows the environment where it was when this process began; by now nothing points there any more.
     try:
-        fields = _read("/proc/self/stat").rpartition(b") ")[2].split()
+        # A file object is more than one small read needs.
+        stat = os.open("/proc/self/stat", os.O_RDONLY)
+        try:
+            fields = os.read(stat, _STAT_BYTES).rpartition(b") ")[2].split()
+        finally:
+            os.close(stat)
         start, end = int(fields[47]), int(fields[48])
-        block = os.fsencode("".join(["%s=%s\0" % (name, value) for name, value in env]))
+        block = os.fsencode("".join("%s=%s\0" % (name, value) for name, value in env))
         memory = os.open("/proc/self/mem", os.O_WRONLY)
         try:
             os.pwrite(memory, block.ljust(end - start, b"\0")[: end - start], start)
@@ -128,12 +100,3 @@ def _show(env):
     except (OSError, ValueError, IndexError):
         # A function that looks there finds less.
         pass
-
-
-def _read(path):
-    # Not known from before: a zygote sees no /proc. A file object is more than one small read needs.
-    file = os.open(path, os.O_RDONLY)
-    try:
-        return os.read(file, 4096)
-    finally:
-        os.close(file)

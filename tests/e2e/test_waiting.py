@@ -43,7 +43,9 @@ at_import = {
     "namespaces": sorted(os.readlink("/proc/self/ns/" + name).split(":")[0] for name in os.listdir("/proc/self/ns")),
     "mounts": sorted(line.split(" ", 4)[4] for line in read("/proc/self/mountinfo").splitlines()),
     "main": sorted(vars(sys.modules["__main__"])), "spec": str(sys.modules["__main__"].__file__),
-    "meta_path": [type(finder).__name__ for finder in sys.meta_path], "children": os.fork is not None,
+    "meta_path": [type(finder).__name__ for finder in sys.meta_path], "importers": sorted(one for one in sys.path_importer_cache if not one.startswith("/usr")),
+    "root": [[type(one).__name__ for one in __import__("logging").root.handlers], __import__("logging").root.level],
+    "children": os.fork is not None,
 }
 names = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp", "Uid", "Gid", "Groups", "Sig", "Shd", "Umask", "Threads")
 at_import["status"] = [line for line in read("/proc/self/status").splitlines() if line.startswith(names)]
