@@ -155,6 +155,29 @@ def zygotes(server, runtime=PYTHON):
     return found
 
 
+def waiting_nodes(server):
+    """Processes below the server's launcher that run our client for Node.js."""
+    found = []
+    for init in pathlib.Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split():
+        try:
+            inside = pathlib.Path(f"/proc/{init}/task/{init}/children").read_text().split()
+            found += [pid for pid in inside if b"/var/runtime/bootstrap.js" in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()]
+        except OSError:
+            continue
+    return found
+
+
+def test_a_runtime_waits_for_a_function_that_was_never_invoked_and_again_after_a_start(fresh, name):
+    server = fresh()
+    create(server.client("lambda"), name, NODE_LOOK, runtime=NODE)
+    until(lambda: waiting_nodes(server))
+    server.stop()
+    server = fresh()
+    # One is made at a time: when there is a second, the first one is ready.
+    until(lambda: len(waiting_nodes(server)) > 1)
+    assert invoke(server.client("lambda"), name, {})["payload"]["waited"]
+
+
 def fresh_one(lam, name, event=None):
     create(lam, name, HOW)
     return invoke(lam, name, event or {})
