@@ -137,6 +137,13 @@ impl Prepared {
         self.stock.asked(&kind(spec), now);
     }
 
+    /// Notes that one may be asked for.
+    pub(super) fn expect(&mut self, preparation: &Preparation, now: Timestamp) {
+        if preparation.waiting.is_some() {
+            self.stock.expect(preparation, now);
+        }
+    }
+
     /// One that fits, or else one that does for all; it is no longer known here, but for what it holds.
     pub(super) fn take(&mut self, spec: &SandboxSpec) -> Option<Sealed> {
         if self.ready.is_empty() {
