@@ -86,6 +86,18 @@ pub fn science() -> Result<PathBuf> {
     Ok(dir)
 }
 
+/// The same for the first Python that AWS offers SnapStart for, whether it is here or not.
+pub fn science_for_snap_start() -> Result<PathBuf> {
+    apt(&[("/usr/bin/pip3", "python3-pip")])?;
+    let dir = cache().join("science-3.12");
+    once(&dir, &SCIENCE.join("\n"), "fetching numpy and pandas for Python 3.12", |dir| {
+        let mut fetch = pip(Path::new("/usr/bin/python3"));
+        fetch.args(["--python-version", "3.12", "--only-binary", ":all:", "--target"]).arg(dir);
+        quiet(fetch.args(SCIENCE)).map(drop)
+    })?;
+    Ok(dir)
+}
+
 /// The client that loads servers in benchmarks.
 pub fn wrk() -> Result<()> {
     apt(&[("/usr/bin/wrk", "wrk")])

@@ -81,9 +81,14 @@ impl Function {
         })
     }
 
-    /// A Python function with SnapStart, which AWS offers from this version on; the Python that is here runs it.
-    pub fn with_snap_start(self) -> Self {
-        Self { snap_start: true, runtime: "python3.12".into(), ..self }
+    /// The same for the first Python that AWS offers SnapStart for; the nearest one that is here runs it.
+    pub fn for_snap_start(self) -> Self {
+        Self { runtime: "python3.12".into(), ..self }
+    }
+
+    /// The same with SnapStart, or without.
+    pub fn with_snap_start(self, snap_start: bool) -> Self {
+        Self { snap_start, ..self }
     }
 
     /// The same with more memory.

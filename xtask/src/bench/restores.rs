@@ -10,6 +10,7 @@ use super::imports::{LIBRARIES, MEMORY};
 use super::table::{Table, Times};
 use super::{floor, together};
 use crate::server::Server;
+use crate::setup;
 use crate::shell::step;
 
 /// Calls at once.
@@ -23,8 +24,9 @@ const TRY_EVERY: Duration = Duration::from_millis(250);
 const IMAGED: &str = "go on from a memory image";
 
 /// Rows for every library, without and with SnapStart.
-pub fn run(binary: &Path, sdk: &Path, science: &Path, table: &mut Table) -> Result<()> {
+pub fn run(binary: &Path, sdk: &Path, floor_science: &Path, table: &mut Table) -> Result<()> {
     step("new environments with SnapStart and without");
+    let science = setup::science_for_snap_start()?;
     let server = Server::start(binary, "bench-restores", Some(sdk), &[])?;
     let mut client = Client::connect(&server.address)?;
     let known = LIBRARIES.into_iter();
@@ -34,13 +36,13 @@ pub fn run(binary: &Path, sdk: &Path, science: &Path, table: &mut Table) -> Resu
             HELD.as_secs()
         );
         let function = match imports.contains("numpy") {
-            true => Function::python_beside(science, &source)?,
+            true => Function::python_beside(&science, &source)?,
             false => Function::python(&source)?,
         };
-        let function = function.with_memory(MEMORY);
-        let floor = floor::imports(imports, &[&sdk.join("python"), science])?;
+        let function = function.with_memory(MEMORY).for_snap_start();
+        let floor = floor::imports(imports, &[&sdk.join("python"), floor_science])?;
         for snap_start in [false, true] {
-            let function = if snap_start { function.clone().with_snap_start() } else { function.clone() };
+            let function = function.clone().with_snap_start(snap_start);
             let called = publish(&server, &mut client, name, &function, snap_start)?;
             let times = together(&server, MANY, |client| {
                 Ok(vec![client.timed_version(&called)?.saturating_sub(HELD)])
