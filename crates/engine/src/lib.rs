@@ -217,7 +217,8 @@ impl Engine {
             self.forget_gone(&catalogue, &event);
             let outdated = |pool: &PoolKey| concerns(&event, pool) && is_outdated(&catalogue, pool);
             self.pools.retire(outdated);
-            self.images.forget(outdated);
+            // All of them: an environment that was under way may have come back to one that had gone.
+            self.images.forget(|pool| is_outdated(&catalogue, pool));
             match &event {
                 Event::Changed(key) | Event::Removed(key) => {
                     let function = catalogue.peek(key);

@@ -28,7 +28,6 @@ pub fn run(binary: &Path, sdk: &Path, floor_science: &Path, table: &mut Table) -
     step("new environments with SnapStart and without");
     let science = setup::science_for_snap_start()?;
     let server = Server::start(binary, "bench-restores", Some(sdk), &[])?;
-    let mut client = Client::connect(&server.address)?;
     let known = LIBRARIES.into_iter();
     for (name, imports) in [("json", "import json")].into_iter().chain(known) {
         let source = format!(
@@ -43,11 +42,13 @@ pub fn run(binary: &Path, sdk: &Path, floor_science: &Path, table: &mut Table) -
         let floor = floor::imports(imports, &[&sdk.join("python"), floor_science])?;
         for snap_start in [false, true] {
             let function = function.clone().with_snap_start(snap_start);
-            let called = publish(&server, &mut client, name, &function, snap_start)?;
+            // A connection that rests while others work would be closed.
+            let called =
+                publish(&server, &mut Client::connect(&server.address)?, name, &function, snap_start)?;
             let times = together(&server, MANY, |client| {
                 Ok(vec![client.timed_version(&called)?.saturating_sub(HELD)])
             })?;
-            client.delete(&called)?;
+            Client::connect(&server.address)?.delete(&called)?;
             let how = if snap_start { "SnapStart" } else { "no SnapStart" };
             let row = format!("{MANY} new environments at once, importing {name}, {how}");
             table.row(&row, &Times::of(times), &floor, "the same imports alone");
