@@ -3,8 +3,6 @@
 'use strict';
 
 const net = require('net');
-const v8 = require('v8');
-const vm = require('vm');
 const { Connection } = require('./_samovar_connection.js');
 const { current } = require('./_samovar_console.js');
 
@@ -34,7 +32,7 @@ async function rehearse(Runtime, modern) {
   delete require.cache[__filename];
   current.requestId = undefined;
   // Otherwise the function's own first lines might fill what is left of the young generation.
-  collect();
+  globalThis.gc?.({ type: 'minor' });
 }
 
 function converse(Runtime, modern) {
@@ -64,13 +62,6 @@ function converse(Runtime, modern) {
       new Runtime(connection, modern).start(__dirname, '_samovar_rehearsal.handler').catch(end);
     });
   });
-}
-
-function collect() {
-  v8.setFlagsFromString('--expose-gc');
-  const gc = vm.runInNewContext('gc');
-  v8.setFlagsFromString('--no-expose-gc');
-  gc({ type: 'minor' });
 }
 
 /** The function. */

@@ -135,12 +135,12 @@ class Sink:
 class Connection:
     """One kept-alive HTTP/1.1 connection to the Runtime API."""
 
-    def __init__(self, address):
+    def __init__(self, address, connected=None):
         host, _, port = address.rpartition(":")
         self._address = (host, int(port))
         self._host = b"Host: " + address.encode() + b"\r\n"
         self._next = b"GET " + _API + b"invocation/next HTTP/1.1\r\n" + self._host + b"\r\n"
-        self._socket = None
+        self._socket = connected
         self._unread = b""
 
     def next(self):
@@ -291,15 +291,10 @@ class Runtime:
             _samovar_snapshot.continue_restored(self)
         headers, body = self.connection.next()
         while True:
-            headers, body = self._invoke(handler, headers, body)
+            headers, body = self.invoke(handler, headers, body)
 
-    def encode(self, value):
-        """JSON text as the stock marshaller writes it."""
-        import _samovar_json
-
-        return _samovar_json.encode(value, self._encode_text)
-
-    def _invoke(self, handler, headers, body):
+    def invoke(self, handler, headers, body):
+        """Runs one invocation; gives the next one."""
         self.request_id = headers.get("lambda-runtime-aws-request-id")
         self.tenant_id = headers.get("lambda-runtime-aws-tenant-id")
         trace = headers.get("lambda-runtime-trace-id")
@@ -310,6 +305,12 @@ class Runtime:
         path, kind, answer = self._handled(handler, headers, body)
         path = b"invocation/" + self.request_id.encode() + path
         return self.connection.answer_and_next(path, kind, answer)
+
+    def encode(self, value):
+        """JSON text as the stock marshaller writes it."""
+        import _samovar_json
+
+        return _samovar_json.encode(value, self._encode_text)
 
     def _handled(self, handler, headers, body):
         try:
@@ -435,12 +436,13 @@ def main():
     sys.stdout.reconfigure(line_buffering=True)
     sys.stderr.reconfigure(line_buffering=True)
     runtime = Runtime(Connection(address), Sink(None if descriptor is None else int(descriptor)))
-    _set_up_imports(runtime)
+    set_up_imports(runtime)
     builtins.exit = builtins.quit = _quit
     runtime.run(os.environ["_HANDLER"])
 
 
-def _set_up_imports(runtime):
+def set_up_imports(runtime):
+    """Lets the function import what is its own, its layers' and Python's."""
     # Python runs without `site`: neither packages nor start-up hooks of the host reach a function.
     here = os.path.dirname(os.path.abspath(__file__))
     asked = [entry for entry in os.environ.get("PYTHONPATH", "").split(":") if entry]

@@ -1,8 +1,10 @@
 """Runtimes that wait in their sandbox before they know their function: nothing that a function sees tells them apart."""
 
+import concurrent.futures
 import itertools
 import os
 import pathlib
+import platform
 import signal
 
 import pytest
@@ -42,7 +44,9 @@ at_import = {
     "namespaces": sorted(os.readlink("/proc/self/ns/" + name).split(":")[0] for name in os.listdir("/proc/self/ns")),
     "mounts": sorted(line.split(" ", 4)[4] for line in read("/proc/self/mountinfo").splitlines()),
     "main": sorted(vars(sys.modules["__main__"])), "spec": str(sys.modules["__main__"].__file__),
-    "meta_path": [type(finder).__name__ for finder in sys.meta_path], "children": os.fork is not None,
+    "meta_path": [type(finder).__name__ for finder in sys.meta_path], "importers": sorted(one for one in sys.path_importer_cache if not one.startswith("/usr")),
+    "root": [[type(one).__name__ for one in __import__("logging").root.handlers], __import__("logging").root.level],
+    "children": os.fork is not None,
 }
 names = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp", "Uid", "Gid", "Groups", "Sig", "Shd", "Umask", "Threads")
 at_import["status"] = [line for line in read("/proc/self/status").splitlines() if line.startswith(names)]
@@ -153,6 +157,55 @@ def zygotes(server, runtime=PYTHON):
     return found
 
 
+def listens(pid):
+    """Whether a process waits for a message: a zygote that is ready, for its orders."""
+    recvmsg = {"x86_64": "47", "aarch64": "212"}[platform.machine()]
+    return told(pid, "syscall").split()[:1] == [recvmsg]
+
+
+def inits(server):
+    """The first processes of all sandboxes, as the host numbers them."""
+    launcher = server.process.pid
+    children = pathlib.Path(f"/proc/{launcher}/task/{launcher}/children").read_text().split()
+    return [child for child in children if told(child, "comm") == "samovar-init\n"]
+
+
+def told(pid, file):
+    """A file of a process's; nothing once it has ended."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/{file}").read_text()
+    except OSError:
+        return ""
+
+
+def borne(init):
+    """Whether what runs in a sandbox was borne by a zygote."""
+    return any("_zygote.so" in told(child, "maps") for child in told(init, f"task/{init}/children").split())
+
+
+def waiting_nodes(server):
+    """Processes below the server's launcher that run our client for Node.js."""
+    found = []
+    for init in pathlib.Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split():
+        try:
+            inside = pathlib.Path(f"/proc/{init}/task/{init}/children").read_text().split()
+            found += [pid for pid in inside if b"/var/runtime/bootstrap.js" in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()]
+        except OSError:
+            continue
+    return found
+
+
+def test_a_runtime_waits_for_a_function_that_was_never_invoked_and_again_after_a_start(fresh, name):
+    server = fresh()
+    create(server.client("lambda"), name, NODE_LOOK, runtime=NODE)
+    until(lambda: waiting_nodes(server))
+    server.stop()
+    server = fresh()
+    # One is made at a time: when there is a second, the first one is ready.
+    until(lambda: len(waiting_nodes(server)) > 1)
+    assert invoke(server.client("lambda"), name, {})["payload"]["waited"]
+
+
 def fresh_one(lam, name, event=None):
     create(lam, name, HOW)
     return invoke(lam, name, event or {})
@@ -178,6 +231,18 @@ def test_a_zygote_that_fails_is_replaced_and_functions_do_not_notice(fresh, name
     assert invoke(lam, f"{name}-warm", {})["payload"]["pid"] == before["pid"]
     until(lambda: waits(lam, name, number) and not set(zygotes(server)) & set(hurt), seconds=40)
     assert invoke(lam, f"{name}-warm", {})["payload"]["hash"] == before["hash"]
+
+
+def test_a_zygote_bears_into_sandboxes_that_were_made_for_nobody(fresh, name):
+    server = fresh("--prepared", "12")
+    until(lambda: len(inits(server)) == 12 and any(listens(zygote) for zygote in zygotes(server)), seconds=40)
+    stood, lam = inits(server), server.client("lambda")
+    assert not any(borne(init) for init in stood)
+    create(lam, name, HOW)
+    with concurrent.futures.ThreadPoolExecutor(10) as pool:
+        runs = [pool.submit(invoke, lam, name, {"sleep": 1}) for _ in range(10)]
+        assert all(run.result()["payload"]["waited"] for run in runs)
+    assert sum(borne(init) for init in stood) > 5
 
 
 def test_children_of_one_zygote_draw_different_random_numbers_and_fork_as_ever(lam, name):

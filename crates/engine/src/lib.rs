@@ -8,6 +8,7 @@
 pub mod admission;
 mod census;
 mod environment;
+mod expectations;
 mod flow;
 pub mod host;
 mod initialize;
@@ -46,6 +47,7 @@ pub use self::census::{AccountUse, Census, Environments};
 use self::environment::driver;
 use self::environment::recipe::{Kit, Pantry};
 pub use self::environment::rules::restore::RestoreError;
+use self::expectations::Expectations;
 pub use self::flow::Flow;
 pub use self::host::EndpointHost;
 use self::host::dns::NameServer;
@@ -112,6 +114,11 @@ pub struct Engine {
 impl Engine {
     /// An engine without environments. Needs a tokio runtime; ends with the process.
     pub fn new(setup: EngineSetup) -> Self {
+        let expectations = Expectations {
+            launcher: setup.launcher.clone(),
+            interpreters: Arc::clone(&setup.interpreters),
+            runtime_match: setup.runtime_match,
+        };
         let pantry = Pantry {
             artifacts: setup.artifacts,
             logs: setup.logs,
@@ -140,7 +147,7 @@ impl Engine {
         }
         let budget = Budget::of_process().with_memory(Memory::new(setup.memory));
         let engine = Self::of(kit, admission, setup.metrics, budget, setup.dice);
-        tokio::spawn(engine.clone().follow(setup.catalogue));
+        tokio::spawn(engine.clone().follow(setup.catalogue, expectations));
         tokio::spawn(Arc::clone(&engine.pools).watch_memory());
         engine
     }
@@ -192,10 +199,11 @@ impl Engine {
     }
 
     /// Closes the idle environments of versions that no longer are what the catalogue holds, and keeps admission's
-    /// books current while nothing is invoked.
-    async fn follow(self, catalogue: Catalogue) {
+    /// books current while nothing is invoked. Whatever functions there are, their runtimes are made ready.
+    async fn follow(self, catalogue: Catalogue, expectations: Expectations) {
         let mut changes = catalogue.subscribe();
         self.provision_all(&catalogue);
+        expectations.expect_all(&catalogue);
         while let Some(event) = changes.next().await {
             self.admission.catch_up();
             self.forget_gone(&catalogue, &event);
@@ -203,6 +211,7 @@ impl Engine {
             match &event {
                 Event::Changed(key) | Event::Removed(key) => {
                     let function = catalogue.peek(key);
+                    function.iter().for_each(|function| expectations.expect(function));
                     self.pools
                         .provision(key, &function.map(|function| wishes(&function)).unwrap_or_default());
                 }

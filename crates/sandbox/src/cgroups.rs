@@ -101,11 +101,7 @@ impl Groups {
                     set(directory.as_fd(), setting.file, &setting)?;
                 }
             }
-            let flags = OFlags::WRONLY | OFlags::CLOEXEC;
-            joins.push(
-                rustix::fs::openat(&directory, join_file(opened.version), flags, Mode::empty())
-                    .step(place)?,
-            );
+            joins.push(open_join(directory.as_fd(), opened.version).step(place)?);
             if opened.controllers.contains(&Controller::Freezer) {
                 freezer = Freezer::open(directory.as_fd(), opened.version);
             }
@@ -118,6 +114,15 @@ impl Groups {
         let directory = meter.try_clone().doing("sharing a control group")?;
         let memory = MemoryGroup { directory, version };
         Ok(Group { joins, meter, memory, freezer })
+    }
+
+    /// Where a process joins a function's groups, which there must be.
+    pub(crate) fn joins(&self, name: &str) -> io::Result<Vec<OwnedFd>> {
+        let join = |opened: &Opened| {
+            let directory = open_directory(opened.directory.as_fd(), name)?;
+            open_join(directory.as_fd(), opened.version)
+        };
+        self.hierarchies.iter().map(join).collect()
     }
 
     /// Lets a function's processes go on: a frozen one does not die before.
@@ -288,6 +293,11 @@ fn pids(file: &Path) -> Vec<Pid> {
 
 fn numbers(text: &str) -> Vec<Pid> {
     text.lines().filter_map(|line| line.parse().ok().and_then(Pid::from_raw)).collect()
+}
+
+fn open_join(group: BorrowedFd<'_>, version: Version) -> io::Result<OwnedFd> {
+    let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+    Ok(rustix::fs::openat(group, join_file(version), flags, Mode::empty())?)
 }
 
 fn open_directory(parent: BorrowedFd<'_>, name: &str) -> io::Result<OwnedFd> {

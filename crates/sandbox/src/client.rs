@@ -16,7 +16,7 @@ use crate::limits::REQUEST_BYTES;
 use crate::meter::Meter;
 use crate::requests::{Answer, Extras, Outcome, Request, Work, decode, encode};
 use crate::setup::Isolation;
-use crate::spec::{BuildError, Built, NameSockets, SandboxSpec};
+use crate::spec::{BuildError, Built, NameSockets, Preparation, SandboxSpec};
 use crate::sys::packets::{self, Received};
 
 /// Asks the launcher for work. Cheap to clone; callable from any thread.
@@ -72,6 +72,12 @@ impl LauncherClient {
     pub fn remove_code(&self, name: &str, done: impl FnOnce() + Send + 'static) {
         self.desk.post(Work::Remove(name.to_owned()), None, Done::Plain(Box::new(done)));
     }
+
+    /// Says that sandboxes like this may be wanted soon, so that some are made ready. Nothing where the launcher makes
+    /// none ahead.
+    pub fn expect(&self, preparation: Preparation) {
+        self.desk.post(Work::Expect(preparation), None, Done::Plain(Box::new(|| ())));
+    }
 }
 
 /// What an unpacking helper says.
@@ -104,7 +110,7 @@ impl Done {
             (Self::Build(done), Outcome::NotBuilt(error)) => done(Err(error)),
             (Self::Unpack(done), Outcome::Unpacked) => done(Ok(body.to_vec())),
             (Self::Unpack(done), Outcome::NotUnpacked) => done(Err(body.to_vec())),
-            (Self::Plain(done), Outcome::Destroyed | Outcome::Removed) => done(),
+            (Self::Plain(done), Outcome::Destroyed | Outcome::Removed | Outcome::Noted) => done(),
             (done, _) => done.abandon(unexpected()),
         }
     }

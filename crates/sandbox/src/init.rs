@@ -17,6 +17,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
+use base::units::Mib;
 use rustix::event::{PollFd, PollFlags};
 use rustix::process::{Pid, WaitOptions, WaitStatus, wait};
 
@@ -26,14 +27,14 @@ use crate::plan::plain::{Addresses, Places};
 use crate::plan::rooms::RoomStep;
 use crate::protocol::{Exit, FromInit, ToInit};
 use crate::seccomp::Program;
-use crate::sys::{self, packets, process, signals};
+use crate::sys::{self, StepError, packets, process, signals};
 use extensions::Extensions;
 use runtime::Ready;
 use waiting::Waiter;
 use watch::{Victim, Watch};
 
 pub(crate) use claim::Claim;
-pub(crate) use waiting::Nursery;
+pub(crate) use waiting::{Nursery, Tenant};
 pub(crate) use walls::{MAPPED, RAISED, SEALED, mark_sandbox, mount};
 pub(crate) use watch::MemoryGroup;
 
@@ -49,7 +50,7 @@ pub(crate) struct Birth<'a> {
     pub(crate) log: OwnedFd,
     /// What the function may call.
     pub(crate) filter: &'a Program,
-    /// The runtime that shall wait inside, if any.
+    /// Where a runtime may wait inside, if any may.
     pub(crate) nursery: Option<Nursery>,
 }
 
@@ -83,19 +84,13 @@ pub(crate) struct Walls {
 /// exit status.
 pub(crate) fn run(birth: Birth<'_>) -> i32 {
     let Birth { around, launcher, control, log, filter, nursery } = birth;
-    let handover =
-        nursery.iter().flat_map(|nursery| [Some(&nursery.socket), nursery.execute.as_ref()]).flatten();
+    let handover = nursery.iter().flat_map(Nursery::descriptors);
     let kept: Vec<_> = [&launcher, &control, &log].into_iter().chain(handover).map(AsFd::as_fd).collect();
     let raised = match around {
         Around::Walls(walls) => walls::raise(&walls, &kept, launcher.as_fd()).and_then(|mut watch| {
             let ready = Ready::new(log, Some(walls.joins), filter)?;
-            let mut waiter = nursery.and_then(|nursery| Waiter::begin(nursery, &ready));
-            if walls.claim.is_none() {
-                // Nobody is in a hurry yet, and what is given away ahead shall be worth it.
-                waiter = waiter.and_then(|waiter| waiter.awaited(BUILT_AHEAD_TIME));
-            }
-            let claim = walls.claim.map_or_else(|| walls::await_claim(launcher.as_fd(), &mut watch), Ok)?;
-            watch.limit_to(claim.memory);
+            let (waiter, memory) = settle_in(nursery, walls.claim, &ready, launcher.as_fd(), &mut watch)?;
+            watch.limit_to(memory);
             Ok((Surroundings::Walls(watch, walls.freezer), ready, waiter))
         }),
         Around::Nothing(places, heard) => plain::Quarters::move_in(places, heard, &kept, launcher.as_fd())
@@ -111,6 +106,31 @@ pub(crate) fn run(birth: Birth<'_>) -> i32 {
             1
         }
     }
+}
+
+/// Has a runtime wait, and learns what the function may hold: at once, or when one claims the sandbox.
+fn settle_in(
+    nursery: Option<Nursery>,
+    claim: Option<Claim>,
+    ready: &Ready<'_>,
+    launcher: BorrowedFd<'_>,
+    watch: &mut Watch,
+) -> Result<(Option<Waiter>, Mib), StepError> {
+    let (vacant, waiter) = match nursery {
+        None => (None, None),
+        Some(Nursery { socket, tenant: None }) => (Some(socket), None),
+        Some(Nursery { socket, tenant: Some(tenant) }) => (None, Waiter::begin(socket, tenant, ready)),
+    };
+    if let Some(Claim { memory, .. }) = claim {
+        return Ok((waiter, memory));
+    }
+    // Nobody is in a hurry yet, and what is given away ahead shall be worth it.
+    let waiter = waiter.and_then(|waiter| waiter.awaited(BUILT_AHEAD_TIME));
+    let Claim { memory, waiting } = walls::await_claim(launcher, watch)?;
+    let born = vacant
+        .zip(waiting)
+        .and_then(|(socket, argv)| Waiter::begin(socket, Tenant { argv, execute: None }, ready));
+    Ok((waiter.or(born), memory))
 }
 
 struct Init<'a> {

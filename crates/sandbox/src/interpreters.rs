@@ -86,6 +86,7 @@ const FILES: &[(&str, &[u8])] = &[
     ("snapshot_restore_py.py", include_bytes!("../../../runtimes/python/snapshot_restore_py.py")),
     ("_samovar_json.py", include_bytes!("../../../runtimes/python/_samovar_json.py")),
     ("_samovar_logging.py", include_bytes!("../../../runtimes/python/_samovar_logging.py")),
+    ("_samovar_rehearsal.py", include_bytes!("../../../runtimes/python/_samovar_rehearsal.py")),
     ("_samovar_waiting.py", include_bytes!("../../../runtimes/python/_samovar_waiting.py")),
     ("bootstrap.js", include_bytes!("../../../runtimes/node/bootstrap.js")),
     ("_samovar_connection.js", include_bytes!("../../../runtimes/node/_samovar_connection.js")),

@@ -167,7 +167,7 @@ pub const LISTEN_BACKLOG: i32 = 128;
 pub const EGRESS_CONNECTIONS: u64 = base::limits::FUNCTION_FILES;
 
 /// Sandboxes that are kept ready, in which nothing waits, while little happens. Measured on Linux 6.18: each costs 0.4 MB
-/// and the launcher eight descriptors.
+/// and the launcher ten descriptors.
 pub const PREPARED_LEAST: usize = 8;
 
 /// The same, with one runtime waiting in each, for every runtime that was asked for within [`PREPARED_MEMORY`].

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::limits::REQUEST_BYTES;
 use crate::plan::groups::Version;
-use crate::spec::{BuildError, SandboxSpec};
+use crate::spec::{BuildError, Preparation, SandboxSpec};
 
 /// From the server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +33,8 @@ pub(crate) enum Work {
     Unpack(String),
     /// Answered by [`Outcome::Removed`].
     Remove(String),
+    /// Answered by [`Outcome::Noted`].
+    Expect(Preparation),
 }
 
 /// From the launcher.
@@ -61,6 +63,8 @@ pub(crate) enum Outcome {
     NotUnpacked,
     /// The directory is gone, or never was.
     Removed,
+    /// It was heard.
+    Noted,
 }
 
 /// Which of the descriptors came that not every sandbox has.

@@ -36,7 +36,8 @@ pub struct SandboxSpec {
 }
 
 /// What of a sandbox can be made before it is known for which function it is.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Preparation {
     /// As [`SandboxSpec::interpreter`].
     pub interpreter: Option<String>,

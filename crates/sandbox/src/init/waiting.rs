@@ -19,12 +19,26 @@ use crate::sys::{self, packets};
 
 /// What an init is born with for a runtime that waits.
 pub(crate) struct Nursery {
-    /// The runtime's command.
-    pub(crate) argv: Vec<String>,
     /// To the runtime.
     pub(crate) socket: OwnedFd,
+    /// Who waits; where that is not known yet, a claim may tell.
+    pub(crate) tenant: Option<Tenant>,
+}
+
+/// A runtime that waits as soon as the walls stand.
+pub(crate) struct Tenant {
+    /// The runtime's command.
+    pub(crate) argv: Vec<String>,
     /// The runtime's own end when the init is to execute it; otherwise a zygote has it.
     pub(crate) execute: Option<OwnedFd>,
+}
+
+impl Nursery {
+    /// All that it consists of.
+    pub(super) fn descriptors(&self) -> impl Iterator<Item = &OwnedFd> {
+        let execute = self.tenant.as_ref().and_then(|tenant| tenant.execute.as_ref());
+        std::iter::once(&self.socket).chain(execute)
+    }
 }
 
 /// What a runtime says when it waits.
@@ -53,8 +67,8 @@ pub(super) struct Waiter {
 
 impl Waiter {
     /// Executes the runtime, or awaits the zygote's; none when that does not work.
-    pub(super) fn begin(nursery: Nursery, ready: &Ready<'_>) -> Option<Self> {
-        let Nursery { argv, socket, execute } = nursery;
+    pub(super) fn begin(socket: OwnedFd, tenant: Tenant, ready: &Ready<'_>) -> Option<Self> {
+        let Tenant { argv, execute } = tenant;
         let pid = match execute {
             Some(theirs) => Some(ready.start_waiting(&argv, &waiting::environment(), theirs.as_fd()).ok()?),
             None => None,

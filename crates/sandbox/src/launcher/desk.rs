@@ -194,6 +194,10 @@ impl Desk {
             Work::Unpack(name) => {
                 self.chores.request_unpack(ticket, name, descriptors.pop(), &mut self.outbox);
             }
+            Work::Expect(preparation) => {
+                self.sandboxes.expect(preparation, self.clock.now());
+                self.outbox.answer(ticket, Outcome::Noted);
+            }
             Work::Remove(name) => {
                 self.sandboxes.forget_code(&name);
                 self.chores.request_remove(ticket, &name, &mut self.outbox);

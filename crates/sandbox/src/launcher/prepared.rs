@@ -15,7 +15,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::sandboxes::{Born, Holding, Keys, REPORT_BYTES, kill, reported, welcome};
 use super::zygotes::{Order, Zygotes};
-use crate::init::{self, Nursery};
+use crate::init::{self, Nursery, Tenant};
 use crate::limits::{BUILD_TIME, PREPARED_CEILING, PREPARED_QUIET, PREPARED_RETRY};
 use crate::plan::stock::Stock;
 use crate::spec::{Preparation, SandboxSpec};
@@ -49,6 +49,8 @@ pub(super) struct Sealed {
     pub(super) mounts: OwnedFd,
     /// What it was made for.
     pub(super) preparation: Preparation,
+    /// Where a zygote can bear a runtime into it, when nobody waits in it.
+    pub(super) nest: Option<Nest>,
 }
 
 struct Rising {
@@ -67,7 +69,7 @@ pub(super) struct Nest {
     pub(super) preparation: Preparation,
     /// The first process of it.
     pub(super) init: Pid,
-    /// Where a process joins its control groups, by writing `0`.
+    /// Where a process joins its control groups, by writing `0`; none while nobody is to be born.
     pub(super) joins: Vec<OwnedFd>,
     /// Write end of its log.
     pub(super) log: OwnedFd,
@@ -75,17 +77,19 @@ pub(super) struct Nest {
     pub(super) handover: OwnedFd,
 }
 
-/// What the init of a sandbox is born with, so that a runtime waits in it, and the runtime's end of its socket when a
-/// zygote will bear it.
+/// What the init of a sandbox is born with, so that a runtime waits in it or may later, and the runtime's end of its
+/// socket when a zygote will bear it.
 pub(super) fn nursery(
     preparation: &Preparation,
     zygotes: &mut Zygotes,
 ) -> io::Result<(Option<Nursery>, Option<OwnedFd>)> {
-    let Some(argv) = preparation.waiting.clone() else { return Ok((None, None)) };
     let (socket, theirs) = packets::pair()?;
+    let Some(argv) = preparation.waiting.clone() else {
+        return Ok((Some(Nursery { socket, tenant: None }), Some(theirs)));
+    };
     let (execute, handover) =
         if zygotes.can_bear(preparation) { (None, Some(theirs)) } else { (Some(theirs), None) };
-    Ok((Some(Nursery { argv, socket, execute }), handover))
+    Ok((Some(Nursery { socket, tenant: Some(Tenant { argv, execute }) }), handover))
 }
 
 /// Has a zygote bear a runtime into the sandbox. When that cannot be, the init learns it by the end of its socket, and
@@ -115,7 +119,7 @@ pub(super) const PLAIN: Preparation = Preparation { interpreter: None, waiting: 
 impl Prepared {
     /// None yet. `most`: as [`crate::LauncherSetup::prepared`]; `files` is what this process may open.
     pub(super) fn new(most: Option<usize>, files: usize, processors: usize) -> Self {
-        // Each takes eight descriptors here, and half of all are left to other things.
+        // Each takes ten descriptors here, and a third of all are left to other things.
         let ceiling = PREPARED_CEILING.min(files / 16);
         Self {
             stock: Stock::new(PLAIN, most.map(|most| most.min(ceiling))),
@@ -133,9 +137,15 @@ impl Prepared {
         self.stock.asked(&kind(spec), now);
     }
 
-    /// One that fits, or else one that does for all; it is no longer known here, but for what it holds. `patient`: one in
-    /// which nothing waits would be worse than none, for a zygote can bear the runtime into a new one.
-    pub(super) fn take(&mut self, spec: &SandboxSpec, patient: bool) -> Option<Sealed> {
+    /// Notes that one may be asked for.
+    pub(super) fn expect(&mut self, preparation: &Preparation, now: Timestamp) {
+        if preparation.waiting.is_some() {
+            self.stock.expect(preparation, now);
+        }
+    }
+
+    /// One that fits, or else one that does for all; it is no longer known here, but for what it holds.
+    pub(super) fn take(&mut self, spec: &SandboxSpec) -> Option<Sealed> {
         if self.ready.is_empty() {
             return None;
         }
@@ -147,8 +157,7 @@ impl Prepared {
             }
             sealed
         };
-        let fit = of(&kind(spec));
-        if patient { fit } else { fit.or_else(|| of(&PLAIN)) }
+        of(&kind(spec)).or_else(|| of(&PLAIN))
     }
 
     /// What one holds.
@@ -192,9 +201,9 @@ impl Prepared {
                 }
             })
             .collect();
-        for (init, Rising { preparation, socket, keys, mounts, .. }) in done {
+        for (init, Rising { preparation, socket, keys, mounts, nest, .. }) in done {
             if let Some(mounts) = mounts {
-                let sealed = Sealed { init, socket, keys, mounts, preparation: preparation.clone() };
+                let sealed = Sealed { init, socket, keys, mounts, preparation: preparation.clone(), nest };
                 self.ready.entry(preparation).or_default().push_back(sealed);
             }
         }
@@ -314,7 +323,8 @@ impl Rising {
                 self.mounts = received.descriptors.into_iter().next();
                 welcome(init, holding, &self.socket)
                     .map_err(|error| format!("{}: {}", error.step, error.source))?;
-                self.nest.take().into_iter().for_each(|nest| settle(nest, zygotes));
+                let tenants = self.nest.take_if(|nest| nest.preparation.waiting.is_some());
+                tenants.into_iter().for_each(|nest| settle(nest, zygotes));
                 Ok(false)
             }
             [init::SEALED] => Ok(true),

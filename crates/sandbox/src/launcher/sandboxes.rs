@@ -25,7 +25,7 @@ use crate::plan::names;
 use crate::plan::plain::{PlainHouse, ROOM};
 use crate::requests::{Extras, Outcome};
 use crate::seccomp::{self, Program};
-use crate::spec::{BuildError, SandboxSpec};
+use crate::spec::{BuildError, Preparation, SandboxSpec};
 use crate::sys::{Step, StepError, packets};
 
 use walled::Unclaimed;
@@ -156,8 +156,20 @@ impl Sandboxes {
         false
     }
 
+    /// Notes that one may be asked for soon, which nobody has to if it is one that cannot be.
+    pub(super) fn expect(&mut self, preparation: Preparation, now: Timestamp) {
+        let is_fit = names::unfit(&preparation, &self.known_interpreters()).is_none();
+        if is_fit && let Ground::Walled(walled) = &mut self.ground {
+            walled.prepared_mut().into_iter().for_each(|prepared| prepared.expect(&preparation, now));
+        }
+    }
+
+    fn known_interpreters(&self) -> Vec<&str> {
+        self.interpreters.iter().map(|(id, _)| id.as_str()).collect()
+    }
+
     fn refusal(&self, spec: &SandboxSpec) -> Option<BuildError> {
-        let interpreters: Vec<_> = self.interpreters.iter().map(|(id, _)| id.as_str()).collect();
+        let interpreters = self.known_interpreters();
         if let Some(refusal) = names::refusal(spec, &interpreters) {
             return Some(BuildError::Refused(refusal));
         }

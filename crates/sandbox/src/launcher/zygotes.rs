@@ -99,6 +99,11 @@ impl Zygotes {
         })
     }
 
+    /// Whether no interpreter has any.
+    pub(super) fn are_none(&self) -> bool {
+        self.families.is_empty()
+    }
+
     /// Orders a runtime, where a zygote takes orders.
     pub(super) fn bear(&mut self, preparation: &Preparation, order: &Order) {
         let now = self.clock.now();

@@ -3,7 +3,7 @@
 use base::limits::{FUNCTION_MEMORY, FUNCTION_TMP};
 
 use crate::limits::{LAYERS, NAME_BYTES, WAITING_ARGUMENTS, WAITING_BYTES};
-use crate::spec::SandboxSpec;
+use crate::spec::{Preparation, SandboxSpec};
 
 /// Whether a code directory may have this name: lower-case letters, digits and hyphens.
 pub fn is_code_name(name: &str) -> bool {
@@ -37,10 +37,15 @@ pub fn refusal(spec: &SandboxSpec, interpreters: &[&str]) -> Option<String> {
     if !(FUNCTION_TMP.0..=FUNCTION_TMP.1).contains(&spec.tmp) {
         return Some(format!("a /tmp of {} is out of range", spec.tmp));
     }
-    if spec.waiting.as_deref().is_some_and(|command| !is_command(command)) {
+    unfit(&spec.preparation(), interpreters)
+}
+
+/// What is wrong with what is to be made ahead, if anything.
+pub fn unfit(preparation: &Preparation, interpreters: &[&str]) -> Option<String> {
+    if preparation.waiting.as_deref().is_some_and(|command| !is_command(command)) {
         return Some("that is no command for a runtime that waits".into());
     }
-    let interpreter = spec.interpreter.as_deref()?;
+    let interpreter = preparation.interpreter.as_deref()?;
     (!interpreters.contains(&interpreter)).then(|| format!("no interpreter is called {}", shown(interpreter)))
 }
 

@@ -52,13 +52,22 @@ impl<K: Eq + Hash + Clone> Stock<K> {
     /// Notes that one was asked for, whether it was ready or not.
     pub fn asked(&mut self, kind: &K, now: Timestamp) {
         self.taken = Some(now);
+        self.demand(kind, now).asked(now);
+    }
+
+    /// Notes that one may be asked for soon: a few are kept ready as if one had been.
+    pub fn expect(&mut self, kind: &K, now: Timestamp) {
+        self.demand(kind, now).last = now;
+    }
+
+    fn demand(&mut self, kind: &K, now: Timestamp) -> &mut Demand {
         if !self.demands.contains_key(kind) && self.demands.len() >= PREPARED_KINDS {
             let oldest = self.demands.iter().min_by_key(|(_, demand)| demand.last);
             let oldest = oldest.map(|(kind, _)| kind.clone());
             oldest.map(|kind| self.demands.remove(&kind));
         }
         let fresh = || Demand { last: now, burst: (now, 0), period: (now, 0), before: 0 };
-        self.demands.entry(kind.clone()).or_insert_with(fresh).asked(now);
+        self.demands.entry(kind.clone()).or_insert_with(fresh)
     }
 
     /// How many of a kind are to be ready.
@@ -217,6 +226,19 @@ mod tests {
         assert_eq!(stock.patience(&"python", 2, at(1)), (PREPARED_SOON, true));
         assert_eq!(stock.patience(&"plain", 7, at(20)), (PREPARED_QUIET, false));
         assert_eq!(stock.next(at(1), 18, |kind| stock.target(kind, at(1))), None);
+    }
+
+    #[test]
+    fn what_is_expected_is_ready_before_anybody_asks_and_takes_no_room_from_who_did() {
+        let mut stock = Stock::new("plain", None);
+        stock.expect(&"node", at(0));
+        assert_eq!(targets(&stock, at(1)), [PREPARED_LEAST, 0, PREPARED_LEAST_WAITING]);
+        assert_eq!(targets(&stock, at(3_700)), [PREPARED_LEAST, 0, 0]);
+        let mut stock = Stock::new("plain", Some(100));
+        asked(&mut stock, "python", 10, at(0));
+        stock.expect(&"node", at(0));
+        let [plain, python, node] = targets(&stock, at(1));
+        assert!(node == PREPARED_LEAST_WAITING && python == 100 - plain - node, "{plain} {python} {node}");
     }
 
     #[test]

@@ -11,6 +11,9 @@ const FILES: [[&str; 3]; 2] = [
     ["memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"],
 ];
 
+/// A limit of version 1 from which on it is none: the kernel writes the largest number of whole pages.
+const NO_LIMIT: u64 = 1 << 62;
+
 /// Bytes that processes could still have; none where the kernel does not tell.
 pub(super) fn available() -> Option<u64> {
     let machine = of_machine(&fs::read_to_string("/proc/meminfo").ok()?, "MemAvailable:")?;
@@ -56,7 +59,9 @@ fn of_group(group: &Path) -> Option<u64> {
     FILES.iter().find_map(|[limit, usage, returned]| {
         let read = |file: &str| fs::read_to_string(group.join(file)).ok();
         let number = |file| read(file)?.trim().parse::<u64>().ok();
-        let (limit, usage) = (number(limit)?, number(usage)?);
+        // What is used takes the kernel longer to say, and is asked for only where there is a limit.
+        let limit = number(limit).filter(|limit| *limit < NO_LIMIT)?;
+        let usage = number(usage)?;
         let returned = value(&read("memory.stat")?, returned).unwrap_or(0);
         Some(limit.saturating_sub(usage.saturating_sub(returned)))
     })
@@ -102,7 +107,8 @@ mod tests {
             write(usage, "80\n");
             write("memory.stat", stat);
             assert_eq!(of_group(directory.path()), Some(50));
-            write(limit, "max\n");
+            write(limit, if limit == "memory.max" { "max\n" } else { "9223372036854771712\n" });
+            assert_eq!(of_group(directory.path()), None);
         }
     }
 }

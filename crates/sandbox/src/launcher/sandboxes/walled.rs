@@ -14,7 +14,7 @@ use super::{Born, Keys, log_pipe};
 use crate::cgroups::{self, Group, Groups};
 use crate::freezer::Freezer;
 use crate::identity::{CODE_OWNER_UID, ENVIRONMENT_BLOCK, FUNCTION_GID, FUNCTION_UID};
-use crate::init::{self, Around, Claim};
+use crate::init::{self, Around, Claim, Nursery};
 use crate::launcher::furnish::Home;
 use crate::launcher::networks::{Network, Networks};
 use crate::launcher::prepared::{self, Nest, Prepared, Sealed, Step as PreparedStep};
@@ -73,6 +73,13 @@ impl From<StepError> for Unclaimed {
     fn from(error: StepError) -> Self {
         Self::Refused(error)
     }
+}
+
+/// A [`Nest`] whose sandbox is not there yet.
+struct Unsettled {
+    handover: OwnedFd,
+    log: OwnedFd,
+    joins: Vec<OwnedFd>,
 }
 
 /// What the parts of a sandbox are made for.
@@ -165,12 +172,7 @@ impl Walled {
             self.limit(spec, holding)?;
             room.extend(rooms::late(spec, interpreter, true, &self.machine));
         }
-        let nursery =
-            prepared::nursery(&preparation, &mut self.zygotes).doing("making a runtime's socket")?;
-        let (nursery, handover) = nursery;
-        let nest =
-            handover.map(|socket| Ok::<_, io::Error>((socket, log.try_clone()?, share(&group.joins)?)));
-        let nest = nest.transpose().doing("sharing a sandbox's groups")?;
+        let (nursery, nest) = self.nest(purpose, &preparation, &log, &group)?;
         let loopback = match purpose {
             For::Function(spec) if spec.loopback => Some(self.networks.listen_in(network.namespace.as_fd())?),
             For::Function(_) | For::Anybody(_) => None,
@@ -186,7 +188,7 @@ impl Walled {
             joins: group.joins,
             freezer: group.freezer.as_ref().map(Freezer::share).transpose().doing("sharing the freezer")?,
             claim: match purpose {
-                For::Function(spec) => Some(Claim { memory: spec.memory }),
+                For::Function(spec) => Some(Claim { memory: spec.memory, waiting: None }),
                 For::Anybody(_) => None,
             },
         };
@@ -204,8 +206,35 @@ impl Walled {
             names: network.names,
             freezer: group.freezer,
         };
-        let nest = nest.map(|(handover, log, joins)| Nest { preparation, init: pid, joins, log, handover });
+        let nest = nest.map(|Unsettled { handover, log, joins }| Nest {
+            preparation,
+            init: pid,
+            joins,
+            log,
+            handover,
+        });
         Ok(Born { pid, holding: Some(holding), socket, keys, nest })
+    }
+
+    /// What an init is born with for who waits in its sandbox or may, and what a zygote needs to bear them.
+    fn nest(
+        &mut self,
+        purpose: For<'_>,
+        preparation: &Preparation,
+        log: &OwnedFd,
+        group: &Group,
+    ) -> Result<(Option<Nursery>, Option<Unsettled>), StepError> {
+        let is_vacant = preparation.waiting.is_none();
+        if is_vacant && (matches!(purpose, For::Function(_)) || self.zygotes.are_none()) {
+            return Ok((None, None));
+        }
+        let nursery = prepared::nursery(preparation, &mut self.zygotes);
+        let (nursery, handover) = nursery.doing("making a runtime's socket")?;
+        let unsettled = handover.map(|handover| {
+            let joins = if is_vacant { Vec::new() } else { share(&group.joins)? };
+            Ok::<_, io::Error>(Unsettled { handover, log: log.try_clone()?, joins })
+        });
+        Ok((nursery, unsettled.transpose().doing("sharing a sandbox's groups")?))
     }
 
     /// Everything outside of the sandbox that its size decides.
@@ -222,8 +251,7 @@ impl Walled {
 
     /// A sandbox that stands already and fits; see [`Self::claim`].
     pub(super) fn take(&mut self, spec: &SandboxSpec) -> Option<Sealed> {
-        let patient = spec.waiting.is_some() && self.zygotes.can_bear(&spec.preparation());
-        self.prepared_mut()?.take(spec, patient)
+        self.prepared_mut()?.take(spec)
     }
 
     /// Makes a sandbox this function's; what it holds, and its stack of layers. When that does not work, it ends.
@@ -263,9 +291,18 @@ impl Walled {
         if !processors.is_empty() {
             move_to(sealed, &processors)?;
         }
-        let claim = Claim { memory: spec.memory }.packet();
+        let nest =
+            sealed.nest.take_if(|_| spec.waiting.is_some() && self.zygotes.can_bear(&spec.preparation()));
+        let waiting = spec.waiting.clone().filter(|_| nest.is_some());
+        let claim = Claim { memory: spec.memory, waiting }.packet();
         packets::send(sealed.socket.as_fd(), &claim, &[], true).map_err(|_| Unclaimed::Ended)?;
         prepared.release(sealed.init);
+        if let Some(nest) = nest {
+            // Where the groups cannot be opened the handover closes, and the init executes the runtime.
+            let joins = self.groups.joins(&holding.groups());
+            let nest = joins.map(|joins| Nest { preparation: spec.preparation(), joins, ..nest });
+            nest.into_iter().for_each(|nest| prepared::settle(nest, &mut self.zygotes));
+        }
         Ok((holding, stack))
     }
 
