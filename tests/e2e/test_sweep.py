@@ -16,7 +16,6 @@ from samovar import create, invoke, until
 
 ROUNDS = 20
 FUNCTIONS = 6
-MARK = "samovar-sweep-test"
 
 CODE = """
 import subprocess, time
@@ -50,7 +49,7 @@ class Traces:
         def read(path):
             return b"\0".join((path / name).read_bytes() for name in ("cmdline", "environ", "cgroup"))
 
-        marks = [self.data.encode(), self.instance.encode(), MARK.encode()]
+        marks = [self.data.encode(), f"/{self.instance}/".encode()]
         return sorted(pid for pid, text in of_processes(read) if pid != os.getpid() and any(mark in text for mark in marks))
 
     def namespaces(self):
@@ -105,6 +104,11 @@ class Traces:
         }
 
 
+def marked(samovar):
+    """Variables by which `Traces` knows whatever a function starts."""
+    return {"Variables": {"MARK": str(samovar.data_dir)}}
+
+
 def ready(samovar):
     """The inits of sandboxes that have given up the launcher's rights, as they do last of all."""
     rights = "CapEff:\t00000000002001e0\n"
@@ -153,7 +157,7 @@ def test_whatever_is_killed_the_next_start_leaves_nothing(fresh, prepared, waits
     samovar = fresh("--prepared", str(prepared))
     lam = samovar.client("lambda")
     for number in range(FUNCTIONS):
-        create(lam, f"f{number}", CODE, Timeout=10, Environment={"Variables": {"MARK": MARK}})
+        create(lam, f"f{number}", CODE, Timeout=10, Environment=marked(samovar))
     assert samovar.stop() == 0
     traces = Traces(samovar)
     assert traces.all() == {"groups": [], "mounts": [], "loops": [], "run": [], "namespaces": 0, "unfinished": [], "processes": 0}
@@ -197,7 +201,7 @@ def test_a_termination_leaves_nothing_at_once(fresh, who):
     samovar = fresh()
     lam = samovar.client("lambda")
     for number in range(FUNCTIONS):
-        create(lam, f"f{number}", CODE, Timeout=10, Environment={"Variables": {"MARK": MARK}})
+        create(lam, f"f{number}", CODE, Timeout=10, Environment=marked(samovar))
     traces, stop = Traces(samovar), threading.Event()
     for number in range(FUNCTIONS):
         invoke(lam, f"f{number}", {"sleep": 0})

@@ -83,8 +83,11 @@ pub(super) fn raise(
     }
     mounts::enter(Path::new(ROOT)).doing("entering the sandbox's root")?;
 
-    // Where that is forbidden, a busy machine lets the watch over memory wait as all others.
-    let _ = process::run_first();
+    if walls.claim.is_none() {
+        // For the watch over memory. One that is built while its function waits would take the turns of those who start
+        // beside it, and where it is forbidden, as in some containers, the watch has its turn as anybody.
+        let _ = process::run_first();
+    }
 
     // Whoever furnishes it later enters by this; nobody can open it once this process has settled.
     let door =
