@@ -3,12 +3,20 @@
 use std::env;
 use std::path::PathBuf;
 
-const SOURCE: &str = "zygote/fork.c";
+const SOURCES: [&str; 4] = ["zygote/fork.c", "zygote/image.c", "zygote/image_save.c", "zygote/image_load.c"];
+
+const HEADER: &str = "zygote/image.h";
 
 /// No C library is named: the interpreter's own serves, whichever it was built with.
-const FLAGS: [&str; 9] = [
+///
+/// While an image is restored there is neither a C library to call nor memory of a thread to look at.
+const FLAGS: [&str; 13] = [
     "-O2",
     "-Wall",
+    "-Wextra",
+    "-fvisibility=hidden",
+    "-fno-stack-protector",
+    "-fno-tree-loop-distribute-patterns",
     "-shared",
     "-fPIC",
     "-nostdlib",
@@ -19,9 +27,11 @@ const FLAGS: [&str; 9] = [
 ];
 
 fn main() {
-    println!("cargo:rerun-if-changed={SOURCE}");
+    for source in SOURCES.iter().chain([&HEADER]) {
+        println!("cargo:rerun-if-changed={source}");
+    }
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it")).join("zygote.so");
     let mut compiler = cc::Build::new().opt_level(2).get_compiler().to_command();
-    let status = compiler.args(FLAGS).arg("-o").arg(out).arg(SOURCE).status().expect("a C compiler");
-    assert!(status.success(), "{SOURCE} does not compile");
+    let status = compiler.args(FLAGS).arg("-o").arg(out).args(SOURCES).status().expect("a C compiler");
+    assert!(status.success(), "{SOURCES:?} do not compile");
 }

@@ -154,9 +154,10 @@ class Connection:
             self._send(self._next)
             return self._event()
 
-    def restore_next(self):
-        """Waits until the platform has a first call for what is initialised."""
-        request = b"GET " + _API + b"restore/next HTTP/1.1\r\n" + self._host + b"\r\n"
+    def restore_next(self, image):
+        """Waits until the platform has a first call for what is initialised; says what became of its image, if any."""
+        note = b"" if image is None else b"samovar-image: " + image.encode("ascii", "replace") + b"\r\n"
+        request = b"GET " + _API + b"restore/next HTTP/1.1\r\n" + self._host + note + b"\r\n"
         try:
             self._send(request)
             self._event()
@@ -292,6 +293,10 @@ class Runtime:
         headers, body = self.connection.next()
         while True:
             headers, body = self.invoke(handler, headers, body)
+
+    def scan(self, text):
+        """The value of plain JSON."""
+        return self._scan(text, 0)[0]
 
     def invoke(self, handler, headers, body):
         """Runs one invocation; gives the next one."""

@@ -15,7 +15,7 @@ def continue_restored(runtime):
         before = hooks.get_before_snapshot() if hooks else []
         while before:
             _call(before.pop())
-        runtime.connection.restore_next()
+        runtime.connection.restore_next(_image(runtime))
     except BaseException as error:
         _report(runtime, error, b"init/error", b"Runtime.BeforeSnapshotError")
         raise SystemExit(_BEFORE_FAILED)
@@ -25,6 +25,12 @@ def continue_restored(runtime):
     except BaseException as error:
         _report(runtime, error, b"restore/error", b"Runtime.AfterRestoreError")
         raise SystemExit(_AFTER_FAILED)
+
+
+def _image(runtime):
+    # A runtime that did not wait for its function has not loaded it, and is of no zygote's.
+    memory = sys.modules.get("_samovar_memory")
+    return memory.take(runtime) if memory else None
 
 
 def _call(hook):

@@ -12,7 +12,10 @@ import select
 import sys
 import time
 
+import _socket
+
 import _samovar_client
+import _samovar_memory
 
 _WAIT = "_SAMOVAR_WAIT"
 _ZYGOTE = "_SAMOVAR_ZYGOTE"
@@ -25,6 +28,9 @@ _ASKED_AT_ONCE = 0.005
 _STAT_BYTES = 4096
 # The largest packet that an init sends.
 _PACKET_BYTES = 128 * 1024
+# Files that come with it at most, and the bytes of each one's number.
+_FILES = 2
+_FILE_BYTES = 4
 
 
 def wait():
@@ -35,15 +41,34 @@ def wait():
     if _ZYGOTE in os.environ:
         # More than once: the interpreter writes into code until it knows it well.
         rehearse(_become, _ZYGOTE_REHEARSALS)
+        _samovar_memory.find_library()
         _bear()
-    os.write(descriptor, b'{"ready":%d}' % os.getpid())
+    os.write(descriptor, _ready(_samovar_memory.zygote()))
     if not select.select([descriptor], [], [], _ASKED_AT_ONCE)[0]:
         rehearse(_become, 1)
-    packet = os.read(descriptor, _PACKET_BYTES)
+    packet, files = _hear(descriptor)
     if not packet:
         os._exit(0)
-    os.close(descriptor)
-    _become(**scan(packet.decode())[0])
+    told = scan(packet.decode())[0]
+    _samovar_memory.begin(packet, told, files)
+    _become(**told)
+
+
+def _ready(zygote):
+    born = "" if zygote is None else ',"zygote":"%s"' % zygote
+    return ('{"ready":%d%s}' % (os.getpid(), born)).encode()
+
+
+def _hear(descriptor):
+    """One packet with the files that came with it; the socket is closed then."""
+    # The kinds are named, so that the module need not ask for them.
+    socket = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET, 0, descriptor)
+    room = _socket.CMSG_SPACE(_FILES * _FILE_BYTES)
+    packet, control, _, _ = socket.recvmsg(_PACKET_BYTES, room, _socket.MSG_CMSG_CLOEXEC)
+    socket.close()
+    numbers = b"".join(data for _, kind, data in control if kind == _socket.SCM_RIGHTS)
+    starts = range(0, len(numbers) - len(numbers) % _FILE_BYTES, _FILE_BYTES)
+    return packet, [int.from_bytes(numbers[at : at + _FILE_BYTES], sys.byteorder) for at in starts]
 
 
 def _preload():
@@ -66,6 +91,8 @@ def _bear():
     gc.freeze()
     while os.fork():
         pass
+    # Python tells a fork that it is another process, but not by which number.
+    sys.modules["threading"].main_thread()._set_native_id()
 
 
 def _become(env, cwd, **_):
@@ -78,10 +105,11 @@ def _become(env, cwd, **_):
     if os.environ.get("TZ") != zone:
         time.tzset()
     os.chdir(cwd)
-    _show(env)
+    show(env)
 
 
-def _show(env):
+def show(env):
+    """Has /proc show these variables as the process's."""
     # /proc shows the environment where it was when this process began; by now nothing points there any more.
     try:
         # A file object is more than one small read needs.

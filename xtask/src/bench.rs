@@ -21,6 +21,7 @@ mod imports;
 mod invokes;
 mod load;
 mod logs;
+mod restores;
 mod scale;
 mod search;
 pub mod soak;

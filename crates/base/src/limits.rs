@@ -65,6 +65,16 @@ pub const RESTORE_TIMEOUT: Duration = Duration::from_secs(10);
 /// likely as that of the version, and it saves a whole init.
 pub const STANDBY_EXPIRY: Duration = Duration::from_secs(60 * 60);
 
+/// Bytes of the memory image of one initialised function; a larger one makes an init in every environment. Ours: a
+/// function with pandas and boto3 has some 100 MB.
+pub const IMAGE_BYTES: u64 = 256 << 20;
+
+/// The part of the machine's memory that all images may take together: an eighth. Ours.
+pub const IMAGES_PART: u64 = 8;
+
+/// Time for what an environment has written of its image to be taken in. Ours: a pipe's worth is left to read.
+pub const IMAGE_PATIENCE: Duration = Duration::from_secs(2);
+
 /// Bytes of log that `LogType: Tail` returns. Source: Lambda API reference, Invoke.
 pub const LOG_TAIL_BYTES: usize = 4096;
 

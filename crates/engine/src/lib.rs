@@ -11,6 +11,7 @@ mod environment;
 mod expectations;
 mod flow;
 pub mod host;
+mod images;
 mod initialize;
 mod invoke;
 mod outcome;
@@ -51,6 +52,7 @@ use self::expectations::Expectations;
 pub use self::flow::Flow;
 pub use self::host::EndpointHost;
 use self::host::dns::NameServer;
+use self::images::Images;
 pub use self::initialize::InitError;
 pub use self::invoke::{Ended, FunctionError, Invocation, InvokeError, Reply};
 pub use self::outcome::{Answer, Exit, Fault};
@@ -105,6 +107,7 @@ pub struct EngineSetup {
 pub struct Engine {
     admission: Admission,
     pools: Arc<Pools>,
+    images: Arc<Images>,
     metrics: Metrics,
     clock: Clock,
     /// Whether nobody waits for what it is asked to run.
@@ -114,6 +117,7 @@ pub struct Engine {
 impl Engine {
     /// An engine without environments. Needs a tokio runtime; ends with the process.
     pub fn new(setup: EngineSetup) -> Self {
+        let images = Images::new(admission::memory::of_machine());
         let expectations = Expectations {
             launcher: setup.launcher.clone(),
             interpreters: Arc::clone(&setup.interpreters),
@@ -126,6 +130,7 @@ impl Engine {
             gate: setup.gate,
             interpreters: setup.interpreters,
             runtime_match: setup.runtime_match,
+            images: Arc::clone(&images),
             endpoint: setup.endpoint.is_some(),
             clock: setup.clock,
             dice: setup.dice.clone(),
@@ -136,6 +141,7 @@ impl Engine {
             connections: host::runtime::further_connections(),
             endpoint: setup.endpoint,
             names: NameServer::new(setup.dice.clone()),
+            images,
             clock: setup.clock,
             dice: setup.dice.clone(),
             idle_expiry: setup.idle_expiry,
@@ -155,12 +161,13 @@ impl Engine {
     /// An engine of these parts that follows no catalogue.
     fn of(kit: Kit, admission: Admission, metrics: Metrics, budget: Budget, dice: Dice) -> Self {
         let clock = kit.clock;
+        let images = Arc::clone(&kit.images);
         let kit = Arc::new(kit);
         let spawn =
             move |newcomer| drop(tokio::spawn(Insistent::new(driver::run(Arc::clone(&kit), newcomer))));
         let pools = Pools::new(budget, admission.clone(), clock, dice, Box::new(spawn));
         tokio::spawn(Arc::clone(&pools).tend_always());
-        Self { admission, pools, metrics, clock, events: false }
+        Self { admission, pools, images, metrics, clock, events: false }
     }
 
     /// The same for events that nobody waits for: AWS bounds how many run, and not how many come in a second.
@@ -196,6 +203,7 @@ impl Engine {
     /// Closes every environment at once, for a server that is emptied; invocations under way are lost.
     pub async fn clear(&self) {
         self.pools.destroy().await;
+        self.images.forget(|_| true);
     }
 
     /// Closes the idle environments of versions that no longer are what the catalogue holds, and keeps admission's
@@ -207,7 +215,9 @@ impl Engine {
         while let Some(event) = changes.next().await {
             self.admission.catch_up();
             self.forget_gone(&catalogue, &event);
-            self.pools.retire(|pool| concerns(&event, pool) && is_outdated(&catalogue, pool));
+            let outdated = |pool: &PoolKey| concerns(&event, pool) && is_outdated(&catalogue, pool);
+            self.pools.retire(outdated);
+            self.images.forget(outdated);
             match &event {
                 Event::Changed(key) | Event::Removed(key) => {
                     let function = catalogue.peek(key);

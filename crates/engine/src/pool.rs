@@ -320,6 +320,11 @@ impl Membership {
         self.failure = Some(RestoreError::Failed.into());
     }
 
+    /// Notes that the environment ends before it was of use: who waits for it gets another one.
+    pub fn gave_up(&mut self) {
+        self.failure = Some(StartError::Closed.into());
+    }
+
     /// Has an environment made for the next call, if none is free or about to be.
     pub fn replace(&self) {
         if let Some(pools) = self.pool.pools.upgrade()

@@ -10,10 +10,11 @@ use std::os::fd::OwnedFd;
 use std::task::{Context, Poll};
 
 use async_trait::async_trait;
-use sandbox::protocol::{Stop, Who};
+use sandbox::protocol::{Stop, Who, Zygote};
 use sandbox::{BuildError, NameSockets, SandboxSpec};
 
 use crate::admission::budget::Place;
+use crate::images::Gift;
 use crate::outcome::Exit;
 
 /// What a sandbox is to be built from.
@@ -39,8 +40,10 @@ pub struct Command {
 /// What a sandbox tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Told {
-    /// The process runs.
+    /// The extension runs.
     Started,
+    /// The runtime runs: borne by this zygote, if by any, and going on from an image, or beginning.
+    Began(Option<Zygote>, bool),
     /// The process could not be executed: the system's error number.
     StartFailed(i32),
     /// The process ended with this status.
@@ -89,8 +92,8 @@ pub struct Sandbox {
 
 /// Commands one sandbox. Dropping it tears the sandbox down.
 pub trait Control: Send {
-    /// Starts a process; [`Told::Started`] or [`Told::StartFailed`] follows.
-    fn start(&mut self, command: Command) -> std::io::Result<()>;
+    /// Starts the runtime; [`Told::Began`] or [`Told::StartFailed`] follows.
+    fn start(&mut self, command: Command, gift: Gift) -> std::io::Result<()>;
     /// Looks for extensions; [`Told::Extension`] follows for each, and [`Told::Discovered`].
     fn discover(&mut self) -> std::io::Result<()>;
     /// Starts an extension; [`Told::NotLaunched`] or at its end [`Told::ExtensionEnded`] follows.

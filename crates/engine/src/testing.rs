@@ -36,6 +36,7 @@ use crate::environment::output::LogPlan;
 use crate::environment::recipe::{Kit, Recipe, Recipes, SnapStart};
 use crate::flow::Flow;
 use crate::host::dns::NameServer;
+use crate::images::{Gift, Images};
 use crate::invoke::{Invocation, InvokeError, Reply};
 use crate::starter::{Command, Control, Freezer, Meter, Order, Sandbox, StartError, Starter, Told};
 use crate::trace::TraceHeader;
@@ -343,7 +344,7 @@ struct FakeControl {
 }
 
 impl Control for FakeControl {
-    fn start(&mut self, _command: Command) -> std::io::Result<()> {
+    fn start(&mut self, _command: Command, _gift: Gift) -> std::io::Result<()> {
         self.starts += 1;
         let runtime = Runtime {
             start: self.starts,
@@ -357,7 +358,7 @@ impl Control for FakeControl {
             let ending = running.await;
             let _ = told.send(ending);
         }));
-        let _ = self.told.send(Told::Started);
+        let _ = self.told.send(Told::Began(None, false));
         Ok(())
     }
 
@@ -524,6 +525,7 @@ impl House {
             connections: crate::host::runtime::further_connections(),
             endpoint: None,
             names: NameServer::new(Dice::seeded(53)),
+            images: Images::new(0),
             clock,
             dice: dice.clone(),
             idle_expiry: Duration::from_secs(300),

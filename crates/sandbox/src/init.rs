@@ -30,7 +30,7 @@ use crate::seccomp::Program;
 use crate::sys::{self, StepError, packets, process, signals};
 use extensions::Extensions;
 use runtime::Ready;
-use waiting::Waiter;
+use waiting::{Gift, Handed, Waiter};
 use watch::{Victim, Watch};
 
 pub(crate) use claim::Claim;
@@ -310,7 +310,9 @@ impl Init<'_> {
             return Ok(false);
         }
         match ToInit::decode(&received.packet).map_err(io::Error::other)? {
-            ToInit::Start { argv, env, cwd } => self.start(&argv, &env, &cwd)?,
+            ToInit::Start { argv, env, cwd, snapshot } => {
+                self.start(&argv, &env, &cwd, &Gift::new(snapshot, received.descriptors))?;
+            }
             ToInit::Discover => self.discover()?,
             ToInit::Launch { id, argv, env, cwd } => self.launch(id, &argv, &env, &cwd)?,
             ToInit::Signal { who, stop } => self.signal(who, stop),
@@ -324,25 +326,26 @@ impl Init<'_> {
         Ok(true)
     }
 
-    fn start(&mut self, argv: &[String], env: &[(String, String)], cwd: &str) -> io::Result<()> {
+    fn start(&mut self, argv: &[String], env: &[(String, String)], cwd: &str, gift: &Gift) -> io::Result<()> {
+        let executed = |pid| Handed { pid, zygote: None, continues: false };
         let started = match self.runtime {
             Some(_) => Err(io::Error::from_raw_os_error(libc::EBUSY)),
             None => match &self.around {
                 Surroundings::Walls(..) => {
-                    let handed = self.waiter.take().and_then(|waiter| waiter.hand_over(argv, env, cwd));
-                    handed.map_or_else(|| self.ready.start(argv, env, cwd), Ok)
+                    let handed = self.waiter.take().and_then(|waiter| waiter.hand_over(argv, env, cwd, gift));
+                    handed.map_or_else(|| self.ready.start(argv, env, cwd).map(executed), Ok)
                 }
                 Surroundings::Nothing(quarters) => {
                     let (argv, env, cwd) = quarters.command(argv, env, cwd);
-                    self.ready.start(&argv, &env, &cwd)
+                    self.ready.start(&argv, &env, &cwd).map(executed)
                 }
             },
         };
         let answer = match started {
-            Ok(pid) => {
+            Ok(Handed { pid, zygote, continues }) => {
                 let kernel_kills = self.kernel_kills();
                 self.runtime = Some(Process { pid, kernel_kills, outgrew: false });
-                FromInit::Started { pid: pid.as_raw_nonzero().get() as u32 }
+                FromInit::Started { pid: pid.as_raw_nonzero().get() as u32, zygote, continues }
             }
             Err(error) => FromInit::StartFailed { errno: error.raw_os_error().unwrap_or(libc::EIO) },
         };

@@ -85,6 +85,7 @@ const FILES: &[(&str, &[u8])] = &[
     ("_samovar_snapshot.py", include_bytes!("../../../runtimes/python/_samovar_snapshot.py")),
     ("snapshot_restore_py.py", include_bytes!("../../../runtimes/python/snapshot_restore_py.py")),
     ("_samovar_json.py", include_bytes!("../../../runtimes/python/_samovar_json.py")),
+    ("_samovar_memory.py", include_bytes!("../../../runtimes/python/_samovar_memory.py")),
     ("_samovar_logging.py", include_bytes!("../../../runtimes/python/_samovar_logging.py")),
     ("_samovar_rehearsal.py", include_bytes!("../../../runtimes/python/_samovar_rehearsal.py")),
     ("_samovar_waiting.py", include_bytes!("../../../runtimes/python/_samovar_waiting.py")),

@@ -237,7 +237,7 @@ pub const READY_TIME: Duration = Duration::from_secs(10);
 pub const BUILT_AHEAD_TIME: Duration = Duration::from_secs(5);
 
 /// Longest packet in which a runtime says that it waits, in bytes.
-pub const READY_BYTES: usize = 64;
+pub const READY_BYTES: usize = 128;
 
 /// Time for a zygote to carry out one order. One that takes longer is replaced.
 pub const ZYGOTE_TIME: Duration = Duration::from_secs(2);

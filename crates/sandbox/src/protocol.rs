@@ -17,6 +17,8 @@ pub enum ToInit {
         env: Vec<(String, String)>,
         /// Working directory.
         cwd: String,
+        /// What it gets besides.
+        snapshot: Snapshot,
     },
     /// Looks for extensions; answered by one [`FromInit::Extension`] for each and [`FromInit::Discovered`].
     Discover,
@@ -52,6 +54,19 @@ pub enum ToInit {
     Thawed,
 }
 
+/// Memory images that a runtime may have to do with. The files come with the packet, in this order.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Snapshot {
+    /// An image that it continues from if this zygote bore it: a file.
+    pub image: Option<Zygote>,
+    /// The most bytes of an image of itself that it writes if it has none, and a zygote bore it: the write end of a pipe.
+    pub capture: Option<u64>,
+}
+
+/// A zygote's name, by which children know whether they have the same memory. A younger one's is greater.
+pub type Zygote = String;
+
 /// One of the processes that an init was told to start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -80,6 +95,10 @@ pub enum FromInit {
     Started {
         /// Its process id inside.
         pid: u32,
+        /// Who bore it, if it can have an image.
+        zygote: Option<Zygote>,
+        /// Whether it continues from the image.
+        continues: bool,
     },
     /// The runtime's program could not be executed.
     StartFailed {
@@ -188,6 +207,7 @@ mod tests {
             argv: vec!["/var/runtime/bootstrap".into()],
             env: vec![("A".into(), "1=2\n\"ü".into()), ("A".into(), String::new())],
             cwd: "/var/task".into(),
+            snapshot: Snapshot { image: Some("0a".into()), capture: Some(7) },
         };
         let launch =
             ToInit::Launch { id: 3, argv: vec!["/opt/extensions/x".into()], env: vec![], cwd: "/".into() };
@@ -197,7 +217,7 @@ mod tests {
             assert_eq!(ToInit::decode(&message.encode().unwrap()).unwrap(), message);
         }
         for message in [
-            FromInit::Started { pid: 2 },
+            FromInit::Started { pid: 2, zygote: Some("0a".into()), continues: true },
             FromInit::StartFailed { errno: 8 },
             FromInit::Exited(Exit::Status(3)),
             FromInit::Exited(Exit::Signal(9)),
@@ -218,7 +238,8 @@ mod tests {
     #[test]
     fn what_is_too_large_or_no_message_is_refused() {
         let argv = vec!["x".repeat(CONTROL_BYTES)];
-        let start = ToInit::Start { argv, env: Vec::new(), cwd: String::new() };
+        let start =
+            ToInit::Start { argv, env: Vec::new(), cwd: String::new(), snapshot: Snapshot::default() };
         assert!(matches!(start.encode(), Err(ProtocolError::TooLarge(_))));
         assert!(matches!(ToInit::decode(&vec![b' '; CONTROL_BYTES + 1]), Err(ProtocolError::TooLarge(_))));
         for packet in ["", "{}", "\"Stop\"", "{\"Reset\":1}", "{\"Start\":{\"argv\":[]}}", "\"Reset\" "] {

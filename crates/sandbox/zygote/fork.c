@@ -324,7 +324,7 @@ static int await(pid_t child) {
 }
 
 // In the zygote every call bears one runtime and tells so by a number that is no process's; elsewhere it forks.
-pid_t fork(void) {
+__attribute__((visibility("default"))) pid_t fork(void) {
     if (launcher < 0) {
         return __fork();
     }

@@ -6,8 +6,8 @@ use std::time::Instant;
 use anyhow::Result;
 
 use super::client::{Client, Function};
-use super::floor;
 use super::table::{Table, Times};
+use super::{floor, restores};
 use crate::server::Server;
 use crate::setup;
 use crate::shell::{cache, step};
@@ -15,11 +15,11 @@ use crate::shell::{cache, step};
 /// Functions whose first invocation is timed, for each library.
 const FUNCTIONS: usize = 5;
 /// Memory of them, in MB: one processor.
-const MEMORY: u32 = 1_769;
+pub(super) const MEMORY: u32 = 1_769;
 /// Bytes that do not compress, in a package just below the 50 MB that may be sent.
 const LARGE: usize = 48 * 1024 * 1024;
 
-const LIBRARIES: [(&str, &str); 4] = [
+pub(super) const LIBRARIES: [(&str, &str); 4] = [
     ("boto3", "import boto3"),
     ("boto3 and an S3 client", "import boto3\nboto3.client('s3', region_name='us-east-1')"),
     ("numpy", "import numpy"),
@@ -55,7 +55,7 @@ pub fn run(binary: &Path, table: &mut Table) -> Result<()> {
         }
         large(&mut client, how, table)?;
     }
-    Ok(())
+    restores::run(binary, &sdk, &science, table)
 }
 
 /// From sending the package to the first answer.

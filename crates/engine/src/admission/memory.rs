@@ -68,8 +68,13 @@ impl Drop for Pledge {
 
 /// What is kept free unless the operator says otherwise: a part of the machine's memory.
 pub fn usual_reserve() -> u64 {
-    let part = gauge::total().unwrap_or(0) / MEMORY_RESERVE_PART;
+    let part = of_machine() / MEMORY_RESERVE_PART;
     part.clamp(MEMORY_RESERVE_LEAST, MEMORY_RESERVE_MOST)
+}
+
+/// The machine's memory in bytes; zero where the kernel does not tell.
+pub fn of_machine() -> u64 {
+    gauge::total().unwrap_or(0)
 }
 
 /// The books hold plain numbers that every step leaves whole, so a panic elsewhere does not spoil them.

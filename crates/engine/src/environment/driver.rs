@@ -88,7 +88,9 @@ async fn live(
         Ok(parts) => parts,
         Err(error) => return membership.fail(StartError::from(error).into()),
     };
+    let restore = Restore::of(kit, &version, &recipe);
     let limits = Limits::of(version.configuration.timeout, recipe.log.made_for);
+    let limits = Limits { imaged: restore.has_image(), ..limits };
     let mut driver = Driver {
         clock: kit.clock,
         idle_expiry: kit.idle_expiry,
@@ -115,7 +117,7 @@ async fn live(
         extensions: Extensions::new(kit.dice.clone(), version),
         sink: None,
         parked: None,
-        restore: Restore::default(),
+        restore,
         turns: VecDeque::from([Event::Built]),
     };
     while !driver.rules.is_closed() {
@@ -136,7 +138,7 @@ pub(super) struct Driver {
     commands: mpsc::UnboundedReceiver<Command>,
     control: Box<dyn Control>,
     meter: Box<dyn Meter>,
-    api: RuntimeApi,
+    pub(super) api: RuntimeApi,
     pub(super) output: Output,
     alarm: Alarm,
     /// The moment that the rules asked for.
@@ -209,7 +211,8 @@ impl Driver {
     }
 
     /// The alarm comes before the runtime's calls, which could otherwise keep it from ever ringing; those come
-    /// before the news of its end, because what it said last still counts.
+    /// before the news of its end, because what it said last still counts. One that may go on from an image is heard
+    /// when it is known whether it does: it may be faster than that news.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Happened> {
         if let Poll::Ready(command) = self.commands.poll_recv(cx) {
             // The pool keeps a sender for as long as the membership lasts.
@@ -218,7 +221,9 @@ impl Driver {
         if self.alarm.poll_ring(cx).is_ready() {
             return Poll::Ready(Happened::Alarm);
         }
-        if let Poll::Ready(call) = self.api.poll_call(cx) {
+        if !self.restore.is_beginning()
+            && let Poll::Ready(call) = self.api.poll_call(cx)
+        {
             return Poll::Ready(Happened::Call(call));
         }
         if let Poll::Ready(told) = self.control.poll_told(cx) {
@@ -236,7 +241,8 @@ impl Driver {
                 self.asker = Some(Asker::Next(asker));
                 Some(Event::Next)
             }
-            Happened::Call(Call::RestoreNext(asker)) => {
+            Happened::Call(Call::RestoreNext(asker, image)) => {
+                self.keep_image(image).await;
                 self.asker = Some(Asker::Restore(asker));
                 Some(Event::RestoreNext)
             }
@@ -303,6 +309,10 @@ impl Driver {
     async fn told(&mut self, told: Told) -> Option<Event> {
         match told {
             Told::Started => None,
+            Told::Began(zygote, continues) => {
+                self.restore.began(zygote, continues);
+                Some(Event::Began(continues))
+            }
             Told::StartFailed(errno) => self.start_failed(errno),
             Told::Exited(status) => Some(Event::Exited(Exit::Status(status))),
             Told::Killed(signal) => Some(Event::Exited(Exit::Signal(signal))),
@@ -342,6 +352,7 @@ impl Driver {
 
     /// Tries the next place where a bootstrap may be. News of a start that was overtaken by a reset is none.
     fn start_failed(&mut self, errno: i32) -> Option<Event> {
+        self.restore.forget();
         if !self.rules.is_starting() {
             return None;
         }
@@ -411,6 +422,7 @@ impl Driver {
                 self.counted.restored(took);
                 self.output.restore_report(Restored { duration: took, own: billed }, &status);
             }
+            Action::GiveUpImage => self.give_up_image(),
             Action::RefuseCall(error) => self.refuse_call(error),
             Action::Withdraw => self.withdraw(),
             Action::StartLine => {
@@ -461,7 +473,8 @@ impl Driver {
 impl Driver {
     fn start(&mut self) {
         let command = self.recipe.commands[self.candidate].clone();
-        self.sandbox_says(|control| control.start(command));
+        let gift = self.restore.gift();
+        self.sandbox_says(|control| control.start(command, gift));
     }
 
     /// A sandbox whose init takes no orders is lost.

@@ -28,8 +28,10 @@ use super::variables::{EXEC_WRAPPER, Facts, Keys, of_extensions, variables};
 use crate::admission::budget::Place;
 use crate::host::EndpointHost;
 use crate::host::dns::NameServer;
+use crate::images::Images;
 use crate::invoke::InvokeError;
 use crate::outcome::{Exit, Fault};
+use crate::pool::PoolKey;
 use crate::starter::{Command, Order, Starter};
 
 /// Where a function is in its sandbox.
@@ -57,6 +59,8 @@ pub struct Kit {
     pub endpoint: Option<Arc<dyn EndpointHost>>,
     /// Answers functions' questions for names.
     pub names: NameServer,
+    /// Memory images of initialised functions.
+    pub images: Arc<Images>,
     /// The clock.
     pub clock: Clock,
     /// The dice.
@@ -109,7 +113,8 @@ pub struct SnapStart {
     pub writer: LogWriter,
     /// That stream's name.
     pub stream: Arc<str>,
-    /// What it shows to get its keys, which are not among its variables.
+    /// What it shows to get its keys, which are not among its variables. A snapshot holds it, so it is the version's; nobody
+    /// else reaches where it is asked for.
     pub authorization: String,
 }
 
@@ -133,6 +138,11 @@ impl Recipe {
     /// Whether the function's packages may hold extensions.
     pub fn may_have_extensions(&self) -> bool {
         !self.layers.is_empty()
+    }
+
+    /// Whether its runtime may make a memory image of itself and go on from one.
+    pub fn may_have_image(&self) -> bool {
+        self.snap_start.is_some() && !self.may_have_extensions() && self.waiting().is_some()
     }
 
     /// How an extension is started.
@@ -189,6 +199,8 @@ pub struct Pantry {
     pub interpreters: Arc<[Interpreter]>,
     /// How closely one must fit.
     pub runtime_match: RuntimeMatch,
+    /// Memory images of initialised functions.
+    pub images: Arc<Images>,
     /// Whether functions get an AWS endpoint of their own.
     pub endpoint: bool,
     /// The clock.
@@ -316,7 +328,7 @@ impl Pantry {
         SnapStart {
             writer: self.logs.writer(&version.arn.scope, group, &stream),
             stream: stream.into(),
-            authorization: self.dice.hex::<32>(),
+            authorization: self.images.word(&PoolKey::of(version), || self.dice.hex::<32>()),
         }
     }
 

@@ -46,13 +46,15 @@ pub struct Limits {
     pub kept_ready: bool,
     /// Whether it is initialised before it is called, and restored for its first call.
     pub restored: bool,
+    /// Whether its runtime may go on from an image of another's memory, which it says when it begins.
+    pub imaged: bool,
 }
 
 impl Limits {
     /// Those of a function with this timeout, in an environment made for this.
     pub fn of(timeout: Duration, made_for: InitializationType) -> Self {
         let long = timeout.max(PROVISIONED_INIT).min(PROVISIONED_INIT_MOST);
-        let plain = Self { timeout, init: INIT_TIMEOUT, kept_ready: false, restored: false };
+        let plain = Self { timeout, init: INIT_TIMEOUT, kept_ready: false, restored: false, imaged: false };
         match made_for {
             InitializationType::OnDemand => plain,
             InitializationType::ProvisionedConcurrency => Self { init: long, kept_ready: true, ..plain },
@@ -99,6 +101,8 @@ pub struct Call {
 pub enum Event {
     /// The sandbox stands.
     Built,
+    /// The runtime runs, and whether it goes on from an image.
+    Began(bool),
     /// The runtime could not be started.
     StartFailed(Fault),
     /// The runtime asks for work.
@@ -201,6 +205,8 @@ pub enum Action {
         /// How it ended.
         status: Status,
     },
+    /// Give up the image that the runtime did not go on from, and let another environment take the call.
+    GiveUpImage,
     /// Tell the caller that the function did not run.
     RefuseCall(RestoreError),
     /// Take the environment out of the pool's idle list, and raise [`Event::Close`] if it was there.
@@ -413,7 +419,13 @@ fn lost(now: Timestamp, state: State) -> (State, Vec<Action>) {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { timeout: Duration::from_secs(3), init: INIT_TIMEOUT, kept_ready: false, restored: false }
+        Self {
+            timeout: Duration::from_secs(3),
+            init: INIT_TIMEOUT,
+            kept_ready: false,
+            restored: false,
+            imaged: false,
+        }
     }
 }
 

@@ -17,6 +17,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
 use base::clock::{Clock, Timestamp};
@@ -52,8 +53,8 @@ use crate::outcome::{Answer, Fault, sanitise};
 pub enum Call {
     /// Work; answered when there is some.
     Next(oneshot::Sender<NextReply>),
-    /// To go on once it is restored.
-    RestoreNext(oneshot::Sender<Verdict>),
+    /// To go on once it is restored; what it says of its image, where it was asked to make one.
+    RestoreNext(oneshot::Sender<Verdict>, Option<String>),
     /// A way for the response to this invocation, which it streams; `None` when the path held no id at all.
     Stream(Option<RequestId>, Option<HeaderValue>, oneshot::Sender<Passage>),
     /// To take this.
@@ -155,6 +156,8 @@ struct Shared {
     credentials: Option<Arc<Credentials>>,
     /// At most one call a connection is under way, so the connections' cap bounds this channel.
     calls: mpsc::UnboundedSender<Call>,
+    /// Whether the environment runs for its callers, and is nothing that a snapshot may be made of.
+    is_restored: AtomicBool,
     /// One body at a time is held in memory, however many connections upload.
     upload: Semaphore,
 }
@@ -250,6 +253,11 @@ impl RuntimeApi {
         take(&self.own).or_else(|| take(&self.further))
     }
 
+    /// From now on the runtime may keep the keys that it gets.
+    pub fn restored(&self) {
+        self.shared.is_restored.store(true, Ordering::Relaxed);
+    }
+
     /// Forgets every connection and every call under way: their processes are gone, and what they sent last
     /// must not be taken for the next runtime's words.
     pub async fn forget(&mut self) {
@@ -266,7 +274,8 @@ impl RuntimeApi {
 impl Shared {
     fn fresh(credentials: Option<Arc<Credentials>>) -> (Arc<Self>, mpsc::UnboundedReceiver<Call>) {
         let (sender, calls) = mpsc::unbounded_channel();
-        (Arc::new(Self { credentials, calls: sender, upload: Semaphore::new(1) }), calls)
+        let is_restored = AtomicBool::new(false);
+        (Arc::new(Self { credentials, calls: sender, is_restored, upload: Semaphore::new(1) }), calls)
     }
 }
 
@@ -299,6 +308,9 @@ async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin, shared: Arc<Share
 /// With this header a runtime client that posts an answer waits for the next event in the same request, which saves
 /// both sides a request for each invocation. Ours; who does not know it answers 202 as ever, and is then asked.
 const AND_NEXT: &str = "samovar-and-next";
+
+/// With this header a runtime client says what became of the memory image that it was asked for. Ours.
+const IMAGE: &str = "samovar-image";
 
 /// What a request is for.
 #[derive(Debug, PartialEq, Eq)]
@@ -361,7 +373,7 @@ impl Shared {
                 let answer = self.error(&head.headers, body).await;
                 self.post(Posted::InitError(answer)).await
             }
-            Route::RestoreNext => self.restore_next().await,
+            Route::RestoreNext => self.restore_next(&head.headers).await,
             Route::RestoreError => {
                 let answer = self.error(&head.headers, body).await;
                 self.post(Posted::RestoreError(answer)).await
@@ -384,9 +396,10 @@ impl Shared {
         }
     }
 
-    async fn restore_next(&self) -> Response<Full<Bytes>> {
+    async fn restore_next(&self, headers: &HeaderMap) -> Response<Full<Bytes>> {
         let (sender, verdict) = oneshot::channel();
-        if self.calls.send(Call::RestoreNext(sender)).is_err() {
+        let image = headers.get(IMAGE).and_then(|note| note.to_str().ok()).map(str::to_owned);
+        if self.calls.send(Call::RestoreNext(sender, image)).is_err() {
             return answers::internal();
         }
         match verdict.await {
@@ -401,7 +414,7 @@ impl Shared {
         let shown = headers.get(AUTHORIZATION).map(HeaderValue::as_bytes);
         let keys = self.credentials.as_deref();
         match keys.filter(|keys| shown == Some(keys.authorization.as_bytes())) {
-            Some(keys) => answers::credentials(keys),
+            Some(keys) => answers::credentials(keys, self.is_restored.load(Ordering::Relaxed)),
             None => answers::no_credentials(),
         }
     }

@@ -1,17 +1,18 @@
 //! Sandboxes that the launcher builds when they are asked for, each runtime a process of its own.
 
-use std::io::{self, IoSliceMut};
+use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixDatagram as StdSocket;
 use std::task::{Context, Poll, ready};
 
 use async_trait::async_trait;
 use base::id::EnvironmentId;
 use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendFlags, recvmsg, send,
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
 };
-use sandbox::protocol::{Exit, FromInit, Stop, ToInit, Who};
+use sandbox::protocol::{Exit, FromInit, Snapshot, Stop, ToInit, Who};
 use sandbox::{BuildError, LauncherClient};
 use tokio::io::Interest;
 use tokio::net::UnixDatagram;
@@ -19,10 +20,14 @@ use tokio::sync::oneshot;
 
 use super::{Command, Control, Freezer, Meter, Order, Sandbox, StartError, Starter, Told};
 use crate::admission::budget::Place;
+use crate::images::Gift;
 use crate::outcome;
 
 /// Bytes of the longest message that an init sends: a file's name of 255, each of them escaped.
 const TOLD_BYTES: usize = 2048;
+
+/// Files that go with a start at most.
+const GIFT_FILES: usize = 2;
 
 #[async_trait]
 impl Starter for LauncherClient {
@@ -78,16 +83,32 @@ impl Link {
 
     /// The init reads each message before it acts, and is sent one at a time: a full buffer means it is stuck.
     fn send(&self, message: &ToInit) -> io::Result<()> {
+        self.send_with(message, &[])
+    }
+
+    fn send_with(&self, message: &ToInit, files: &[BorrowedFd<'_>]) -> io::Result<()> {
         let packet = message.encode().map_err(io::Error::other)?;
-        send(&self.socket, &packet, SendFlags::NOSIGNAL)?;
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(GIFT_FILES))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        if !files.is_empty() && !control.push(SendAncillaryMessage::ScmRights(files)) {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        sendmsg(&self.socket, &[IoSlice::new(&packet)], &mut control, SendFlags::NOSIGNAL)?;
         Ok(())
     }
 }
 
 impl Control for Link {
-    fn start(&mut self, command: Command) -> io::Result<()> {
+    fn start(&mut self, command: Command, gift: Gift) -> io::Result<()> {
         let Command { argv, env, cwd } = command;
-        self.send(&ToInit::Start { argv, env, cwd })
+        let Gift { image, capture } = &gift;
+        let snapshot = Snapshot {
+            image: image.as_ref().map(|(zygote, _)| zygote.clone()),
+            capture: capture.as_ref().map(|(most, _)| *most),
+        };
+        let image = image.iter().map(|(_, file)| file.as_fd());
+        let files: Vec<_> = image.chain(capture.iter().map(|(_, pipe)| pipe.as_fd())).collect();
+        self.send_with(&ToInit::Start { argv, env, cwd, snapshot }, &files)
     }
 
     fn discover(&mut self) -> io::Result<()> {
@@ -158,7 +179,7 @@ fn receive(socket: &UnixDatagram) -> io::Result<(Told, Option<OwnedFd>)> {
 /// An init that speaks otherwise is no init of ours.
 fn told(packet: &[u8]) -> Told {
     match FromInit::decode(packet) {
-        Ok(FromInit::Started { .. }) => Told::Started,
+        Ok(FromInit::Started { zygote, continues, .. }) => Told::Began(zygote, continues),
         Ok(FromInit::StartFailed { errno }) => Told::StartFailed(errno),
         Ok(FromInit::Extension { name }) => Told::Extension(name),
         Ok(FromInit::Discovered) => Told::Discovered,
@@ -206,7 +227,7 @@ impl Meter for sandbox::Meter {
 
 #[cfg(test)]
 mod tests {
-    use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, send, socketpair};
 
     use super::*;
 
@@ -221,7 +242,7 @@ mod tests {
                 .expect("a pair");
         let mut link = Link::new(ours, ()).expect("a socket");
         for message in [
-            FromInit::Started { pid: 7 },
+            FromInit::Started { pid: 7, zygote: Some("0a".into()), continues: true },
             FromInit::Exited(Exit::Signal(9)),
             FromInit::Exited(Exit::OutOfMemory),
             FromInit::Exited(Exit::Status(1)),
@@ -236,7 +257,13 @@ mod tests {
         }
         assert_eq!(
             heard,
-            [Told::Started, Told::Killed(9), Told::OutOfMemory, Told::Exited(1), Told::StartFailed(2)]
+            [
+                Told::Began(Some("0a".into()), true),
+                Told::Killed(9),
+                Told::OutOfMemory,
+                Told::Exited(1),
+                Told::StartFailed(2)
+            ]
         );
 
         link.reset().expect("room");

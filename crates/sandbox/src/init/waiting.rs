@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::runtime::Ready;
 use crate::interpreters::rules::waiting;
 use crate::limits::{READY_BYTES, READY_TIME};
+use crate::protocol::{Snapshot, Zygote};
 use crate::sys::{self, packets};
 
 /// What an init is born with for a runtime that waits.
@@ -46,6 +47,8 @@ impl Nursery {
 struct ReadyPacket {
     /// Its number as it sees itself.
     ready: i32,
+    /// Who bore it, where it can have an image of its memory.
+    zygote: Option<Zygote>,
 }
 
 /// What it is told then.
@@ -54,6 +57,44 @@ struct Handover<'a> {
     env: &'a [(String, String)],
     cwd: &'a str,
     argv: &'a [String],
+    /// Whether an image comes with it, to continue from.
+    image: bool,
+    /// The most bytes of an image of itself, and that a pipe for it comes with this.
+    capture: Option<u64>,
+}
+
+/// What a runtime that was handed over has become.
+pub(super) struct Handed {
+    pub(super) pid: Pid,
+    /// Who bore it.
+    pub(super) zygote: Option<Zygote>,
+    /// Whether it continues from an image.
+    pub(super) continues: bool,
+}
+
+/// Memory images for a runtime, with their files.
+pub(super) struct Gift {
+    image: Option<(Zygote, OwnedFd)>,
+    capture: Option<(u64, OwnedFd)>,
+}
+
+impl Gift {
+    /// What a packet brought; a file that is missing is none.
+    pub(super) fn new(snapshot: Snapshot, files: Vec<OwnedFd>) -> Self {
+        let mut files = files.into_iter();
+        let image = snapshot.image.and_then(|zygote| Some((zygote, files.next()?)));
+        Self { image, capture: snapshot.capture.and_then(|most| Some((most, files.next()?))) }
+    }
+
+    /// The image that fits a child of this zygote.
+    fn image_for(&self, zygote: Option<&Zygote>) -> Option<&OwnedFd> {
+        self.image.as_ref().filter(|(fits, _)| Some(fits) == zygote).map(|(_, image)| image)
+    }
+
+    /// Where a zygote's child writes an image of itself.
+    fn capture_for(&self, zygote: Option<&Zygote>) -> Option<&(u64, OwnedFd)> {
+        self.capture.as_ref().filter(|_| zygote.is_some())
+    }
 }
 
 /// A runtime that waits, or is about to.
@@ -62,6 +103,7 @@ pub(super) struct Waiter {
     socket: OwnedFd,
     /// Known of one that was executed, and of any that is ready.
     pid: Option<Pid>,
+    zygote: Option<Zygote>,
     is_ready: bool,
 }
 
@@ -73,7 +115,7 @@ impl Waiter {
             Some(theirs) => Some(ready.start_waiting(&argv, &waiting::environment(), theirs.as_fd()).ok()?),
             None => None,
         };
-        Some(Self { argv, socket, pid, is_ready: false })
+        Some(Self { argv, socket, pid, zygote: None, is_ready: false })
     }
 
     /// What to wait for until the runtime is ready, and after that for its end.
@@ -88,7 +130,7 @@ impl Waiter {
             received => received,
         };
         let said = received.ok().and_then(|said| serde_json::from_slice::<ReadyPacket>(&said.packet).ok());
-        let pid = said.and_then(|ReadyPacket { ready }| Pid::from_raw(ready));
+        let (pid, zygote) = said.map_or((None, None), |said| (Pid::from_raw(said.ready), said.zygote));
         if self.is_ready
             || pid.is_none()
             || pid == Some(Pid::INIT)
@@ -97,6 +139,7 @@ impl Waiter {
             return false;
         }
         self.pid = pid;
+        self.zygote = zygote;
         self.is_ready = true;
         true
     }
@@ -107,17 +150,31 @@ impl Waiter {
     }
 
     /// Makes it the runtime of a function; none when it is not fit for that, and ended.
-    pub(super) fn hand_over(mut self, argv: &[String], env: &[(String, String)], cwd: &str) -> Option<Pid> {
-        let packet = serde_json::to_vec(&Handover { env, cwd, argv }).ok();
-        let handed =
-            packet.filter(|_| self.argv == argv && self.becomes_ready(READY_TIME)).and_then(|packet| {
-                packets::send(self.socket.as_fd(), &packet, &[], true).ok()?;
-                self.pid
-            });
+    pub(super) fn hand_over(
+        mut self,
+        argv: &[String],
+        env: &[(String, String)],
+        cwd: &str,
+        gift: &Gift,
+    ) -> Option<Handed> {
+        let is_fit = self.argv == argv && self.becomes_ready(READY_TIME);
+        let handed = if is_fit { self.tell(env, cwd, gift) } else { None };
         if handed.is_none() {
             self.end();
         }
         handed
+    }
+
+    fn tell(&self, env: &[(String, String)], cwd: &str, gift: &Gift) -> Option<Handed> {
+        let zygote = self.zygote.as_ref();
+        let image = gift.image_for(zygote);
+        let capture = gift.capture_for(zygote).filter(|_| image.is_none());
+        let (continues, most) = (image.is_some(), capture.map(|(most, _)| *most));
+        let handover = Handover { env, cwd, argv: &self.argv, image: continues, capture: most };
+        let packet = serde_json::to_vec(&handover).ok()?;
+        let files: Vec<_> = image.into_iter().chain(capture.map(|(_, pipe)| pipe)).map(AsFd::as_fd).collect();
+        packets::send(self.socket.as_fd(), &packet, &files, true).ok()?;
+        Some(Handed { pid: self.pid?, zygote: self.zygote.clone(), continues })
     }
 
     /// Itself when it is ready within a time; one that is not is ended.

@@ -15,7 +15,7 @@ use base::units::Mib;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
 use sandbox::plan::egress::{self, Wishes};
-use sandbox::protocol::{Exit, FromInit, ToInit};
+use sandbox::protocol::{Exit, FromInit, Snapshot, ToInit};
 use sandbox::{BuildError, Built, LauncherClient, LauncherSetup, SandboxSpec, ServerSide};
 
 /// One thing to show.
@@ -291,6 +291,7 @@ impl Boxed {
             argv: argv.iter().map(|text| (*text).to_owned()).collect(),
             env: env.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
             cwd: "/var/task".into(),
+            snapshot: Snapshot::default(),
         });
         self.hear()
     }

@@ -11,7 +11,7 @@ use base::clock::Clock;
 use base::id::EnvironmentId;
 use base::random::Dice;
 use rustix::process::{Pid, Signal, kill_process};
-use sandbox::protocol::{Exit, FromInit, ToInit};
+use sandbox::protocol::{Exit, FromInit, Snapshot, ToInit};
 use sandbox::{BuildError, ServerSide};
 
 use crate::driver::{Boxed, CODE, PATIENCE, Scenario, children, comes_true, groups, groups_of, inside, spec};
@@ -117,6 +117,7 @@ fn large_environment(side: ServerSide) {
         argv: vec!["/bin/sh".into(), "-c".into(), "echo ${#BIG}".into()],
         env: vec![("BIG".into(), big)],
         cwd: "/tmp".into(),
+        snapshot: Snapshot::default(),
     });
     assert!(matches!(sandbox.hear(), FromInit::Started { .. }));
     assert_eq!(sandbox.hear(), FromInit::Exited(Exit::Status(0)));

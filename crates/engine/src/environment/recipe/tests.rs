@@ -40,6 +40,7 @@ impl Bench {
             mounts: vec![],
         };
         let pantry = Pantry {
+            images: Images::new(0),
             artifacts: artifacts.await.expect("no packages"),
             logs: Logs::open(store, clock, dice.clone()).await.expect("no logs"),
             vault: Vault::open(&directory.path().join("key"), dice.clone()).expect("a key"),

@@ -1,9 +1,9 @@
 //! Inits: extensions first, then the runtime, until all of them wait for work.
 
 use base::clock::Timestamp;
-use base::limits::INIT_ERROR_GRACE;
+use base::limits::{INIT_ERROR_GRACE, RESTORE_TIMEOUT};
 
-use super::leaving::{Reason, reset};
+use super::leaving::{Reason, close, reset};
 use super::refusal::{leads_to, refuse};
 use super::reset::{End, Then};
 use super::restore::{Asked, Restore};
@@ -20,6 +20,18 @@ pub(super) struct Init {
     pub(super) runtime: Progress,
     /// What the runtime asked for, once it is ready.
     asked: Asked,
+    from: From,
+}
+
+/// What an init begins from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum From {
+    /// Nothing; it is written that it begins.
+    Nothing,
+    /// Nothing, or an image: the runtime has not begun.
+    Unknown,
+    /// An image of an environment that made it before.
+    Image,
 }
 
 /// How far the runtime has come.
@@ -38,6 +50,11 @@ impl Init {
         if self.call.is_some() { InitPhase::Invoke } else { InitPhase::Init }
     }
 
+    /// The line about the runtime's part in an init.
+    fn runtime_done(&self, status: Status) -> Option<Action> {
+        (self.from != From::Image).then(|| Action::InitRuntimeDone(self.phase(), status))
+    }
+
     /// Where the runtime stands.
     const fn state(&self) -> RuntimeState {
         match (self.runtime, self.asked) {
@@ -51,8 +68,9 @@ impl Init {
 
 pub(super) fn begin(world: &mut World, now: Timestamp, call: Option<Call>) -> (State, Vec<Action>) {
     let until = call.as_ref().map_or(now + world.limits.init, |call| call.deadline);
-    let init = Init { began: now, call, error: None, runtime: Progress::Held, asked: Asked::Work };
-    let start = vec![Action::InitStart(init.phase())];
+    let from = if world.limits.imaged && call.is_none() { From::Unknown } else { From::Nothing };
+    let init = Init { began: now, call, error: None, runtime: Progress::Held, asked: Asked::Work, from };
+    let start = (from == From::Nothing).then(|| Action::InitStart(init.phase()));
     let (state, mut actions) = match world.extensions.begin() {
         None => (State::Init(init), vec![Action::Discover, Action::Timer(until)]),
         Some(launches) => launched(world, now, init, launches, Some(until)),
@@ -92,6 +110,7 @@ pub(super) fn go_on(world: &mut World, now: Timestamp, init: Init, actions: &mut
 
 pub(super) fn during(world: &mut World, now: Timestamp, init: Init, event: Event) -> (State, Vec<Action>) {
     match event {
+        Event::Began(continues) if init.from == From::Unknown => run_on(init, continues),
         Event::Next if init.error.is_some() || init.asked == Asked::Restore => {
             let refusal = refuse(init.state(), RuntimeState::Ready);
             (State::Init(init), vec![refusal])
@@ -104,7 +123,8 @@ pub(super) fn during(world: &mut World, now: Timestamp, init: Init, event: Event
         }
         Event::Next if init.runtime == Progress::Ready => (State::Init(init), vec![Action::Park]),
         Event::Next => {
-            let mut actions = vec![Action::Park, Action::InitRuntimeDone(init.phase(), Status::Success)];
+            let mut actions = vec![Action::Park];
+            actions.extend(init.runtime_done(Status::Success));
             let state = go_on(world, now, Init { runtime: Progress::Ready, ..init }, &mut actions);
             (state, actions)
         }
@@ -147,12 +167,23 @@ pub(super) fn during(world: &mut World, now: Timestamp, init: Init, event: Event
     }
 }
 
+/// The runtime runs. One that goes on from an image is restored: no init is written, and it has no time for one.
+fn run_on(init: Init, continues: bool) -> (State, Vec<Action>) {
+    let (from, action) = if continues {
+        (From::Image, Action::Timer(init.began + RESTORE_TIMEOUT))
+    } else {
+        (From::Nothing, Action::InitStart(init.phase()))
+    };
+    (State::Init(Init { from, ..init }), vec![action])
+}
+
 /// The runtime is initialised; inside an invoke it goes on to its end.
 fn restore_ready(world: &mut World, now: Timestamp, init: Init) -> (State, Vec<Action>) {
     if init.call.is_some() {
         return (State::Init(init), vec![Action::ParkRestore, Action::Restore]);
     }
-    let mut actions = vec![Action::ParkRestore, Action::InitRuntimeDone(init.phase(), Status::Success)];
+    let mut actions = vec![Action::ParkRestore];
+    actions.extend(init.runtime_done(Status::Success));
     let init = Init { runtime: Progress::Ready, asked: Asked::Restore, ..init };
     let state = go_on(world, now, init, &mut actions);
     (state, actions)
@@ -161,19 +192,20 @@ fn restore_ready(world: &mut World, now: Timestamp, init: Init) -> (State, Vec<A
 fn done(world: &mut World, now: Timestamp, init: Init, actions: &mut Vec<Action>) -> State {
     let took = now.since(init.began);
     let report = Action::InitReport(init.phase(), took, Status::Success);
+    let report = (init.from != From::Image).then_some(report);
     actions.extend(world.standings());
     match init.call {
         None if world.limits.restored => {
-            actions.extend([Action::NoTimer, report, Action::Offer]);
+            actions.extend([Action::NoTimer].into_iter().chain(report).chain([Action::Offer]));
             Restore::ready(init.began, init.asked)
         }
         None => {
-            actions.extend([Action::NoTimer, report, Action::Offer]);
+            actions.extend([Action::NoTimer].into_iter().chain(report).chain([Action::Offer]));
             // What was warmed before anybody called is no call's cold start.
             State::Idle { init: (!world.limits.kept_ready).then_some(took) }
         }
         Some(call) => {
-            actions.extend([report, Action::StartLine, Action::Deliver]);
+            actions.extend(report.into_iter().chain([Action::StartLine, Action::Deliver]));
             actions.extend(world.tell());
             State::Running(call)
         }
@@ -182,13 +214,18 @@ fn done(world: &mut World, now: Timestamp, init: Init, actions: &mut Vec<Action>
 
 /// A posted init error outranks the exit that follows it; `fault` is `None` when time ran out.
 fn failed(world: &mut World, now: Timestamp, init: Init, fault: Option<Fault>) -> (State, Vec<Action>) {
+    if init.from == From::Image {
+        let (state, actions) = close(world, now, false);
+        return (state, [Action::GiveUpImage].into_iter().chain(actions).collect());
+    }
     let (phase, took, runtime) = (init.phase(), now.since(init.began), init.runtime);
+    let late = (init.from == From::Unknown).then_some(Action::InitStart(phase));
     let answer = init.error.or_else(|| fault.clone().map(Answer::Fault));
     let status = match &answer {
         Some(answer) => Status::Error(answer.error_type()),
         None => Status::Timeout,
     };
-    let mut actions = vec![];
+    let mut actions: Vec<_> = late.into_iter().collect();
     let end = init.call.map(|call| {
         let took = if answer.is_none() { world.limits.timeout } else { now.since(call.began) };
         let fault = fault.clone().filter(|_| matches!(answer, Some(Answer::Fault(_))));

@@ -9,8 +9,13 @@ use uuid::Uuid;
 use self::shown::shown;
 use super::*;
 
-const LIMITS: Limits =
-    Limits { timeout: Duration::from_secs(3), init: INIT_TIMEOUT, kept_ready: false, restored: false };
+const LIMITS: Limits = Limits {
+    timeout: Duration::from_secs(3),
+    init: INIT_TIMEOUT,
+    kept_ready: false,
+    restored: false,
+    imaged: false,
+};
 
 fn id(number: u128) -> RequestId {
     RequestId(Uuid::from_u128(number))
@@ -33,6 +38,8 @@ fn error(kind: &str) -> Answer {
 fn event(words: &[&str]) -> Event {
     match *words {
         ["built"] => Event::Built,
+        ["began"] => Event::Began(false),
+        ["goes-on"] => Event::Began(true),
         ["next"] => Event::Next,
         ["call", number] => Event::Called(id(number.parse().expect("a number"))),
         ["response", number] => {
@@ -96,17 +103,24 @@ fn check_extensible(script: &str, expected: &Expect) {
     play(Environment::new(LIMITS, true), script, expected);
 }
 
-fn play(mut environment: Environment, script: &str, expected: &Expect) {
-    let mut lines = String::new();
+fn play(environment: Environment, script: &str, expected: &Expect) {
+    let (_, said) = played(environment, script);
+    let lines = script.split(';').zip(said);
+    let lines: Vec<_> = lines.map(|(step, said)| format!("{}: {said}\n", step.trim())).collect();
+    expected.assert_eq(&lines.concat());
+}
+
+/// What the environment has become, and what was decided at each step.
+pub(super) fn played(mut environment: Environment, script: &str) -> (Environment, Vec<String>) {
+    let mut said = Vec::new();
     for step in script.split(';') {
         let words: Vec<&str> = step.split_whitespace().collect();
         let now = Timestamp::from_millis(words[0].parse().expect("a time"));
         let actions;
         (environment, actions) = environment.on(now, event(&words[1..]));
-        let actions: Vec<String> = actions.iter().map(shown).collect();
-        lines.push_str(&format!("{}: {}\n", words.join(" "), actions.join(", ")));
+        said.push(actions.iter().map(shown).collect::<Vec<_>>().join(", "));
     }
-    expected.assert_eq(&lines);
+    (environment, said)
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use base::limits;
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE};
+use http::header::{ALLOW, CONNECTION, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 use serde::Serialize;
@@ -15,6 +15,10 @@ use crate::environment::rules::{Refusal, RuntimeState};
 /// How long an SDK may keep the keys that it was handed before it asks again. Ours: they are good for as long as the
 /// environment lasts.
 const CREDENTIALS_TIME: Duration = Duration::from_secs(60 * 60);
+
+/// The same before the environment is restored, when a snapshot may hold them that others go on from: SDKs ask again
+/// some minutes before the end, so that nobody uses another environment's keys. Ours.
+const CREDENTIALS_TIME_BEFORE: Duration = Duration::from_secs(60);
 
 /// Work for the runtime, with its headers. Source: Lambda Developer Guide, "runtime API".
 pub fn work(work: Work) -> Response<Full<Bytes>> {
@@ -57,8 +61,9 @@ pub fn restored() -> Response<Full<Bytes>> {
     whole(StatusCode::OK, "application/json", Bytes::new())
 }
 
-/// The environment's own keys, as SDKs read them from a container's endpoint.
-pub fn credentials(keys: &Credentials) -> Response<Full<Bytes>> {
+/// The environment's own keys, as SDKs read them from a container's endpoint. The connection ends, so that a snapshot need
+/// not hold it.
+pub fn credentials(keys: &Credentials, is_restored: bool) -> Response<Full<Bytes>> {
     #[derive(Serialize)]
     #[serde(rename_all = "PascalCase")]
     struct Body<'a> {
@@ -67,14 +72,17 @@ pub fn credentials(keys: &Credentials) -> Response<Full<Bytes>> {
         expiration: String,
         token: &'a str,
     }
-    let expiration = (keys.clock.now() + CREDENTIALS_TIME).to_utc().format("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let time = if is_restored { CREDENTIALS_TIME } else { CREDENTIALS_TIME_BEFORE };
+    let expiration = (keys.clock.now() + time).to_utc().format("%Y-%m-%dT%H:%M:%SZ").to_string();
     let body = Body {
         access_key_id: &keys.access_key,
         secret_access_key: &keys.secret,
         expiration,
         token: &keys.token,
     };
-    json(StatusCode::OK, serde_json::to_vec(&body).expect("strings serialise").into())
+    let mut answer = json(StatusCode::OK, serde_json::to_vec(&body).expect("strings serialise").into());
+    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    answer
 }
 
 /// Nobody has this token. Source: AWS's runtime interface emulator.

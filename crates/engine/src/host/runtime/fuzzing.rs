@@ -120,7 +120,7 @@ impl Played {
                 Event::Next
             }
             // No call of a runtime that is not restored.
-            Call::RestoreNext(asker) => return drop(asker),
+            Call::RestoreNext(asker, _) => return drop(asker),
             Call::Stream(_, _, asker) if !self.is_answered() && self.called % 2 == 1 => {
                 return drop(asker.send(Passage::Whole));
             }

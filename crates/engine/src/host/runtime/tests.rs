@@ -43,7 +43,7 @@ async fn api(
 fn willing(call: Call) {
     match call {
         Call::Next(asker) => drop(asker.send(NextReply::Work(Box::new(work())))),
-        Call::RestoreNext(asker) => drop(asker.send(Ok(()))),
+        Call::RestoreNext(asker, _) => drop(asker.send(Ok(()))),
         Call::Stream(_, _, asker) => drop(asker.send(Passage::Whole)),
         Call::Post(Posted::Answer(None, _), asker) => drop(asker.send(Err(Refusal::RequestId))),
         Call::Post(Posted::Answer(_, Answer::Fault(Fault::ResponseTooLarge)), asker) => {
@@ -201,7 +201,7 @@ async fn a_transition_out_of_place_names_both_states() {
 async fn told(request: Vec<u8>) -> Posted {
     let (sender, mut posts) = mpsc::unbounded_channel();
     let (address, _task) = api(move |call| match call {
-        Call::Next(_) | Call::RestoreNext(_) | Call::Extension(_) => {}
+        Call::Next(_) | Call::RestoreNext(..) | Call::Extension(_) => {}
         Call::Stream(_, _, asker) => drop(asker.send(Passage::Whole)),
         Call::Post(posted, asker) => {
             let _ = asker.send(Ok(()));

@@ -3,12 +3,77 @@ use std::time::Duration;
 use expect_test::{Expect, expect};
 use record::report::InitializationType;
 
-use super::super::Limits;
-use super::super::tests::check_within;
+use super::super::tests::{check_within, played};
+use super::super::{Environment, Limits};
 
 fn check(script: &str, expected: &Expect) {
     let timeout = Duration::from_secs(3);
     check_within(Limits::of(timeout, InitializationType::SnapStart), script, expected);
+}
+
+fn imaged() -> Limits {
+    Limits { imaged: true, ..Limits::of(Duration::from_secs(3), InitializationType::SnapStart) }
+}
+
+#[test]
+fn what_goes_on_from_an_image_writes_of_no_init() {
+    let script = "0 built; 1 goes-on; 4 restore; 5 call 1; 7 next; 90 response 1";
+    check_within(
+        imaged(),
+        script,
+        &expect![[r#"
+        0 built: start, timer@130000
+        1 goes-on: timer@10000
+        4 restore: parkrestore, notimer, offer
+        5 call 1: restorestart, restore, timer@10005
+        7 next: restore-report(7 2 Success), startline, deliver, timer@3007
+        90 response 1: reply(result), accept
+    "#]],
+    );
+    check_within(
+        imaged(),
+        "0 built; 1 goes-on; 4 next; 5 rested; 60 call 1",
+        &expect![[r#"
+        0 built: start, timer@130000
+        1 goes-on: timer@10000
+        4 next: park, notimer, offer
+        5 rested: 
+        60 call 1: restorestart, restore-report(0 0 Success), startline, deliver, timer@3060
+    "#]],
+    );
+}
+
+#[test]
+fn an_init_is_written_of_when_it_is_known_to_be_one() {
+    check_within(
+        imaged(),
+        "0 built; 1 began; 900 restore; 901 call 1",
+        &expect![[r#"
+        0 built: start, timer@130000
+        1 began: initstart(init)
+        900 restore: parkrestore, init-runtime-done(Init Success), notimer, init-report(Init 900 Success), offer
+        901 call 1: restorestart, restore, timer@10901
+    "#]],
+    );
+    check_within(
+        imaged(),
+        "0 built; 130000 time; 130001 reset",
+        &expect![[r#"
+        0 built: start, timer@130000
+        130000 time: initstart(init), init-runtime-done(Init Timeout), reset, timer@135000
+        130001 reset: init-report(Init 130000 Timeout), destroy
+    "#]],
+    );
+}
+
+#[test]
+fn an_image_that_does_not_restore_is_given_up_and_no_init_is_told_of() {
+    for end in ["50 exit 97", "50 signal 11", "50 oom", "50 init-error; 1600 time", "10000 time"] {
+        let (environment, said) =
+            played(Environment::new(imaged(), false), &format!("0 built; 1 goes-on; {end}"));
+        assert!(environment.is_closed(), "{end}");
+        assert_eq!(said.last().map(String::as_str), Some("giveupimage, destroy"), "{end}");
+    }
 }
 
 #[test]

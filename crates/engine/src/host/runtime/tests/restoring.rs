@@ -68,12 +68,13 @@ async fn keys_are_for_who_has_the_token() {
     restoring(
         &ask("authorization: sesame\r\n"),
         expect![[r#"
-        HTTP/1.1 200 OK
-        Content-Type: application/json
-        Content-Length: 93
+            HTTP/1.1 200 OK
+            Content-Type: application/json
+            Connection: close
+            Content-Length: 93
 
-        {"AccessKeyId":"ASIAX","SecretAccessKey":"s","Expiration":"2023-11-14T23:13:20Z","Token":"t"}
-    "#]],
+            {"AccessKeyId":"ASIAX","SecretAccessKey":"s","Expiration":"2023-11-14T22:14:20Z","Token":"t"}
+        "#]],
     )
     .await;
     restoring(
