@@ -228,8 +228,10 @@ pub const NETWORKS_PATIENCE: Duration = Duration::from_secs(60);
 pub const NETWORKS_RETRY: Duration = Duration::from_secs(1);
 
 /// Time for a runtime that is to wait to say that it does, when its function comes first; after that the runtime is
-/// executed.
-pub const READY_TIME: Duration = Duration::from_secs(5);
+/// executed. No longer than the time that Lambda gives an init: of hundreds that a zygote is asked for at once on a busy
+/// machine the last comes late, and executing it would take several times as long. A zygote that is silent is ended
+/// after [`ZYGOTE_TIME`], and then nobody waits for it.
+pub const READY_TIME: Duration = Duration::from_secs(10);
 
 /// The same in a sandbox that is built ahead, where nobody waits for it; within [`BUILD_TIME`].
 pub const BUILT_AHEAD_TIME: Duration = Duration::from_secs(5);
