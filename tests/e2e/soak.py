@@ -43,8 +43,10 @@ WARM_UP_SECONDS = 5
 SERVER_GROWTH = 24
 LAUNCHER_GROWTH = 4
 # What the launcher holds for a sandbox that is ready (two sockets to its init, the log, the meter, two listeners, the
-# freezer, the mount namespace), and for a network that none has yet (the namespace and the listeners).
+# freezer, the mount namespace), for one into which a runtime may still be born (the log's other end and the runtime's
+# socket), and for a network that none has yet (the namespace and the listeners).
 PREPARED_DESCRIPTORS = 8
+NEST_DESCRIPTORS = 2
 NETWORK_DESCRIPTORS = 3
 
 ECHO = "def handler(event, context):\n    return event\n"
@@ -401,7 +403,10 @@ class Books:
     def read(self):
         links = {pid: descriptors(pid) for pid in (self.launcher, self.server)}
         groups = collections.Counter(os.path.dirname(path) for path in self.traces.groups())
+        # The log of each that is ready is a pipe of which the launcher holds one end, or both.
+        pipes = sum(link.startswith("pipe:") for link in links[self.launcher])
         return {
+            "nests": pipes - max(groups.values(), default=0),
             "groups": sorted(groups.values()),
             "mounts": [mounts(self.launcher), mounts(self.server)],
             "networks": sum(link.startswith("net:") for link in links[self.launcher]),
@@ -451,7 +456,8 @@ def differences(before, after):
     if after["children"] - before["children"] != more:
         found["children"] = (before["children"], after["children"], more)
     networks = after["networks"] - before["networks"]
-    expected = more * PREPARED_DESCRIPTORS + networks * NETWORK_DESCRIPTORS
+    nests = after["nests"] - before["nests"]
+    expected = more * PREPARED_DESCRIPTORS + nests * NEST_DESCRIPTORS + networks * NETWORK_DESCRIPTORS
     if after["launcher descriptors"] - before["launcher descriptors"] != expected:
         found["launcher descriptors"] = (before["launcher descriptors"], after["launcher descriptors"], expected)
     for who, most in (("launcher", LAUNCHER_GROWTH), ("server", SERVER_GROWTH)):
