@@ -115,8 +115,9 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// An engine without environments. Needs a tokio runtime; ends with the process.
-    pub fn new(setup: EngineSetup) -> Self {
+    /// An engine without environments, and what begins when everything that its functions reach is there. Needs a tokio
+    /// runtime; ends with the process.
+    pub fn new(setup: EngineSetup) -> (Self, Outset) {
         let images = Images::new(admission::memory::of_machine());
         let expectations = Expectations {
             launcher: setup.launcher.clone(),
@@ -153,9 +154,8 @@ impl Engine {
         }
         let budget = Budget::of_process().with_memory(Memory::new(setup.memory));
         let engine = Self::of(kit, admission, setup.metrics, budget, setup.dice);
-        tokio::spawn(engine.clone().follow(setup.catalogue, expectations));
         tokio::spawn(Arc::clone(&engine.pools).watch_memory());
-        engine
+        (engine.clone(), Outset { engine, catalogue: setup.catalogue, expectations })
     }
 
     /// An engine of these parts that follows no catalogue.
@@ -241,6 +241,21 @@ impl Engine {
         for function in &wanting {
             self.pools.provision(&function.key, &wishes(function));
         }
+    }
+}
+
+/// An engine that does not follow its catalogue yet, and so keeps nothing ready.
+#[must_use]
+pub struct Outset {
+    engine: Engine,
+    catalogue: Catalogue,
+    expectations: Expectations,
+}
+
+impl Outset {
+    /// Follows the catalogue from now on: environments may start at once.
+    pub fn begin(self) {
+        tokio::spawn(self.engine.follow(self.catalogue, self.expectations));
     }
 }
 

@@ -19,7 +19,7 @@ use base::limits::{DOOR_DRAIN, DRAIN_TIME, ENDPOINT_BACKLOG};
 use base::random::Dice;
 use catalogue::Catalogue;
 use doors::{Apis, Door, Endpoint, EndpointSetup, FunctionEndpoints, HostList};
-use engine::{Engine, EngineSetup, RuntimeMatch};
+use engine::{Engine, EngineSetup, Outset, RuntimeMatch};
 use flow::{Events, EventsSetup};
 use record::{Logs, Metrics};
 use sandbox::ServerSide;
@@ -47,12 +47,17 @@ pub async fn serve(side: ServerSide, config: Config, interpreters: Vec<Interpret
     let listener = listen(config.listen).with_context(|| format!("cannot listen on {}", config.listen))?;
     // Before anybody can know that the server is there: who starts it may end it at once.
     let stop = [signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?];
-    let house = House::build(side, &config, interpreters).await?;
+    let (house, outset) = House::build(side, &config, interpreters).await?;
+    let apis = house.apis();
+    let address = listener.local_addr().map(|address| address.to_string()).unwrap_or_default();
+    house.inside.bind(Arc::new(FunctionEndpoints::new(Arc::clone(&apis), &address, house.dice.clone())));
+    // From here on functions may run, and reach those.
+    outset.begin();
     house.lambda.resume();
     house.events.resume().await.context("events that wait could not be found")?;
     tokio::spawn(sweep(house.artifacts.clone(), house.catalogue.clone(), house.clock));
     tokio::spawn(house.logs.clone().keep_always());
-    let door = house.open(listener, &config);
+    let door = house.open(listener, apis, &config);
     announce(&door, &config);
     told_to_stop(stop).await;
     tracing::info!("finishing what runs");
@@ -77,6 +82,9 @@ fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     socket.listen(ENDPOINT_BACKLOG)
 }
 
+/// The services of this house.
+type HouseApis = Apis<Lambda, services::logs::Logs>;
+
 /// Every room, built.
 struct House {
     store: Arc<dyn Store>,
@@ -95,7 +103,11 @@ struct House {
 }
 
 impl House {
-    async fn build(side: ServerSide, config: &Config, interpreters: Vec<Interpreter>) -> Result<Self> {
+    async fn build(
+        side: ServerSide,
+        config: &Config,
+        interpreters: Vec<Interpreter>,
+    ) -> Result<(Self, Outset)> {
         let (clock, dice) = (Clock::system(), Dice::system());
         let data = side.data_dir.as_path();
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&data.join("store"), clock)?);
@@ -111,7 +123,7 @@ impl House {
         let logs = Logs::open_within(store.clone(), clock, dice.clone(), config.log_limits).await?;
         let inside = Arc::new(LateEndpoints::default());
         let metrics = Metrics::new(clock);
-        let engine = Engine::new(EngineSetup {
+        let (engine, outset) = Engine::new(EngineSetup {
             catalogue: catalogue.clone(),
             artifacts: artifacts.clone(),
             logs: logs.clone(),
@@ -153,7 +165,7 @@ impl House {
             clock,
             dice: dice.clone(),
         });
-        Ok(Self {
+        let house = Self {
             store,
             artifacts,
             catalogue,
@@ -167,18 +179,21 @@ impl House {
             clock,
             dice,
             inside,
-        })
+        };
+        Ok((house, outset))
     }
 
-    /// Opens the doors: the one outside, and with it those inside sandboxes.
-    fn open(&self, listener: TcpListener, config: &Config) -> Door {
-        let apis = Arc::new(Apis {
+    /// What doors lead to.
+    fn apis(&self) -> Arc<HouseApis> {
+        Arc::new(Apis {
             lambda: self.lambda.clone(),
             logs: services::logs::Logs::new(self.logs.clone(), self.clock, self.dice.clone()),
             clock: self.clock,
-        });
-        let host = listener.local_addr().map(|address| address.to_string()).unwrap_or_default();
-        self.inside.bind(Arc::new(FunctionEndpoints::new(apis.clone(), &host, self.dice.clone())));
+        })
+    }
+
+    /// Opens the door outside.
+    fn open(&self, listener: TcpListener, apis: Arc<HouseApis>, config: &Config) -> Door {
         let resettable = Resettable {
             store: self.store.clone(),
             engine: self.engine.clone(),

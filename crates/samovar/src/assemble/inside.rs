@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use access::FunctionIdentity;
 use engine::EndpointHost;
 
-/// Doors that are bound once everything else is built, before the first request comes in.
+/// Doors that are bound once everything else is built, before the first environment starts.
 #[derive(Default)]
 pub struct LateEndpoints(OnceLock<Arc<dyn EndpointHost>>);
 
@@ -22,6 +22,6 @@ impl LateEndpoints {
 
 impl EndpointHost for LateEndpoints {
     fn serve(&self, listener: TcpListener, identity: Arc<FunctionIdentity>) -> Box<dyn Send> {
-        self.0.get().expect("bound before the endpoint takes requests").serve(listener, identity)
+        self.0.get().expect("bound before anything may run").serve(listener, identity)
     }
 }
