@@ -123,8 +123,10 @@ class Connection {
     socket.on('close', () => this.closed(socket));
   }
 
-  /** Closes the connection for good; whoever waits for a reply waits for ever. */
+  /** Closes the connection for good: whoever waits for a reply, or asks for one later, waits for ever. */
   abandon() {
+    this.write = () => true;
+    this.expect = () => {};
     const socket = this.socket;
     this.socket = null;
     this.waiting = [];

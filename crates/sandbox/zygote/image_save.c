@@ -165,8 +165,8 @@ static const char *write_image(struct workshop *shop, int file, uint64_t most) {
     return failed ? "its memory cannot be written" : NULL;
 }
 
-// save(file, most): writes an image of at most so many bytes, from its beginning to its end. None when it is written, else why not; and where it is
-// restored, the packet that `load` was given there.
+// save(file, most): writes an image of at most so many bytes, from its beginning to its end. None when it is written,
+// else why not; and where it is restored, the packet that `load` was given there.
 object *save(object *self, object *arguments) {
     (void)self;
     int file;
