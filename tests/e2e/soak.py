@@ -127,6 +127,11 @@ COLD = 12
 FOLLOWED = {"wrong", "hasty", "extended", "snapped", "provided", *(f"cold{number}" for number in range(COLD))}
 
 
+def error_type(answer):
+    """Of an answer that tells of a failure; none of any other."""
+    return answer["payload"]["errorType"] if "FunctionError" in answer else None
+
+
 class Soak:
     """Traffic of one server, and its books."""
 
@@ -257,7 +262,7 @@ class Soak:
         name = "hasty" if what == "timeout" else "wrong"
         answer, refused = self.attempt(lam, name, what)
         self.note(name, answer)
-        return refused or ("failed" if answer["payload"]["errorType"] == FAILURES[what] else repr(answer["payload"])[:500])
+        return refused or ("failed" if error_type(answer) == FAILURES[what] else repr(answer["payload"])[:500])
 
     def extended(self, lam, dice, name):
         """With an extension, whose environment is closed or reset."""
@@ -282,7 +287,7 @@ class Soak:
     def told(self, answer, event, is_right):
         """What became of a call that was to end well, or to crash."""
         if event == "exit":
-            return "failed" if answer["payload"].get("errorType") == FAILURES["exit"] else repr(answer["payload"])[:500]
+            return "failed" if error_type(answer) == FAILURES["exit"] else repr(answer["payload"])[:500]
         return "ok" if "FunctionError" not in answer and is_right(answer["payload"]) else repr(answer["payload"])[:500]
 
     def narrow(self, lam, dice, name):

@@ -3,10 +3,13 @@
 import os
 import pathlib
 import re
+import signal
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from samovar import NODE, create, invoke, messages, until
+from test_sweep import Traces
 
 TMP_BYTES = 538_333_184
 REPORT = re.compile(r"Memory Size: (\d+) MB\tMax Memory Used: (\d+) MB\t")
@@ -43,6 +46,39 @@ def read(path):
     with open(path) as file:
         return file.read()
 """
+
+
+HOLD = """
+import os
+def handler(event, context):
+    kind, megabytes = event
+    if kind == "memory":
+        x = bytes([1]) * (megabytes << 20)
+        del x
+    else:
+        with open("/tmp/x", "wb") as file:
+            for _ in range(megabytes):
+                file.write(bytes(1 << 20))
+        os.remove("/tmp/x")
+    print("gave back", event, flush=True)
+    return event
+"""
+
+
+def status(pid, field):
+    """A number of a process's status; sizes are in megabytes."""
+    lines = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
+    (words,) = [line.split() for line in lines if line.startswith(f"{field}:")]
+    return int(words[1]) // 1024 if "kB" in words else int(words[1])
+
+
+def runtime_and_init(samovar):
+    """The processes of the only environment that was given to a function."""
+    traces = Traces(samovar)
+    (given,) = traces.given()
+    groups = [pathlib.Path(group) / "cgroup.procs" for group in traces.groups() if group.endswith(f"/{given}")]
+    (runtime,) = {int(pid) for group in groups for pid in group.read_text().split()}
+    return runtime, status(runtime, "PPid")
 
 
 def is_out_of_memory(answer):
@@ -144,6 +180,28 @@ def test_a_memory_bomb_ends_the_runtime_alone(lam, logs, echo, name, bomb):
     assert invoke(lam, name, "calm")["payload"] == "calm"
     assert invoke(lam, echo, 1)["payload"] == 1
     assert any("Runtime.OutOfMemory" in message for message in messages(logs, name))
+
+
+def test_what_took_too_much_is_found_out_though_its_init_looks_late(fresh):
+    """What was too much is given back, and answered with, before the init, which stands still, can look."""
+    samovar = fresh()
+    lam, logs = samovar.client("lambda"), samovar.client("logs")
+    create(lam, "f", HOLD, Timeout=30)
+    for event in [["memory", 1], ["memory", 300], ["files", 300], ["memory", 2], ["memory", 301]]:
+        invoke(lam, "f", ["memory", 0])
+        _, init = runtime_and_init(samovar)
+        os.kill(init, signal.SIGSTOP)
+        with ThreadPoolExecutor() as pool:
+            answer = pool.submit(invoke, lam, "f", event, LogType="Tail")
+            try:
+                until(lambda: any(f"gave back {event}" in message for message in messages(logs, "f")))
+            finally:
+                os.kill(init, signal.SIGCONT)
+            answer = answer.result()
+        if event[0] == "memory" and event[1] > 128:
+            is_out_of_memory(answer)
+        else:
+            assert answer["payload"] == event
 
 
 def test_a_memory_bomb_at_init_is_told_as_one(lam, name):

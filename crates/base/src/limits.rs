@@ -425,13 +425,13 @@ pub const TEARDOWN_TIME: Duration = Duration::from_secs(5);
 
 /// Environments that may stand at once, where descriptors allow. Ours.
 ///
-/// Each costs the server eight descriptors before its first connection, so this many leave a fifth of a hard limit of
+/// Each costs the server nine descriptors before its first connection, so this many leave a tenth of a hard limit of
 /// 20,000 for connections.
 pub const ENVIRONMENTS: usize = 2_000;
 
-/// Descriptors that an environment costs the server: control, log, meter, freezer, two listeners and the two sockets of
-/// its name server, and four for connections into it and questions on their way. Ours.
-pub const ENVIRONMENT_DESCRIPTORS: u64 = 12;
+/// Descriptors that an environment costs the server: control, log, meter with its mark, freezer, two listeners and the
+/// two sockets of its name server, and four for connections into it and questions on their way. Ours.
+pub const ENVIRONMENT_DESCRIPTORS: u64 = 13;
 
 /// Longest trace header that is read, in bytes. Ours; AWS's own have about 150.
 pub const TRACE_HEADER_BYTES: usize = 1024;

@@ -64,6 +64,9 @@ pub enum Told {
     Dialed(u32),
     /// There is no such connection.
     NotDialed(u32),
+    /// The runtime was audited and goes on: until its processes and files hold more than so many bytes, it need not be
+    /// audited again.
+    Audited(u64),
     /// Only the sandbox's own init is left.
     ResetDone,
     /// The sandbox is gone.
@@ -108,6 +111,8 @@ pub trait Control: Send {
     fn reset(&mut self) -> std::io::Result<()>;
     /// Says that what was frozen goes on.
     fn thawed(&mut self) -> std::io::Result<()>;
+    /// Asks whether the runtime has outgrown its memory; [`Told::Audited`] follows, or [`Told::OutOfMemory`].
+    fn audit(&mut self) -> std::io::Result<()>;
     /// What the sandbox tells next.
     fn poll_told(&mut self, cx: &mut Context<'_>) -> Poll<Told>;
 }
@@ -116,6 +121,9 @@ pub trait Control: Send {
 pub trait Meter: Send {
     /// The most memory its processes have had, in bytes.
     fn max_memory(&self) -> u64;
+    /// The most bytes that its processes and files have held together since its init looked after them; none where that
+    /// need not be asked. Cheap.
+    fn high_mark(&self) -> Option<u64>;
 }
 
 /// Stops and continues what runs in one sandbox. Neither waits long.

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -119,7 +119,15 @@ pub struct Runtime {
     pub sandbox: usize,
     address: SocketAddr,
     stdout: Arc<OwnedFd>,
+    memory: Arc<FakeMemory>,
     connection: Option<BufReader<TcpStream>>,
+}
+
+/// What a runtime took, as the kernel and its init know it.
+#[derive(Default)]
+struct FakeMemory {
+    mark: AtomicU64,
+    is_own: AtomicBool,
 }
 
 /// One event that a scripted runtime got.
@@ -134,6 +142,12 @@ impl Runtime {
     /// Writes to standard output.
     pub fn print(&self, text: &str) {
         rustix::io::write(&self.stdout, text.as_bytes()).expect("room in the pipe");
+    }
+
+    /// Takes memory and gives it back, for itself or for files, before its init looks.
+    pub fn hold(&self, size: Mib, for_itself: bool) {
+        self.memory.mark.store(size.bytes(), Ordering::SeqCst);
+        self.memory.is_own.store(for_itself, Ordering::SeqCst);
     }
 
     /// Ends as a process does that held too much memory.
@@ -280,10 +294,12 @@ impl Starter for FakeStarter {
         let (log, stdout) = rustix::pipe::pipe().expect("a pipe");
         let (told, events) = mpsc::unbounded_channel();
         self.standing.fetch_add(1, Ordering::SeqCst);
+        let memory = Arc::<FakeMemory>::default();
         let control = FakeControl {
             script: Arc::clone(&self.script),
             address: listener.local_addr().expect("an address"),
             stdout: Arc::new(stdout),
+            memory: Arc::clone(&memory),
             sandbox: self.built.fetch_add(1, Ordering::SeqCst) + 1,
             starts: 0,
             process: None,
@@ -292,7 +308,6 @@ impl Starter for FakeStarter {
             standing: Arc::clone(&self.standing),
             _place: order.place,
         };
-        let meter = Box::new(FakeMeter);
         Ok(Sandbox {
             control: Box::new(control),
             log,
@@ -300,7 +315,7 @@ impl Starter for FakeStarter {
             loopback: None,
             endpoint: None,
             names: None,
-            meter,
+            meter: Box::new(FakeMeter(memory)),
             freezer: Some(Box::new(FakeFreezer(Arc::clone(&self.frosts)))),
         })
     }
@@ -322,11 +337,15 @@ impl Freezer for FakeFreezer {
     }
 }
 
-struct FakeMeter;
+struct FakeMeter(Arc<FakeMemory>);
 
 impl Meter for FakeMeter {
     fn max_memory(&self) -> u64 {
         Mib(36).bytes()
+    }
+
+    fn high_mark(&self) -> Option<u64> {
+        Some(self.0.mark.load(Ordering::SeqCst))
     }
 }
 
@@ -334,6 +353,7 @@ struct FakeControl {
     script: Script,
     address: SocketAddr,
     stdout: Arc<OwnedFd>,
+    memory: Arc<FakeMemory>,
     sandbox: usize,
     starts: usize,
     process: Option<JoinHandle<()>>,
@@ -351,6 +371,7 @@ impl Control for FakeControl {
             sandbox: self.sandbox,
             address: self.address,
             stdout: Arc::clone(&self.stdout),
+            memory: Arc::clone(&self.memory),
             connection: None,
         };
         let (running, told) = ((self.script)(runtime), self.told.clone());
@@ -393,6 +414,18 @@ impl Control for FakeControl {
     }
 
     fn thawed(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+
+    fn audit(&mut self) -> std::io::Result<()> {
+        let mark = self.memory.mark.load(Ordering::SeqCst);
+        if !self.memory.is_own.swap(false, Ordering::SeqCst) {
+            let _ = self.told.send(Told::Audited(mark));
+        } else if let Some(process) = self.process.take() {
+            process.abort();
+            self.memory.mark.store(0, Ordering::SeqCst);
+            let _ = self.told.send(Told::OutOfMemory);
+        }
         Ok(())
     }
 

@@ -322,6 +322,7 @@ impl Init<'_> {
                 self.tell(FromInit::ResetDone)?;
             }
             ToInit::Thawed => self.look(),
+            ToInit::Audit => self.audit()?,
         }
         Ok(true)
     }
@@ -352,6 +353,15 @@ impl Init<'_> {
         self.tell(answer)?;
         self.begin_watch();
         Ok(())
+    }
+
+    /// Looks after the function's memory before its answer counts. A runtime that is killed tells by its end.
+    fn audit(&mut self) -> io::Result<()> {
+        self.look();
+        if self.runtime.as_ref().is_some_and(|runtime| runtime.outgrew) {
+            return Ok(());
+        }
+        self.tell(FromInit::Audited { vouched: self.watch().map_or(u64::MAX, Watch::vouched) })
     }
 
     /// Hears the runtime that waits; lets go of one that is of no use.

@@ -1,9 +1,10 @@
 //! What a function uses, read from outside.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rustix::fs::CWD;
+use rustix::fs::{CWD, Mode, OFlags};
 
 use crate::cgroups::read_file;
 use crate::sys::family;
@@ -18,16 +19,35 @@ pub struct Meter {
     /// Whether the directory is that of an init in the process file system, whose descendants are measured.
     family: bool,
     highest: AtomicU64,
+    /// Version 1's most that the group held since its watch looked last. Kept open, for each answer asks it.
+    mark: OnceLock<Option<OwnedFd>>,
 }
+
+/// Longest number in a group's file, in bytes, with the end of its line.
+const NUMBER_BYTES: usize = 24;
 
 impl Meter {
     pub(crate) fn new(directory: OwnedFd) -> Self {
-        Self { directory, family: false, highest: AtomicU64::new(0) }
+        Self::reading(directory, false)
     }
 
     /// Measures the descendants of the process whose `/proc/<pid>` this is.
     pub(crate) fn of_family(directory: OwnedFd) -> Self {
-        Self { directory, family: true, highest: AtomicU64::new(0) }
+        Self::reading(directory, true)
+    }
+
+    fn reading(directory: OwnedFd, family: bool) -> Self {
+        Self { directory, family, highest: AtomicU64::new(0), mark: OnceLock::new() }
+    }
+
+    /// The most bytes that the function's processes and files held together since the init looked after them last;
+    /// none where the kernel does not keep that, as in version 2, which slows down who takes too much.
+    pub fn high_mark(&self) -> Option<u64> {
+        let open = || {
+            let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+            rustix::fs::openat(&self.directory, HIGH_MARK, flags, Mode::empty()).ok()
+        };
+        self.mark.get_or_init(open).as_ref().map(number)
     }
 
     /// The processes to measure, one a line.
@@ -59,7 +79,7 @@ impl Meter {
 
     fn peak(&self) -> u64 {
         // The first is version 2's file, the second version 1's; so are the fields.
-        let peak = ["memory.peak", "memory.max_usage_in_bytes"]
+        let peak = ["memory.peak", HIGH_MARK]
             .into_iter()
             .find_map(|file| read_file(self.directory.as_fd(), file).ok()?.trim().parse::<u64>().ok());
         let stat = read_file(self.directory.as_fd(), "memory.stat").unwrap_or_default();
@@ -68,7 +88,18 @@ impl Meter {
     }
 }
 
-fn own_memory(pid: &str) -> Option<u64> {
+/// Version 1's file with the most that a group held since somebody wrote to it.
+pub(crate) const HIGH_MARK: &str = "memory.max_usage_in_bytes";
+
+/// The number that a group's open file holds now; 0 when it cannot be read.
+pub(crate) fn number(file: &OwnedFd) -> u64 {
+    let mut text = [0; NUMBER_BYTES];
+    let length = rustix::io::pread(file, &mut text, 0).unwrap_or(0);
+    str::from_utf8(&text[..length]).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+}
+
+/// The most that a process held for itself, in bytes; none when there is no such process.
+pub(crate) fn own_memory(pid: &str) -> Option<u64> {
     let status = read_file(CWD, &format!("/proc/{pid}/status")).ok()?;
     Some(own_memory_of(&status))
 }

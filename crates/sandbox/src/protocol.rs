@@ -52,6 +52,9 @@ pub enum ToInit {
     Reset,
     /// Says that what was frozen goes on, so that the function's memory is looked after again. Not answered.
     Thawed,
+    /// Asks whether the runtime's processes have outgrown their memory; answered by [`FromInit::Audited`], or by the end
+    /// of the runtime's main process when that was killed for it.
+    Audit,
 }
 
 /// Memory images that a runtime may have to do with. The files come with the packet, in this order.
@@ -146,6 +149,11 @@ pub enum FromInit {
     },
     /// Nothing runs any more.
     ResetDone,
+    /// The runtime goes on.
+    Audited {
+        /// Bytes that its processes and files may hold together before it must be asked again.
+        vouched: u64,
+    },
 }
 
 /// How a process ended.
@@ -213,7 +221,8 @@ mod tests {
             ToInit::Launch { id: 3, argv: vec!["/opt/extensions/x".into()], env: vec![], cwd: "/".into() };
         let signal = ToInit::Signal { who: Who::Extension(3), stop: Stop::Kill };
         let dial = ToInit::Dial { id: 9, port: 8080 };
-        for message in [start, ToInit::Discover, launch, signal, dial, ToInit::Reset, ToInit::Thawed] {
+        let plain = [ToInit::Discover, ToInit::Reset, ToInit::Thawed, ToInit::Audit];
+        for message in [start, launch, signal, dial].into_iter().chain(plain) {
             assert_eq!(ToInit::decode(&message.encode().unwrap()).unwrap(), message);
         }
         for message in [
@@ -230,6 +239,7 @@ mod tests {
             FromInit::Dialed { id: 7 },
             FromInit::DialFailed { id: 7 },
             FromInit::ResetDone,
+            FromInit::Audited { vouched: 1 << 40 },
         ] {
             assert_eq!(FromInit::decode(&message.encode().unwrap()).unwrap(), message);
         }

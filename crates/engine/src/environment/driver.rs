@@ -3,6 +3,7 @@
 //! The task owns the sandbox, the connections of its runtime, the log pipe, and while one runs the job with its
 //! permit and lease. It ends only when the environment does.
 
+mod audit;
 mod extensions;
 mod finish;
 mod moments;
@@ -19,6 +20,7 @@ use http::HeaderValue;
 use record::report::Restored;
 use tokio::sync::{mpsc, oneshot};
 
+use self::audit::Audit;
 use self::extensions::Extensions;
 use super::alarm::Alarm;
 use super::counted::Counted;
@@ -110,6 +112,7 @@ async fn live(
         recipe,
         candidate: 0,
         reading: None,
+        audit: Audit::default(),
         counted,
         run: None,
         ended: None,
@@ -156,6 +159,7 @@ pub(super) struct Driver {
     candidate: usize,
     /// When a report last read the meter, and what it said in bytes.
     reading: Option<(Timestamp, u64)>,
+    audit: Audit,
     counted: Counted,
     pub(super) run: Option<Run>,
     /// The lease of a run that ended, until the environment is offered again.
@@ -294,9 +298,9 @@ impl Driver {
         match posted {
             Posted::Streamed(id, sink, fault) => {
                 self.sink = Some(sink);
-                Some(Event::Streamed(id, fault))
+                self.audit(Event::Streamed(id, fault))
             }
-            Posted::Answer(Some(id), answer) => Some(Event::Answered(id, answer)),
+            Posted::Answer(Some(id), answer) => self.audit(Event::Answered(id, answer)),
             Posted::Answer(None, _) => {
                 self.refuse(Refusal::RequestId);
                 None
@@ -338,7 +342,9 @@ impl Driver {
                 self.dialed(number, None);
                 None
             }
+            Told::Audited(vouched) => self.audited(vouched),
             Told::ResetDone => {
+                self.audit.forget();
                 self.parked = None;
                 self.restore.forget();
                 self.extensions.forget();

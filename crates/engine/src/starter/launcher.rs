@@ -140,6 +140,10 @@ impl Control for Link {
         self.send(&ToInit::Thawed)
     }
 
+    fn audit(&mut self) -> io::Result<()> {
+        self.send(&ToInit::Audit)
+    }
+
     fn poll_told(&mut self, cx: &mut Context<'_>) -> Poll<Told> {
         loop {
             if ready!(self.socket.poll_recv_ready(cx)).is_err() {
@@ -192,6 +196,7 @@ fn told(packet: &[u8]) -> Told {
         Ok(FromInit::Exited(Exit::Signal(signal))) => Told::Killed(signal),
         Ok(FromInit::Exited(Exit::OutOfMemory)) => Told::OutOfMemory,
         Ok(FromInit::ResetDone) => Told::ResetDone,
+        Ok(FromInit::Audited { vouched }) => Told::Audited(vouched),
         Err(error) => {
             tracing::error!(%error, "an init spoke out of turn");
             Told::Lost
@@ -222,6 +227,10 @@ impl Freezer for sandbox::Freezer {
 impl Meter for sandbox::Meter {
     fn max_memory(&self) -> u64 {
         Self::max_memory(self)
+    }
+
+    fn high_mark(&self) -> Option<u64> {
+        Self::high_mark(self)
     }
 }
 

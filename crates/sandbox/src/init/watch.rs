@@ -15,17 +15,14 @@ use rustix::process::{Pid, Signal, WaitStatus, kill_process};
 use crate::limits::{
     FIRST_ALARM, KILL_SPREE, KILLS_BEFORE_ALL, LOOKS_BEFORE_ALARM, QUIET_LOOK, SLOWEST_LOOK, SOONEST_LOOK,
 };
-use crate::meter::value;
+use crate::meter::{self, HIGH_MARK, number, value};
 use crate::plan::groups::Version;
-use crate::plan::watch::{Held, Step, alarm_above, decide, is_heard, own_memory, pace};
+use crate::plan::watch::{Figures, Held, Step, alarm_above, decide, is_heard, own_memory, pace};
 use crate::sys::process::{self, Clerk};
 use crate::sys::{Step as _, StepError};
 
 /// Longest file of a group that is read, in bytes.
 const FILE_BYTES: usize = 16 * 1024;
-
-/// Longest number in a file, in bytes, with the end of its line.
-const NUMBER_BYTES: usize = 24;
 
 /// Looks for which a killed process may take to end before another is killed: a second.
 const VICTIM_LOOKS: u32 = 500;
@@ -43,6 +40,12 @@ pub(super) struct Watch {
     version: Version,
     limit: u64,
     usage: OwnedFd,
+    /// Version 1's most that the group held since somebody wrote to it.
+    high_mark: Option<OwnedFd>,
+    /// What files held at the last look, in bytes, as far as it mattered.
+    files: u64,
+    /// Bytes that the group may hold before its processes can have outgrown their memory.
+    vouched: u64,
     stat: OwnedFd,
     /// Version 1's count of the kernel's memory.
     kernel: Option<OwnedFd>,
@@ -107,10 +110,14 @@ impl Watch {
             }
         };
         let stat = open("memory.stat", read)?;
+        let high_mark = open(HIGH_MARK, OFlags::RDWR).ok();
         Ok(Self {
             version: group.version,
             limit: u64::MAX,
             usage,
+            high_mark,
+            files: 0,
+            vouched: 0,
             stat,
             kernel,
             kills,
@@ -214,27 +221,55 @@ impl Watch {
         read(&self.kills).ok().and_then(|text| value(&text, "oom_kill")).unwrap_or(0)
     }
 
+    /// Bytes that the group may hold before its processes can have outgrown their memory: what the last look vouched
+    /// for.
+    pub(super) const fn vouched(&self) -> u64 {
+        self.vouched
+    }
+
     /// Looks, and does what must be done; who was killed.
     pub(super) fn look(&mut self) -> Option<Victim> {
         self.looks = self.looks.saturating_add(1);
         self.deaf = Some(self.clock.now() + SOONEST_LOOK);
         self.silence();
-        let usage = number(&self.usage);
-        let step = decide(self.limit, usage, || self.own_memory());
+        let found = self.figures();
+        let (step, late) = match decide(self.limit, found) {
+            Step::Search => {
+                let late = self.kill_who_outgrew();
+                (decide(self.limit, Figures { highest: found.usage, ..found }), late)
+            }
+            step => (step, None),
+        };
+        self.vouched = match step {
+            Step::Follow { alarm, .. } => alarm,
+            _ => self.limit,
+        };
         if let Alarm::High(high) = &self.alarm {
-            let alarm = match step {
-                Step::Follow { alarm, .. } => alarm,
-                Step::Rest | Step::Kill => self.limit,
-            };
-            let _ = rustix::io::pwrite(high, alarm.to_string().as_bytes(), 0);
+            let _ = rustix::io::pwrite(high, self.vouched.to_string().as_bytes(), 0);
         }
         let (after, victim) = match step {
-            Step::Rest => (self.rest_from(usage), None),
-            Step::Follow { after, .. } => (Some(after), None),
             Step::Kill => self.kill(),
+            Step::Follow { after, .. } => (Some(after), None),
+            Step::Rest | Step::Search => (self.rest_from(found.usage), None),
         };
         self.look_after(after);
-        victim
+        late.or(victim)
+    }
+
+    /// What the group holds; of more than the limit also whose it is, and then the highest mark begins anew.
+    fn figures(&mut self) -> Figures {
+        let usage = number(&self.usage);
+        let highest = self.high_mark.as_ref().map_or(usage, number).max(usage);
+        if highest <= self.limit {
+            self.files = 0;
+            return Figures { usage, highest, own: 0, files: 0 };
+        }
+        if let Some(mark) = &self.high_mark {
+            let _ = rustix::io::pwrite(mark, b"0", 0);
+        }
+        let own = self.own_memory();
+        let files = usage.saturating_sub(own);
+        Figures { usage, highest, own, files: files.max(std::mem::replace(&mut self.files, files)) }
     }
 
     /// When to look again without an alarm while the group holds `usage` bytes, which is no more than it may.
@@ -295,14 +330,21 @@ impl Watch {
 
     /// Ends the process that holds the most memory, as the kernel's killer would.
     fn kill_largest(&mut self) -> Option<Pid> {
-        let processes = fs::read_dir("/proc").ok()?.flatten();
-        let pids =
-            processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok().and_then(Pid::from_raw));
-        let others = pids.filter(|pid| *pid != Pid::INIT);
-        let (_, largest) = others.map(|pid| (size(pid), pid)).max_by_key(|(size, _)| *size)?;
-        kill_process(largest, Signal::KILL).ok()?;
-        self.victim = Some((largest, 0));
-        Some(largest)
+        let (_, largest) = largest_by(size)?;
+        self.end(largest)
+    }
+
+    /// Ends the process that held the most memory, if that was more than the function's.
+    fn kill_who_outgrew(&mut self) -> Option<Victim> {
+        let most = |pid: Pid| meter::own_memory(&pid.as_raw_nonzero().to_string()).unwrap_or(0);
+        let (_, largest) = largest_by(most).filter(|(held, _)| *held > self.limit)?;
+        self.end(largest).map(Victim::One)
+    }
+
+    fn end(&mut self, pid: Pid) -> Option<Pid> {
+        kill_process(pid, Signal::KILL).ok()?;
+        self.victim = Some((pid, 0));
+        Some(pid)
     }
 
     fn own_memory(&self) -> u64 {
@@ -310,6 +352,13 @@ impl Watch {
         let kernel = self.kernel.as_ref().map_or(0, number);
         own_memory(self.version, &stat, kernel, held(Path::new("/tmp")))
     }
+}
+
+/// The process with the most of something, and how much.
+fn largest_by(most: impl Fn(Pid) -> u64) -> Option<(u64, Pid)> {
+    let processes = fs::read_dir("/proc").ok()?.flatten();
+    let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok().and_then(Pid::from_raw));
+    pids.filter(|pid| *pid != Pid::INIT).map(|pid| (most(pid), pid)).max_by_key(|(size, _)| *size)
 }
 
 /// What a file system in memory holds; nothing when it cannot be asked.
@@ -331,12 +380,6 @@ fn is_dying(pid: Pid) -> bool {
 fn size(pid: Pid) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     ["RssAnon:", "RssShmem:", "VmPTE:"].into_iter().filter_map(|name| value(&status, name)).sum()
-}
-
-fn number(file: &OwnedFd) -> u64 {
-    let mut text = [0; NUMBER_BYTES];
-    let length = rustix::io::pread(file, &mut text, 0).unwrap_or(0);
-    str::from_utf8(&text[..length]).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
 }
 
 fn read(file: &OwnedFd) -> io::Result<String> {

@@ -3,7 +3,8 @@
 //! The kernel charges what is written to `/tmp` to the group of whoever writes it, as it does its processes' memory.
 //! So the group's hard limit is the sum of both ([`hard_limit`]), which no honest function reaches, and the init keeps
 //! the processes' own share within the function's memory: it looks when the group as a whole goes over that
-//! ([`decide`]), and measures what is the processes' own ([`own_memory`]).
+//! ([`decide`]), and measures what is the processes' own ([`own_memory`]). On a busy machine it may look when too much
+//! was taken and given back already: version 1 keeps what the group held at most, which tells of that.
 
 use std::time::Duration;
 
@@ -32,6 +33,19 @@ impl Held {
     }
 }
 
+/// What the watch finds when it looks, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Figures {
+    /// What the group holds.
+    pub usage: u64,
+    /// Most that it held since the last look, and no less than [`Self::usage`].
+    pub highest: u64,
+    /// What of it is the processes' own; of no interest while [`Self::highest`] is within the limit.
+    pub own: u64,
+    /// Most that is known of what files held since the last look.
+    pub files: u64,
+}
+
 /// What the watch does next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
@@ -46,6 +60,9 @@ pub enum Step {
     },
     /// Ends the largest process, and looks again after [`SOONEST_LOOK`].
     Kill,
+    /// Ends the process that held more than the function's memory, if there is one: since the last look somebody took
+    /// too much and gave it back. Files that came and went meanwhile look the same.
+    Search,
 }
 
 /// What no part of a sandbox can exceed together, in bytes: its memory, a full `/tmp`, and what the kernel needs to
@@ -56,15 +73,15 @@ pub fn hard_limit(memory: Mib, tmp: Mib) -> u64 {
     memory.bytes() + bytes + full.upkeep()
 }
 
-/// What to do when the group holds `usage` bytes, of which `own` gives the processes' own.
-///
-/// The second figure takes longer to find, and is asked for only when it matters.
-pub fn decide(limit: u64, usage: u64, own: impl FnOnce() -> u64) -> Step {
-    if usage <= limit {
+/// What to do when a group is found like this whose processes may hold `limit` bytes.
+pub fn decide(limit: u64, Figures { usage, highest, own, files }: Figures) -> Step {
+    if highest <= limit {
         return Step::Rest;
     }
-    match limit.checked_sub(own()) {
+    match limit.checked_sub(own) {
         None => Step::Kill,
+        Some(_) if highest.saturating_sub(files) > limit => Step::Search,
+        Some(_) if usage <= limit => Step::Rest,
         Some(room) => Step::Follow { alarm: usage + room.max(MEMORY_STEP), after: pace(room) },
     }
 }
@@ -119,9 +136,27 @@ mod tests {
         assert!(hard_limit(Mib(10_240), Mib(10_240)) > 20_480 * MB);
     }
 
+    /// Megabytes of which a limit of 128 is decided.
+    fn figures(usage: u64, highest: u64, own: u64, files: u64) -> Step {
+        let [usage, highest, own, files] = [usage, highest, own, files].map(|figure| figure * MB);
+        decide(128 * MB, Figures { usage, highest, own, files })
+    }
+
     #[test]
-    fn nothing_is_read_while_all_is_within_the_limit() {
-        assert_eq!(decide(128 * MB, 128 * MB, || unreachable!()), Step::Rest);
+    fn who_took_too_much_and_gave_it_back_is_searched_for() {
+        for (usage, highest, own, files, expected) in [
+            (128, 128, 200, 0, Step::Rest),
+            (20, 129, 20, 0, Step::Search),
+            (20, 320, 20, 0, Step::Search),
+            // Files that are gone, or still there, explain it.
+            (20, 320, 20, 300, Step::Rest),
+            (20, 320, 20, 191, Step::Search),
+            (20, 320, 129, 300, Step::Kill),
+        ] {
+            assert_eq!(figures(usage, highest, own, files), expected, "{usage} {highest} {own} {files}");
+        }
+        let Step::Follow { .. } = figures(330, 340, 30, 300) else { panic!("its files are there") };
+        assert_eq!(figures(330, 640, 30, 300), Step::Search);
     }
 
     #[test]
@@ -134,7 +169,7 @@ mod tests {
             (400, 129, None),
             (129, 129, None),
         ] {
-            let step = decide(128 * MB, usage * MB, || own * MB);
+            let step = figures(usage, usage, own, usage.saturating_sub(own));
             let told = match step {
                 Step::Follow { alarm, after } => Some((alarm / MB, after.as_millis())),
                 _ => None,
@@ -158,13 +193,16 @@ mod tests {
             assert_eq!(is_heard(&alarms, usage * MB, limit * MB), heard, "{usage} {limit}");
         }
         // Who looks because it rang has something to decide.
-        assert_ne!(decide(128 * MB, alarm_above(128 * MB), || 0), Step::Rest);
+        let rang = alarm_above(128 * MB);
+        let found = Figures { usage: rang, highest: rang, own: 0, files: rang };
+        assert_ne!(decide(128 * MB, found), Step::Rest);
         assert!(!is_heard(&[], 0, 128 * MB));
     }
 
     #[test]
     fn the_watch_never_sleeps_long_above_the_limit() {
-        let Step::Follow { after, .. } = decide(10_240 * MB, 20_000 * MB, || 0) else { unreachable!() };
+        let found = Figures { usage: 20_000 * MB, highest: 20_000 * MB, own: 0, files: 20_000 * MB };
+        let Step::Follow { after, .. } = decide(10_240 * MB, found) else { unreachable!() };
         assert_eq!(after, SLOWEST_LOOK);
     }
 

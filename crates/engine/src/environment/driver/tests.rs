@@ -1,11 +1,13 @@
 //! Environments with scripted runtimes: what callers get, and what stands in the log.
 
 mod life;
+mod memory;
 mod restoring;
 mod streaming;
 
 use std::time::Duration;
 
+use base::units::Mib;
 use expect_test::{Expect, expect};
 
 use crate::starter::Told;

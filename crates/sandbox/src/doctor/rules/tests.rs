@@ -114,7 +114,7 @@ fn a_small_machine_is_ready_and_says_what_is_weaker() {
     let weaker = ["freezer", "swap", "landlock", "egress filter", "forwarding", "open files"];
     assert_eq!(states(&facts, Isolation::Full, State::Weaker), weaker);
     assert_eq!(detail(&facts, "memory limit"), "cgroup version 1 at /sys/fs/cgroup/memory");
-    assert_eq!(detail(&facts, "open files"), "a hard limit of 500 makes room for 41 environments");
+    assert_eq!(detail(&facts, "open files"), "a hard limit of 500 makes room for 38 environments");
 }
 
 #[test]
