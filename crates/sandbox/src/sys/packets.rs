@@ -45,10 +45,13 @@ pub(crate) struct Received {
 /// Receives one packet of at most `limit` bytes; a longer one is an error (`EMSGSIZE`), and so is one whose
 /// descriptors did not all arrive.
 pub(crate) fn receive(socket: BorrowedFd<'_>, limit: usize, nonblocking: bool) -> io::Result<Received> {
-    let mut packet = vec![0; limit];
+    let wait = if nonblocking { RecvFlags::DONTWAIT } else { RecvFlags::empty() };
+    // Room for the longest would be touched, and mostly for nothing: what comes is short.
+    let peek = RecvFlags::PEEK | RecvFlags::TRUNC | wait;
+    let (_, length) = rustix::io::retry_on_intr(|| rustix::net::recv(socket, &mut [0u8; 0][..], peek))?;
+    let mut packet = vec![0; length.min(limit)];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(PACKET_DESCRIPTORS))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
-    let wait = if nonblocking { RecvFlags::DONTWAIT } else { RecvFlags::empty() };
     let flags = RecvFlags::CMSG_CLOEXEC | wait;
     let received = rustix::io::retry_on_intr(|| {
         rustix::net::recvmsg(socket, &mut [IoSliceMut::new(&mut packet)], &mut control, flags)
