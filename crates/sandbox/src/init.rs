@@ -15,6 +15,7 @@ mod watch;
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
 use std::time::Duration;
 
 use base::units::Mib;
@@ -35,7 +36,7 @@ use watch::{Victim, Watch};
 
 pub(crate) use claim::Claim;
 pub(crate) use waiting::{Nursery, Tenant};
-pub(crate) use walls::{MAPPED, RAISED, SEALED, mark_sandbox, mount};
+pub(crate) use walls::{Change, MAPPED, RAISED, SEALED, mark_sandbox, mount};
 pub(crate) use watch::MemoryGroup;
 
 /// What an init is born with.
@@ -64,8 +65,12 @@ pub(crate) enum Around {
 
 /// What walls are raised from.
 pub(crate) struct Walls {
+    /// The mounts that it shares with others, which are copied; otherwise it leaves the launcher's tree.
+    pub(crate) shell: Option<OwnedFd>,
     /// What to mount.
-    pub(crate) room: Vec<RoomStep>,
+    pub(crate) room: Rc<[RoomStep]>,
+    /// What to mount in it then, within a shell.
+    pub(crate) late: Vec<Change>,
     /// The network namespace to live in.
     pub(crate) network: OwnedFd,
     /// Where a process joins the function's groups.

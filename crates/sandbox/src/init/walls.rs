@@ -3,7 +3,7 @@
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::event::{PollFd, PollFlags};
 use rustix::mount::MountFlags;
@@ -49,6 +49,33 @@ const OBJECTS: [(&str, &str); 3] = [
     ("sys/kernel/sem", "250 32000 32 128"),
 ];
 
+/// Something to do among a sandbox's mounts, from within.
+pub(crate) enum Change {
+    /// Gives a mount that is nowhere yet its place.
+    Place(OwnedFd, PathBuf),
+    /// Gives a file system in memory other options.
+    Resize(String, PathBuf),
+}
+
+impl Change {
+    /// Does it.
+    pub(crate) fn make(&self) -> Result<(), StepError> {
+        match self {
+            Self::Place(mount, at) => {
+                mounts::place(mount.as_fd(), at).step(|| format!("mounting {}", at.display()))
+            }
+            Self::Resize(options, at) => resize(at, options),
+        }
+    }
+
+    fn mount(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            Self::Place(mount, _) => Some(mount.as_fd()),
+            Self::Resize(..) => None,
+        }
+    }
+}
+
 /// Raises the walls around this process.
 ///
 /// The watch is opened while this process may open its files.
@@ -58,7 +85,8 @@ pub(super) fn raise(
     launcher: BorrowedFd<'_>,
 ) -> Result<Watch, StepError> {
     let own = [&walls.network, &walls.memory.directory].into_iter().chain(&walls.joins).map(AsFd::as_fd);
-    let own = own.chain(walls.freezer.as_ref().map(AsFd::as_fd));
+    let own = own.chain(walls.freezer.as_ref().map(AsFd::as_fd)).chain(walls.shell.as_ref().map(AsFd::as_fd));
+    let own = own.chain(walls.late.iter().filter_map(Change::mount));
     let kept: Vec<_> = kept.iter().copied().chain(own).collect();
     process::close_all_but(&kept).doing("closing descriptors")?;
     process::die_with_parent().doing("tying the sandbox to the launcher")?;
@@ -69,19 +97,28 @@ pub(super) fn raise(
         process::run_on(None, &walls.processors).doing("choosing processors")?;
     }
 
+    if let Some(shell) = &walls.shell {
+        mounts::go_to(shell.as_fd()).doing("entering what sandboxes show")?;
+        // Where the views are until the process file system hides them, and as seen from here also then.
+        rustix::process::chdir("/proc").doing("finding the machine's views")?;
+    }
     // Everything made here belongs to the host's user namespace, so that root inside has no power over it.
     let separate =
         UnshareFlags::NEWNS | UnshareFlags::NEWIPC | UnshareFlags::NEWUTS | UnshareFlags::NEWCGROUP;
     process::unshare(separate).doing("making namespaces")?;
     network::enter(walls.network.as_fd()).doing("entering the sandbox's network")?;
     rustix::system::sethostname(HOST_NAME.as_bytes()).doing("naming the sandbox's host")?;
-    for step in &walls.room {
+    for step in walls.room.iter() {
         mount(step)?;
         if let RoomStep::Processes { at } = step {
             limit_objects(at);
         }
     }
-    mounts::enter(Path::new(ROOT)).doing("entering the sandbox's root")?;
+    walls.late.iter().try_for_each(Change::make)?;
+    match walls.shell {
+        Some(_) => rustix::process::chdir("/").doing("entering the sandbox's root")?,
+        None => mounts::enter(Path::new(ROOT)).doing("entering the sandbox's root")?,
+    }
 
     if walls.claim.is_none() {
         // For the watch over memory. One that is built while its function waits would take the turns of those who start
@@ -137,9 +174,7 @@ pub(crate) fn mount(step: &RoomStep) -> Result<(), StepError> {
             mounts::mount(c"tmpfs", at, flags, options)
                 .step(|| format!("mounting a tmpfs at {}", at.display()))
         }
-        RoomStep::Resize { at, options } => {
-            mounts::set_options(at, safe, options).step(|| format!("sizing the tmpfs at {}", at.display()))
-        }
+        RoomStep::Resize { at, options } => resize(at, options),
         RoomStep::Processes { at } => {
             let flags = safe | MountFlags::NOEXEC;
             // Root inside, the init alone, sees the processes that it has to watch.
@@ -152,6 +187,11 @@ pub(crate) fn mount(step: &RoomStep) -> Result<(), StepError> {
             result => result.step(|| format!("covering {}", at.display())),
         },
     }
+}
+
+fn resize(at: &Path, options: &str) -> Result<(), StepError> {
+    let safe = MountFlags::NOSUID | MountFlags::NODEV;
+    mounts::set_options(at, safe, options).step(|| format!("sizing the tmpfs at {}", at.display()))
 }
 
 /// Waits until the launcher has said who is who. It gets the mount namespace when mounts are to follow.

@@ -172,7 +172,7 @@ impl Prepared {
 
     /// Takes in a sandbox whose init was just forked.
     pub(super) fn admit(&mut self, preparation: Preparation, born: Born, now: Timestamp) {
-        let Born { pid, holding, socket, keys, nest } = born;
+        let Born { pid, holding, socket, keys, nest, .. } = born;
         self.holdings.extend(holding.map(|holding| (pid, holding)));
         let deadline = now + BUILD_TIME;
         self.rising.insert(pid, Rising { preparation, deadline, socket, keys, nest, mounts: None });

@@ -98,6 +98,8 @@ pub(super) struct Born {
     pub(super) socket: OwnedFd,
     pub(super) keys: Keys,
     pub(super) nest: Option<Nest>,
+    /// The layers that it shows, when they are shared.
+    pub(super) stack: Option<Stack>,
 }
 
 impl Sandboxes {
@@ -240,9 +242,9 @@ impl Sandboxes {
             Ground::Walled(walled) => walled.build(spec, &self.interpreters, &self.filter, now)?,
             Ground::Plain(house) => plain::build(house, spec, &self.filter)?,
         };
-        let Born { pid, holding, socket, keys, nest } = born;
+        let Born { pid, holding, socket, keys, nest, stack } = born;
         self.by_pid.insert(pid, spec.id);
-        self.live.insert(spec.id, Sandbox { init: pid, holding, _stack: None, mourners: Vec::new() });
+        self.live.insert(spec.id, Sandbox { init: pid, holding, _stack: stack, mourners: Vec::new() });
         let (deadline, endpoint) = (now + BUILD_TIME, spec.endpoint);
         self.rising.insert(spec.id, Rising { ticket, deadline, init: socket, keys, endpoint, nest });
         Ok(())

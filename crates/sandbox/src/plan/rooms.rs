@@ -8,7 +8,7 @@ use base::units::Mib;
 use crate::identity::CODE_OWNER_UID;
 use crate::limits::{LARGEST_TMP_EXTRA, SHARED_MEMORY, SMALLEST_TMP_EXTRA, TMP_BYTES_PER_INODE};
 use crate::plan::root::is_already_shown;
-use crate::plan::views::Machine;
+use crate::plan::views::{Machine, VIEWS};
 use crate::setup::HostMount;
 use crate::spec::SandboxSpec;
 
@@ -80,8 +80,36 @@ pub struct PlacedMount {
     pub number: usize,
 }
 
-/// What to mount in any sandbox with this interpreter, in order: the smallest that a function may have.
+/// What to mount in any sandbox with this interpreter, in order.
 pub fn ahead(interpreter: &[PlacedMount], machine: &Machine) -> Vec<RoomStep> {
+    shown(interpreter).chain(own(machine)).collect()
+}
+
+/// What to mount in the shell of sandboxes with this interpreter: where all that they have in common is mounted once. The
+/// machine's views come where the sandbox's own process file system hides them.
+pub fn shell(interpreter: &[PlacedMount]) -> Vec<RoomStep> {
+    let views = RoomStep::Show { source: VIEWS.into(), at: inside("proc") };
+    shown(interpreter).chain([views]).collect()
+}
+
+/// What to mount in each sandbox within a shell, in order, from the directory of the views.
+pub fn within_shell(machine: &Machine) -> Vec<RoomStep> {
+    let seen = |step| match step {
+        RoomStep::Memory { at, options, executable } => {
+            RoomStep::Memory { at: seen_inside(&at), options, executable }
+        }
+        RoomStep::Processes { at } => RoomStep::Processes { at: seen_inside(&at) },
+        RoomStep::Cover { source, at } => {
+            let source = source.strip_prefix(VIEWS).map(Path::to_owned).unwrap_or(source);
+            RoomStep::Cover { source, at: seen_inside(&at) }
+        }
+        step => step,
+    };
+    own(machine).into_iter().map(seen).collect()
+}
+
+/// What each sandbox has for itself: the smallest that a function may have.
+fn own(machine: &Machine) -> Vec<RoomStep> {
     let tmp = memory_options(tmp_bytes(FUNCTION_TMP.0));
     // No function has less memory than that.
     let shared = memory_options(SHARED_MEMORY.bytes());
@@ -89,7 +117,6 @@ pub fn ahead(interpreter: &[PlacedMount], machine: &Machine) -> Vec<RoomStep> {
         RoomStep::Memory { at: inside("tmp"), options: tmp, executable: true },
         RoomStep::Memory { at: inside("dev/shm"), options: shared, executable: false },
     ];
-    steps.extend(shown(interpreter));
     steps.push(RoomStep::Processes { at: inside("proc") });
     steps.extend(covers(machine.covers()));
     steps
@@ -123,7 +150,8 @@ pub fn seen_inside(at: &Path) -> PathBuf {
     Path::new("/").join(at.strip_prefix(ROOT).unwrap_or(at))
 }
 
-fn shown<'a>(interpreter: impl IntoIterator<Item = &'a PlacedMount>) -> impl Iterator<Item = RoomStep> {
+/// Shows an interpreter.
+pub fn shown<'a>(interpreter: impl IntoIterator<Item = &'a PlacedMount>) -> impl Iterator<Item = RoomStep> {
     let needed = interpreter.into_iter().filter(|placed| !is_already_shown(&placed.mount));
     needed.map(|placed| RoomStep::Show {
         source: Path::new(HOST).join(placed.number.to_string()),

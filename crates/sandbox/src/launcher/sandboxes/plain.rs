@@ -31,7 +31,7 @@ pub(super) fn build(house: &PlainHouse, spec: &SandboxSpec, filter: &Program) ->
     let endpoint = endpoint.map(|(listener, _)| listener);
     let keys =
         Keys { control, log: read, meter, runtime_api, loopback: None, endpoint, names: None, freezer: None };
-    Ok(Born { pid, holding: None, socket, keys, nest: None })
+    Ok(Born { pid, holding: None, socket, keys, nest: None, stack: None })
 }
 
 fn listen() -> io::Result<(OwnedFd, SocketAddrV4)> {

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
 use std::time::Duration;
 
 use base::clock::Timestamp;
@@ -15,7 +16,7 @@ use crate::cgroups::{self, Group, Groups};
 use crate::freezer::Freezer;
 use crate::identity::{CODE_OWNER_UID, ENVIRONMENT_BLOCK, FUNCTION_GID, FUNCTION_UID};
 use crate::init::{self, Around, Claim, Nursery};
-use crate::launcher::furnish::Home;
+use crate::launcher::furnish::{self, Home};
 use crate::launcher::networks::{Network, Networks};
 use crate::launcher::prepared::{self, Nest, Prepared, Sealed, Step as PreparedStep};
 use crate::launcher::stacks::{Stack, Stacks};
@@ -23,7 +24,7 @@ use crate::launcher::tree::{Interpreters, make_memory_view};
 use crate::launcher::zygotes::Zygotes;
 use crate::limits::CGROUP_RETRIES;
 use crate::plan::groups::Limits;
-use crate::plan::rooms::{self, PlacedMount};
+use crate::plan::rooms::{self, PlacedMount, RoomStep};
 use crate::plan::views::Machine;
 use crate::seccomp::Program;
 use crate::setup::CpuPolicy;
@@ -41,6 +42,8 @@ pub(in crate::launcher) struct Walled {
     cpu_policy: CpuPolicy,
     /// Sandboxes made ahead, where the kernel can finish them later.
     ahead: Option<(Home, Prepared)>,
+    /// What each of them has for itself.
+    room: Rc<[RoomStep]>,
     stacks: Stacks,
     /// Processors that were given out until now.
     processors: usize,
@@ -103,6 +106,7 @@ impl Walled {
         prepared: impl FnOnce(&Machine) -> Prepared,
     ) -> Self {
         let ahead = Home::open().map(|home| (home, prepared(&machine)));
+        let room = rooms::within_shell(&machine).into();
         Self {
             groups,
             machine,
@@ -111,6 +115,7 @@ impl Walled {
             users: Users { first: first_user, next: 0, taken: HashSet::new() },
             cpu_policy,
             ahead,
+            room,
             stacks: Stacks::default(),
             processors: 0,
             made: 0,
@@ -167,18 +172,31 @@ impl Walled {
             For::Anybody(preparation) => preparation.clone(),
         };
         let interpreter = mounts_of(preparation.interpreter.as_deref(), interpreters);
-        let mut room = rooms::ahead(interpreter, &self.machine);
+        let mut late = Vec::new();
         if let For::Function(spec) = purpose {
             self.limit(spec, holding)?;
-            room.extend(rooms::late(spec, interpreter, true, &self.machine));
+            late = rooms::late(spec, interpreter, true, &self.machine);
         }
+        let (mut room, mut changes, mut stack) = (Rc::clone(&self.room), Vec::new(), None);
+        let shell = match &mut self.ahead {
+            Some((home, _)) => {
+                (changes, stack) = furnish::changes(&late, &mut self.stacks)?;
+                Some(home.shell(preparation.interpreter.as_deref(), interpreter)?)
+            }
+            None => {
+                room = rooms::ahead(interpreter, &self.machine).into_iter().chain(late).collect();
+                None
+            }
+        };
         let (nursery, nest) = self.nest(purpose, &preparation, &log, &group)?;
         let loopback = match purpose {
             For::Function(spec) if spec.loopback => Some(self.networks.listen_in(network.namespace.as_fd())?),
             For::Function(_) | For::Anybody(_) => None,
         };
         let walls = init::Walls {
+            shell,
             room,
+            late: changes,
             processors: match purpose {
                 For::Function(spec) => self.choose_processors(spec),
                 For::Anybody(_) => Vec::new(),
@@ -213,7 +231,7 @@ impl Walled {
             log,
             handover,
         });
-        Ok(Born { pid, holding: Some(holding), socket, keys, nest })
+        Ok(Born { pid, holding: Some(holding), socket, keys, nest, stack })
     }
 
     /// What an init is born with for who waits in its sandbox or may, and what a zygote needs to bear them.

@@ -13,8 +13,7 @@ use rustix::thread::{CapabilitySet, UnshareFlags};
 use crate::init;
 use crate::interpreters::rules::waiting::{HANDOVER_FD, zygote_environment};
 use crate::limits::ZYGOTE_ORDERS_BYTES;
-use crate::plan::rooms::{HOST, PlacedMount, ROOT, RoomStep};
-use crate::plan::root::is_already_shown;
+use crate::plan::rooms::{self, PlacedMount, ROOT, RoomStep};
 use crate::sys::process::{self, Executable};
 use crate::sys::{Step, StepError, mounts, packets, signals};
 
@@ -32,7 +31,7 @@ pub(super) fn start(argv: &[String], mounts: &[PlacedMount]) -> Result<(Pid, Own
     let (ours, theirs) = packets::pair().doing("making a zygote's socket")?;
     // Where more is forbidden, fewer orders wait, and more runtimes are executed.
     let _ = sockopt::set_socket_send_buffer_size_force(&ours, ZYGOTE_ORDERS_BYTES);
-    let room: Vec<_> = mounts.iter().filter(|placed| !is_already_shown(&placed.mount)).map(show).collect();
+    let room: Vec<_> = rooms::shown(mounts).collect();
     let pid = process::spawn(0, move || match jail(&room).and_then(|()| place(theirs)) {
         Ok(()) => {
             program.execute();
@@ -41,14 +40,6 @@ pub(super) fn start(argv: &[String], mounts: &[PlacedMount]) -> Result<(Pid, Own
         Err(_) => 1,
     });
     Ok((pid.doing("forking a zygote")?, ours))
-}
-
-fn show(placed: &PlacedMount) -> RoomStep {
-    let inside = placed.mount.inside.strip_prefix("/").unwrap_or(&placed.mount.inside);
-    RoomStep::Show {
-        source: Path::new(HOST).join(placed.number.to_string()),
-        at: Path::new(ROOT).join(inside),
-    }
 }
 
 /// Leaves all that the launcher has.
