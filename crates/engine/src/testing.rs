@@ -1,12 +1,13 @@
 //! A house of fakes: sandboxes that are tasks of the test, each running a scripted runtime over a real socket.
 
+mod sandboxes;
+
 use std::future::Future;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use access::{Authorized, FunctionIdentity, Gate, Principal};
@@ -22,24 +23,22 @@ use record::level::{Format, Level, SystemLevel};
 use record::logs::EventQuery;
 use record::report::InitializationType;
 use record::{Logs, Metrics};
-use sandbox::protocol::{Stop, Who};
 use store::memory::MemoryStore;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 
 use crate::Engine;
 use crate::admission::Admission;
-use crate::admission::budget::{Budget, Place};
+use crate::admission::budget::Budget;
 use crate::environment::output::LogPlan;
 use crate::environment::recipe::{Kit, Recipe, Recipes, SnapStart};
 use crate::flow::Flow;
 use crate::host::dns::NameServer;
-use crate::images::{Gift, Images};
+use crate::images::Images;
 use crate::invoke::{Invocation, InvokeError, Reply};
-use crate::starter::{Command, Control, Freezer, Meter, Order, Sandbox, StartError, Starter, Told};
+use crate::starter::{Command, Told};
 use crate::trace::TraceHeader;
+use sandboxes::{FakeMemory, FakeStarter, Frosts};
 
 /// The account and region of every test.
 pub fn scope() -> Scope {
@@ -121,13 +120,6 @@ pub struct Runtime {
     stdout: Arc<OwnedFd>,
     memory: Arc<FakeMemory>,
     connection: Option<BufReader<TcpStream>>,
-}
-
-/// What a runtime took, as the kernel and its init know it.
-#[derive(Default)]
-struct FakeMemory {
-    mark: AtomicU64,
-    is_own: AtomicBool,
 }
 
 /// One event that a scripted runtime got.
@@ -266,180 +258,6 @@ impl Runtime {
         let mut body = vec![0; length];
         connection.read_exact(&mut body).await.expect("a body");
         (head, String::from_utf8(body).expect("text"))
-    }
-}
-
-/// Builds fake sandboxes.
-pub struct FakeStarter {
-    script: Script,
-    /// Sandboxes that were built.
-    pub built: Arc<AtomicUsize>,
-    /// Sandboxes that stand.
-    pub standing: Arc<AtomicUsize>,
-    /// Whether the next sandbox cannot be built.
-    pub broken: Arc<AtomicBool>,
-    /// Time that building takes.
-    pub build_time: Duration,
-    frosts: Frosts,
-}
-
-#[async_trait]
-impl Starter for FakeStarter {
-    async fn build(&self, order: Order) -> Result<Sandbox, StartError> {
-        tokio::time::sleep(self.build_time).await;
-        if self.broken.load(Ordering::SeqCst) {
-            return Err(StartError::NotTaken("out of clay".into()));
-        }
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-        let (log, stdout) = rustix::pipe::pipe().expect("a pipe");
-        let (told, events) = mpsc::unbounded_channel();
-        self.standing.fetch_add(1, Ordering::SeqCst);
-        let memory = Arc::<FakeMemory>::default();
-        let control = FakeControl {
-            script: Arc::clone(&self.script),
-            address: listener.local_addr().expect("an address"),
-            stdout: Arc::new(stdout),
-            memory: Arc::clone(&memory),
-            sandbox: self.built.fetch_add(1, Ordering::SeqCst) + 1,
-            starts: 0,
-            process: None,
-            told,
-            events,
-            standing: Arc::clone(&self.standing),
-            _place: order.place,
-        };
-        Ok(Sandbox {
-            control: Box::new(control),
-            log,
-            runtime_api: listener,
-            loopback: None,
-            endpoint: None,
-            names: None,
-            meter: Box::new(FakeMeter(memory)),
-            freezer: Some(Box::new(FakeFreezer(Arc::clone(&self.frosts)))),
-        })
-    }
-}
-
-type Frosts = Arc<Mutex<String>>;
-
-struct FakeFreezer(Frosts);
-
-impl Freezer for FakeFreezer {
-    fn freeze(&self) -> std::io::Result<()> {
-        self.0.lock().expect("no test panics with it").push('*');
-        Ok(())
-    }
-
-    fn thaw(&self) -> std::io::Result<()> {
-        self.0.lock().expect("no test panics with it").push('~');
-        Ok(())
-    }
-}
-
-struct FakeMeter(Arc<FakeMemory>);
-
-impl Meter for FakeMeter {
-    fn max_memory(&self) -> u64 {
-        Mib(36).bytes()
-    }
-
-    fn high_mark(&self) -> Option<u64> {
-        Some(self.0.mark.load(Ordering::SeqCst))
-    }
-}
-
-struct FakeControl {
-    script: Script,
-    address: SocketAddr,
-    stdout: Arc<OwnedFd>,
-    memory: Arc<FakeMemory>,
-    sandbox: usize,
-    starts: usize,
-    process: Option<JoinHandle<()>>,
-    told: mpsc::UnboundedSender<Told>,
-    events: mpsc::UnboundedReceiver<Told>,
-    standing: Arc<AtomicUsize>,
-    _place: Place,
-}
-
-impl Control for FakeControl {
-    fn start(&mut self, _command: Command, _gift: Gift) -> std::io::Result<()> {
-        self.starts += 1;
-        let runtime = Runtime {
-            start: self.starts,
-            sandbox: self.sandbox,
-            address: self.address,
-            stdout: Arc::clone(&self.stdout),
-            memory: Arc::clone(&self.memory),
-            connection: None,
-        };
-        let (running, told) = ((self.script)(runtime), self.told.clone());
-        self.process = Some(tokio::spawn(async move {
-            let ending = running.await;
-            let _ = told.send(ending);
-        }));
-        let _ = self.told.send(Told::Began(None, false));
-        Ok(())
-    }
-
-    fn discover(&mut self) -> std::io::Result<()> {
-        let _ = self.told.send(Told::Discovered);
-        Ok(())
-    }
-
-    fn launch(&mut self, _number: u32, _command: Command) -> std::io::Result<()> {
-        Ok(())
-    }
-
-    fn signal(&mut self, _who: Who, _stop: Stop) -> std::io::Result<()> {
-        Ok(())
-    }
-
-    fn dial(&mut self, number: u32, _port: u16) -> std::io::Result<()> {
-        let _ = self.told.send(Told::NotDialed(number));
-        Ok(())
-    }
-
-    fn descriptor(&mut self) -> Option<OwnedFd> {
-        None
-    }
-
-    fn reset(&mut self) -> std::io::Result<()> {
-        if let Some(process) = self.process.take() {
-            process.abort();
-        }
-        let _ = self.told.send(Told::ResetDone);
-        Ok(())
-    }
-
-    fn thawed(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-
-    fn audit(&mut self) -> std::io::Result<()> {
-        let mark = self.memory.mark.load(Ordering::SeqCst);
-        if !self.memory.is_own.swap(false, Ordering::SeqCst) {
-            let _ = self.told.send(Told::Audited(mark));
-        } else if let Some(process) = self.process.take() {
-            process.abort();
-            self.memory.mark.store(0, Ordering::SeqCst);
-            let _ = self.told.send(Told::OutOfMemory);
-        }
-        Ok(())
-    }
-
-    fn poll_told(&mut self, cx: &mut Context<'_>) -> Poll<Told> {
-        self.events.poll_recv(cx).map(|told| told.unwrap_or(Told::Lost))
-    }
-}
-
-impl Drop for FakeControl {
-    fn drop(&mut self) {
-        if let Some(process) = self.process.take() {
-            process.abort();
-        }
-        self.standing.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
