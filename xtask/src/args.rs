@@ -34,8 +34,8 @@ usage: cargo xtask <task>
   fuzz [TARGET] [--seconds N]  drive what reads strangers' bytes with libFuzzer
   fuzz api [--requests N] [--seed S] [--only NUMBER]
                             send generated requests over all operations to the real binary, or one of them again
-  bench [TOPIC]             measure, with floors from the same run; TOPIC: invokes, bursts, imports,
-                            scale, catalogue or logs
+  bench [TOPIC]             measure, with floors from the same run; TOPIC: invokes, bursts, cycles,
+                            imports, scale, catalogue or logs
   bench soak [--seconds N] [--seed S]
                             everything at once for ten minutes or N seconds, and then exact books
   codegen [--check]         generate the wire types from models/

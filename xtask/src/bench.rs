@@ -15,6 +15,7 @@ mod bursts;
 mod catalogue;
 mod client;
 mod cores;
+mod cycles;
 mod echo;
 mod floor;
 mod imports;
@@ -32,7 +33,7 @@ use client::Client;
 use table::Table;
 
 /// What is measured apart from the rest; each is a word of the command line.
-pub const TOPICS: [&str; 6] = ["invokes", "bursts", "imports", "scale", "catalogue", "logs"];
+pub const TOPICS: [&str; 7] = ["invokes", "bursts", "cycles", "imports", "scale", "catalogue", "logs"];
 /// A binary to measure instead of the release build that is made here: to try a benchmark itself.
 const BINARY_VARIABLE: &str = "SAMOVAR_BENCH_BINARY";
 
@@ -44,6 +45,7 @@ pub fn run(only: Option<&str>) -> Result<()> {
         match topic {
             "invokes" => invokes::run(&binary, &mut table)?,
             "bursts" => bursts::run(&binary, &mut table)?,
+            "cycles" => cycles::run(&mut table)?,
             "imports" => imports::run(&binary, &mut table)?,
             "scale" => scale::run(&binary, &mut table)?,
             "catalogue" => catalogue::run(&binary, &mut table)?,
