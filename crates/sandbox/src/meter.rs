@@ -9,6 +9,12 @@ use rustix::fs::{CWD, Mode, OFlags};
 use crate::cgroups::read_file;
 use crate::sys::family;
 
+/// Version 1's file with the most that a group held since somebody wrote to it.
+pub(crate) const HIGH_MARK: &str = "memory.max_usage_in_bytes";
+
+/// Longest number in a group's file, in bytes, with the end of its line.
+const NUMBER_BYTES: usize = 24;
+
 /// Reads one sandbox's memory. The reads are short and blocking.
 ///
 /// It holds the function's directory in the memory hierarchy and opens its files anew for each reading: version 1
@@ -22,9 +28,6 @@ pub struct Meter {
     /// Version 1's most that the group held since its watch looked last. Kept open, for each answer asks it.
     mark: OnceLock<Option<OwnedFd>>,
 }
-
-/// Longest number in a group's file, in bytes, with the end of its line.
-const NUMBER_BYTES: usize = 24;
 
 impl Meter {
     pub(crate) fn new(directory: OwnedFd) -> Self {
@@ -87,9 +90,6 @@ impl Meter {
         peak.unwrap_or(0).saturating_sub(files.unwrap_or(0))
     }
 }
-
-/// Version 1's file with the most that a group held since somebody wrote to it.
-pub(crate) const HIGH_MARK: &str = "memory.max_usage_in_bytes";
 
 /// The number that a group's open file holds now; 0 when it cannot be read.
 pub(crate) fn number(file: &OwnedFd) -> u64 {

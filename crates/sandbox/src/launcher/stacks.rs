@@ -59,7 +59,7 @@ impl Stacks {
         let mounted = mounts::mount(c"overlay", &at, flags, &format!("lowerdir={lower}"));
         let stack = Stack(Rc::new(Mounted(at)));
         mounted.doing("stacking the layers")?;
-        // Each is copied with the launcher's tree when a sandbox is made, so there are not many.
+        // Each is copied with the launcher's tree when a zygote or a shell is made, so there are not many.
         if self.known.len() < STACKS_MOST {
             self.known.insert(lower.to_owned(), Known { stack: stack.clone(), idle: None });
         }

@@ -42,7 +42,7 @@ pub(in crate::launcher) struct Walled {
     cpu_policy: CpuPolicy,
     /// Sandboxes made ahead, where the kernel can finish them later.
     ahead: Option<(Home, Prepared)>,
-    /// What each of them has for itself.
+    /// What each of them mounts in its shell.
     room: Rc<[RoomStep]>,
     stacks: Stacks,
     /// Processors that were given out until now.
@@ -172,20 +172,22 @@ impl Walled {
             For::Anybody(preparation) => preparation.clone(),
         };
         let interpreter = mounts_of(preparation.interpreter.as_deref(), interpreters);
-        let mut late = Vec::new();
-        if let For::Function(spec) = purpose {
-            self.limit(spec, holding)?;
-            late = rooms::late(spec, interpreter, true, &self.machine);
-        }
-        let (mut room, mut changes, mut stack) = (Rc::clone(&self.room), Vec::new(), None);
-        let shell = match &mut self.ahead {
+        let late = match purpose {
+            For::Function(spec) => {
+                self.limit(spec, holding)?;
+                rooms::late(spec, interpreter, true, &self.machine)
+            }
+            For::Anybody(_) => Vec::new(),
+        };
+        let (shell, room, late, stack) = match &mut self.ahead {
             Some((home, _)) => {
-                (changes, stack) = furnish::changes(&late, &mut self.stacks)?;
-                Some(home.shell(preparation.interpreter.as_deref(), interpreter)?)
+                let shell = home.shell(preparation.interpreter.as_deref(), interpreter)?;
+                let (late, stack) = furnish::changes(&late, &mut self.stacks)?;
+                (Some(shell), Rc::clone(&self.room), late, stack)
             }
             None => {
-                room = rooms::ahead(interpreter, &self.machine).into_iter().chain(late).collect();
-                None
+                let room = rooms::ahead(interpreter, &self.machine).into_iter().chain(late).collect();
+                (None, room, Vec::new(), None)
             }
         };
         let (nursery, nest) = self.nest(purpose, &preparation, &log, &group)?;
@@ -196,7 +198,7 @@ impl Walled {
         let walls = init::Walls {
             shell,
             room,
-            late: changes,
+            late,
             processors: match purpose {
                 For::Function(spec) => self.choose_processors(spec),
                 For::Anybody(_) => Vec::new(),
