@@ -26,7 +26,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let walls = [escapes::SCENARIOS, limits::SCENARIOS, packages::SCENARIOS].concat();
     let once = [lifecycle::SCENARIOS, ahead::SCENARIOS, limits::ALONE, limits::SERVED].concat();
-    let scenarios = [once, driver::both_ways(&walls)].concat();
+    let scenarios = [once, driver::all_ways(&walls)].concat();
     if let [flag, name, data_dir] = arguments.as_slice()
         && flag == "--scenario"
     {

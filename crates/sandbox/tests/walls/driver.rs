@@ -14,6 +14,7 @@ use base::random::Dice;
 use base::units::Mib;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
+use rustix::thread::CapabilitySet;
 use sandbox::plan::egress::{self, Wishes};
 use sandbox::protocol::{Exit, FromInit, Snapshot, ToInit};
 use sandbox::{BuildError, Built, LauncherClient, LauncherSetup, SandboxSpec, ServerSide};
@@ -40,15 +41,21 @@ pub const fn ahead(name: &'static str, ahead: usize, server: fn(ServerSide)) -> 
     Scenario { name, server, outside: None, ahead }
 }
 
-/// Every scenario, and again with sandboxes that were built ahead.
-pub fn both_ways(scenarios: &[Scenario]) -> Vec<Scenario> {
-    let has_walls = |scenario: &&Scenario| !scenario.name.ends_with("_without_walls");
-    let again = scenarios.iter().filter(has_walls).map(|scenario| Scenario {
-        name: format!("{}_built_ahead", scenario.name).leak(),
-        ahead: 3,
-        ..scenario.clone()
-    });
-    scenarios.iter().cloned().chain(again).collect()
+/// Ends the names of scenarios whose launcher may not go to other mounts, as none can before Linux 5.12.
+const LEFT_TREE: &str = "_leaving_the_launchers_tree";
+
+/// Every scenario, and again with sandboxes that were built ahead, and with such that have no shell to copy.
+pub fn all_ways(scenarios: &[Scenario]) -> Vec<Scenario> {
+    let walled: Vec<_> =
+        scenarios.iter().filter(|scenario| !scenario.name.ends_with("_without_walls")).collect();
+    let again = |ending: &str, ahead: usize| {
+        let name = |scenario: &Scenario| format!("{}{ending}", scenario.name).leak();
+        walled
+            .iter()
+            .map(|scenario| Scenario { name: name(scenario), ahead, ..(*scenario).clone() })
+            .collect::<Vec<_>>()
+    };
+    [scenarios, &again("_built_ahead", 3), &again(LEFT_TREE, 0)].concat()
 }
 
 /// Becomes a launcher whose server plays the scenario.
@@ -57,6 +64,12 @@ pub fn play(scenario: &Scenario, data_dir: &Path) -> ExitCode {
     let mut setup = LauncherSetup { prepared: Some(ahead), ..setup(data_dir) };
     if scenario.name.ends_with("_without_walls") {
         setup.isolation = sandbox::Isolation::None;
+    }
+    if scenario.name.ends_with(LEFT_TREE) {
+        let mut held = rustix::thread::capabilities(None).unwrap();
+        held.effective.remove(CapabilitySet::SYS_CHROOT);
+        held.permitted.remove(CapabilitySet::SYS_CHROOT);
+        rustix::thread::set_capabilities(None, held).unwrap();
     }
     let code = sandbox::launch(setup, |side| {
         let play = || {
