@@ -20,7 +20,7 @@ use crate::limits::{
 use crate::requests::{Answer, Outcome, Request, Work, decode, encode};
 use crate::setup::{Isolation, LauncherSetup};
 use crate::sys::packets::{self, Received};
-use crate::sys::{self, family, process, signals};
+use crate::sys::{self, family, signals};
 
 /// How often deadlines are looked at while something is under way.
 const TICK: Duration = Duration::from_secs(1);
@@ -72,11 +72,6 @@ impl Desk {
 
     /// Works until the server has ended, then takes everything down.
     pub(super) fn serve(mut self) -> ExitCode {
-        if !self.is_plain {
-            // Everybody who waits for a sandbox waits for this one thread, and it for nobody. What it makes takes its turn
-            // as others do; where this is forbidden, as in some containers, so does this.
-            let _ = process::run_first();
-        }
         while self.ended.is_none() {
             if let Err(error) = self.turn() {
                 sys::say(format_args!("the launcher stops: {error}"));
