@@ -60,6 +60,6 @@ def test_figures_follow_the_host(tmp_path):
     status, found = report("--data-dir", str(tmp_path / "there"), preexec_fn=few)
     walls = {wall["wall"]: wall for wall in found["walls"]}
     assert status == 0
-    assert walls["open files"]["detail"] == "a hard limit of 300 makes room for 25 environments"
+    assert walls["open files"]["detail"] == "a hard limit of 300 makes room for 23 environments"
     assert walls["open files"]["state"] == "weaker"
     assert str(tmp_path / "there") in walls["disk space"]["detail"]

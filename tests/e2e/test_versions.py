@@ -12,6 +12,7 @@ import pytest
 
 from recorded import ARNF, FUNCTIONS, STALE, UUID, ZIP, invalid, not_found, user, value, violated
 from samovar import ACCOUNT, PYTHON, REGION, ROLE, create, invoke, messages, until, wait_active, zip_of
+from test_sweep import Traces
 
 WHO = """import os
 count = 0
@@ -400,7 +401,7 @@ def test_environments_of_versions_live_side_by_side(server, lam, logs, name):
     started = [line for line in messages(logs, name) if line.startswith("START")]
     assert {line.split("Version: ")[1].strip() for line in started} == {"$LATEST", "1", "2"}
     # A version's environments go with it.
-    there = lambda: len(server.children())
+    there = lambda: len(Traces(server).given())
     before = there()
     lam.delete_function(FunctionName=name, Qualifier="1")
     until(lambda: there() < before)

@@ -448,8 +448,9 @@ impl Driver {
                     let now = self.clock.now();
                     run.produced.answered = Some((now, now));
                     self.counted.replied(&answer);
-                    run.job.reply(answer);
+                    // Whoever hears the answer may invoke again at once.
                     run.lease.answered();
+                    run.job.reply(answer);
                 }
             }
             Action::Flow => self.flow(),
@@ -459,8 +460,8 @@ impl Driver {
                     let now = self.clock.now();
                     run.produced.answered = run.produced.answered.map(|(first, _)| (first, now));
                     self.counted.flowed(self.sink.as_ref());
-                    run.job.flowed();
                     run.lease.answered();
+                    run.job.flowed();
                 }
             }
             Action::RuntimeDone(took, status) => {
